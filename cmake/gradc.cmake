@@ -1,0 +1,30 @@
+# Functions that the CMakeLists.txt of every folder use.
+
+# gradc_library(NAME SOURCES… LINK libs…): a static library with the project's warnings.
+function(gradc_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  gradc_warnings(${name})
+endfunction()
+
+function(gradc_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
+  if(GRADC_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+option(GRADC_WERROR "Treat warnings as errors" OFF)
+
+# gradc_table(OUT header FUNCTION prefix TYPE type FILES…): writes a header that lists, for each source file, the
+# function prefix##stem(), so that adding a file is all it takes to add an op or a pass.
+function(gradc_table out)
+  cmake_parse_arguments(ARG "" "MACRO" "FILES" ${ARGN})
+  set(text "// Generated from the list of source files.\n")
+  foreach(file ${ARG_FILES})
+    get_filename_component(stem ${file} NAME_WE)
+    string(APPEND text "${ARG_MACRO}(${stem})\n")
+  endforeach()
+  file(GENERATE OUTPUT ${out} CONTENT "${text}")
+endfunction()
