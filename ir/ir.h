@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "ir/attribute.h"
@@ -102,8 +103,14 @@ public:
 
   /// A name like `base` that no value of the region has: base, else base~1, base~2, …
   std::string uniqueName(RegionId region, std::string_view base) const;
+  /// Gives the value a name like `base`.
+  void rename(ValueId value, std::string_view base);
 
 private:
+  void claim(RegionId region, const std::string &name);
+  static std::string nameKey(RegionId region, std::string_view name);
+
+  std::unordered_map<std::string, uint32_t> names_; // region and name → the next suffix to try; never iterated
   std::vector<ValueData> values_;
   std::vector<OpData> ops_;
   std::vector<RegionData> regions_;
