@@ -10,14 +10,10 @@
 #include <string>
 #include <string_view>
 
+#include "support/dtype.h"
+
 namespace gradc {
 
-enum class DType : uint8_t { F32, F64, BF16, F16, I8, U8, I32, I64, Bool };
-
-std::string_view dtypeName(DType dtype);
-std::optional<DType> parseDType(std::string_view name);
-/// Bytes of one element in memory.
-size_t dtypeSize(DType dtype);
 bool isFloat(DType dtype);
 bool isInteger(DType dtype); // i8 u8 i32 i64
 /// f32, f64, i32, i64: types that arithmetic is done in. The others are stored, cast and moved.

@@ -1,0 +1,53 @@
+#include "runtime/buffer.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include "runtime/thread_pool.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kHugePage = 2 << 20;
+constexpr int64_t kCacheLine = 64;
+constexpr int64_t kTouchUnit = 1 << 20;
+
+int64_t roundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+} // namespace
+
+Buffer &Buffer::operator=(Buffer &&other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Buffer::~Buffer() { std::free(data_); }
+
+StatusOr<Buffer> Buffer::allocate(int64_t bytes, ThreadPool *pool) {
+  Buffer buffer;
+  if (bytes <= 0)
+    return buffer;
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
+  const int64_t rounded = roundUp(bytes, alignment);
+  buffer.data_ = static_cast<std::byte *>(std::aligned_alloc(alignment, rounded));
+  if (!buffer.data_)
+    return failure(ExitCode::Internal, fmt::format("out of memory: cannot allocate {} bytes", bytes));
+  buffer.size_ = bytes;
+  if (alignment == kHugePage)
+    (void)madvise(buffer.data_, rounded, MADV_HUGEPAGE); // a hint; small pages work too
+  if (!pool || rounded < 2 * kTouchUnit) {
+    std::memset(buffer.data_, 0, rounded);
+    return buffer;
+  }
+  pool->parallelFor((rounded + kTouchUnit - 1) / kTouchUnit, 0, [&](int64_t begin, int64_t end, int) {
+    const int64_t last = std::min(end * kTouchUnit, rounded);
+    std::memset(buffer.data_ + begin * kTouchUnit, 0, last - begin * kTouchUnit);
+  });
+  return buffer;
+}
+
+} // namespace gradc
