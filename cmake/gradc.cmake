@@ -3,6 +3,10 @@
 # gradc_library(NAME SOURCES… LINK libs…): a static library with the project's warnings.
 function(gradc_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp "")
+    set(ARG_SOURCES ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
+  endif()
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_LINK})

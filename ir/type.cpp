@@ -9,25 +9,8 @@
 namespace gradc {
 
 namespace {
-struct DTypeRow {
-  std::string_view name;
-  size_t size;
-};
-constexpr DTypeRow kDTypes[] = {{"f32", 4}, {"f64", 8}, {"bf16", 2}, {"f16", 2}, {"i8", 1},
-                                {"u8", 1},  {"i32", 4}, {"i64", 8},  {"bool", 1}};
 constexpr int64_t kMaxElements = int64_t{1} << 40;
 } // namespace
-
-std::string_view dtypeName(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
-
-std::optional<DType> parseDType(std::string_view name) {
-  for (size_t i = 0; i < std::size(kDTypes); ++i)
-    if (kDTypes[i].name == name)
-      return static_cast<DType>(i);
-  return std::nullopt;
-}
-
-size_t dtypeSize(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].size; }
 
 bool isFloat(DType dtype) { return dtype <= DType::F16; }
 
