@@ -111,7 +111,7 @@ struct OpDef {
   std::vector<OperandSpec> operands;
   std::vector<AttrSpec> attrs = {};
   uint32_t traits = 0;
-  int numResults = 1; // -1: as many as the region yields
+  int numResults = 1; // -1: as many as the region yields // -1: as many as the region yields
   int numRegions = 0;
 
   Rule<std::vector<Type>> (*infer)(const InferArgs &) = nullptr; // may be null only for elementwise ops
