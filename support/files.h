@@ -1,0 +1,46 @@
+// Reading files whole and writing them so that a reader sees either the old content or the new, whatever
+// moment the power goes. Errors read "cannot open 'x.json': No such file or directory".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "support/result.h"
+
+namespace gradc {
+
+inline constexpr int64_t kMaxFileBytes = int64_t{1} << 34;
+
+/// The bytes of a file, at most `maxBytes` (a device or pipe may have no end).
+StatusOr<std::string> readFile(const std::string &path, int64_t maxBytes = kMaxFileBytes);
+
+/// Replaces `path` by `bytes`: a temporary file in the same folder, fsync, rename, fsync of the folder. Where
+/// it fails the old file is intact and no temporary file stays. What is not a regular file (/dev/stdout) is
+/// written directly.
+Status writeFileAtomically(const std::string &path, std::string_view bytes);
+
+/// The same for a file written piece by piece. Without commit() nothing happens to `path`.
+class AtomicFile {
+public:
+  static StatusOr<AtomicFile> open(std::string path);
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&) = delete;
+  ~AtomicFile();
+
+  Status write(std::string_view bytes);
+  Status commit();
+
+private:
+  AtomicFile(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+
+  std::string path_;
+  std::string temporary_; // empty: `path_` itself is written
+  int fd_;
+};
+
+/// Writes all bytes to a file descriptor; `path` is for the message.
+Status writeAll(int fd, std::string_view bytes, std::string_view path);
+
+} // namespace gradc

@@ -1,0 +1,93 @@
+#include "support/files.h"
+
+#include <csignal>
+#include <filesystem>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "support/hash.h"
+
+namespace gradc {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Files : public testing::Test {
+protected:
+  Files() : folder_(fs::temp_directory_path() / ("gradc-files-" + std::to_string(getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~Files() override { fs::remove_all(folder_); }
+  std::string path(const char *name) const { return folder_ / name; }
+  int64_t entries() const { return std::distance(fs::directory_iterator(folder_), {}); }
+
+private:
+  fs::path folder_;
+};
+
+TEST_F(Files, WritesAndReads) {
+  std::string bytes("a\0b\n", 4);
+  ASSERT_TRUE(writeFileAtomically(path("x"), bytes).ok());
+  ASSERT_TRUE(writeFileAtomically(path("x"), bytes + "c").ok());
+  EXPECT_EQ(readFile(path("x")).value(), bytes + "c");
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(Files, ErrorsNameTheFileAndTheReason) {
+  StatusOr<std::string> missing = readFile(path("no.json"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().text, "cannot open '" + path("no.json") + "': No such file or directory");
+  EXPECT_EQ(missing.error().code, ExitCode::Io);
+  EXPECT_EQ(readFile(path("")).error().text, "cannot read '" + path("") + "': Is a directory");
+  EXPECT_EQ(writeFileAtomically(path("no/x"), "").text,
+            "cannot write '" + path("no/x") + "': No such file or directory");
+}
+
+TEST_F(Files, RefusesEndlessInput) {
+  EXPECT_EQ(readFile("/dev/zero", 1000).error().text, "cannot read '/dev/zero': it has more than 1000 bytes");
+}
+
+TEST_F(Files, DevicesAreWrittenDirectly) {
+  EXPECT_TRUE(writeFileAtomically("/dev/null", "x").ok());
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_EQ(writeFileAtomically("/dev/full", "x").text, "cannot write '/dev/full': No space left on device");
+}
+
+TEST_F(Files, AFailedWriteLeavesTheOldFile) {
+  ASSERT_TRUE(writeFileAtomically(path("x"), "old").ok());
+  // A limit on file sizes fails a write in the middle, as a full disk does.
+  struct rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  struct rlimit small = before;
+  small.rlim_cur = 1000;
+  auto handler = signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  Status status = writeFileAtomically(path("x"), std::string(5000, 'n'));
+  setrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, handler);
+  EXPECT_EQ(status.text, "cannot write '" + path("x") + "': File too large");
+  EXPECT_EQ(readFile(path("x")).value(), "old");
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(Files, WithoutCommitNothingHappens) {
+  {
+    StatusOr<AtomicFile> file = AtomicFile::open(path("x"));
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->write("half").ok());
+  }
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST(Hash, IsStableAndSeparatesPieces) {
+  EXPECT_EQ(hex(hash64("")), "2d06800538d394c2"); // XXH3's published value for no input
+  EXPECT_EQ(hex(hash128("")), "99aa06d3014798d86001c324468d497f");
+  EXPECT_EQ(Hasher().bytes("abc", 3).digest128(), hash128("abc"));
+  EXPECT_NE(Hasher().add("ab").add("c").digest64(), Hasher().add("a").add("bc").digest64());
+  EXPECT_EQ(hex(Hash128{1, 2}), "00000000000000010000000000000002");
+}
+
+} // namespace
+} // namespace gradc
