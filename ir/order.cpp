@@ -1,0 +1,86 @@
+#include "ir/order.h"
+
+#include <algorithm>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "support/check.h"
+
+namespace gradc {
+
+namespace {
+
+/// A weight gradient with few elements is cut over the batch, so that more than one thread has work.
+constexpr int64_t kFewElements = 1024;
+constexpr int64_t kMaxSplit = 4;
+
+std::vector<int> reducedAxes(const Shape &shape, const Dict &attrs) {
+  std::vector<int> axes;
+  if (const Attr *single = attrs.find("axis"); single && single->as<int64_t>())
+    axes.push_back(static_cast<int>(*single->as<int64_t>()));
+  else if (attrs.has("axes"))
+    for (int64_t axis : attrs.ints("axes"))
+      axes.push_back(static_cast<int>(axis));
+  for (int &axis : axes)
+    axis += axis < 0 ? shape.rank() : 0;
+  std::ranges::sort(axes);
+  return axes;
+}
+
+ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
+  ReductionOrder order;
+  order.axes = reducedAxes(shape, attrs);
+  if (order.axes.empty())
+    return order;
+  if (order.axes.front() == 0 && shape[0] % kLanes == 0)
+    order.laneAxis = 0;
+  else if (shape[order.axes.back()] >= kLanes)
+    order.laneAxis = order.axes.back();
+  order.lanes = order.laneAxis >= 0 ? kLanes : 1;
+  return order;
+}
+
+/// x: f32[N,C,H,W], dy: f32[N,F,OH,OW] -> f32[F,C/groups,kh,kw]
+ReductionOrder weightGradientOrder(const Shape &x, const Shape &dy, const Dict &attrs) {
+  ReductionOrder order;
+  if (x[0] % kLanes != 0)
+    return order;
+  order.lanes = kLanes;
+  order.laneAxis = 0;
+  const std::vector<int64_t> kernel = attrs.ints("kernel");
+  const int64_t elements = dy[1] * (x[1] / attrs.i64("groups")) * kernel[0] * kernel[1];
+  const int64_t blocks = x[0] / kLanes;
+  while (elements < kFewElements && order.split < kMaxSplit && blocks % (2 * order.split) == 0)
+    order.split *= 2;
+  return order;
+}
+
+} // namespace
+
+ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, const Dict &attrs) {
+  CHECK(def.is(kReduction) || def.is(kContraction) || def.is(kWindow), "{} does not reduce", def.name);
+  const Dict full = withDefaults(def, attrs);
+  if (def.name == "conv2d_grad_weight")
+    return weightGradientOrder(operands[0].shape, operands[1].shape, full);
+  if (def.is(kReduction) && (full.has("axes") || def.name == "argmax"))
+    return reduceOrder(operands[0].shape, full);
+  return {};
+}
+
+ReductionOrder reductionOrder(const Function &fn, OpId op) {
+  std::vector<Type> operands;
+  for (ValueId v : fn[op].operands)
+    operands.push_back(fn[v].type);
+  return reductionOrder(*fn[op].def, operands, fn[op].attrs);
+}
+
+Dict toDict(const ReductionOrder &order) {
+  Dict dict;
+  if (order.lanes != 1)
+    dict.set("lanes", order.lanes);
+  if (order.split != 1)
+    dict.set("split", order.split);
+  return dict;
+}
+
+} // namespace gradc

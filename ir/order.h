@@ -1,0 +1,49 @@
+// The order in which a reduction adds: a function of the op and its logical shapes alone, never of layout,
+// instruction set, thread count or tuning. Code generation follows it exactly, so results have the same bits
+// everywhere; the interpreter sums in double and is compared within tolerance.
+//
+// Every output element is the sum of `lanes` x `split` partial sums. A partial sum is one chain that starts at +0
+// (maximum: -inf, minimum: +inf) and takes its terms one by one: fma(a, b, sum) in contractions, sum + x in
+// reduce_sum. The chain's dimensions, outermost first:
+//
+//   matmul              k
+//   conv2d              kh, kw, input channel of the group; taps in the padding are absent
+//   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
+//   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
+//   reduce_*            `axes`, ascending
+//   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element, ascending
+//   scatter_add         position in the list of indices, ascending
+//
+// lanes = 16: term i along `laneAxis` belongs to partial sum i % 16, whose chain takes i / 16 in its place; if
+// laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension (after
+// lanes, n / 16) is cut into S equal segments, each with partial sums of its own.
+// Then the lanes of a segment are added by a binary tree, p[j] += p[j + h] for h = 8, 4, 2, 1, and then the
+// segments likewise for h = S/2, ..., 1. maximum and minimum combine the same way.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ir/ir.h"
+
+namespace gradc {
+
+struct ReductionOrder {
+  int64_t lanes = 1; // 1 or 16
+  int laneAxis = -1; // of operand 0, where lanes is 16
+  int64_t split = 1; // a power of two that divides the outermost chain dimension
+  /// reduce_*: the reduced axes, ascending, none negative. Empty for the other ops.
+  std::vector<int> axes;
+
+  bool operator==(const ReductionOrder &) const = default;
+};
+
+/// For ops with trait kReduction, kContraction or kWindow (CHECK).
+ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, const Dict &attrs);
+ReductionOrder reductionOrder(const Function &fn, OpId op);
+
+/// As schedules print it: {lanes = 16, split = 4}; what is 1 is left out.
+Dict toDict(const ReductionOrder &order);
+
+} // namespace gradc

@@ -1,0 +1,144 @@
+#include "ir/plan.h"
+
+#include <algorithm>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "support/check.h"
+
+namespace gradc {
+
+std::string toString(const Place &place) {
+  switch (place.space) {
+  case Place::Space::Arena: return fmt::format("arena:{}", place.number);
+  case Place::Space::Var: return fmt::format("var:@{}", place.var);
+  case Place::Space::Arg: return fmt::format("arg:{}", place.number);
+  case Place::Space::Result: return fmt::format("result:{}", place.number);
+  }
+  return {};
+}
+
+Attr toAttr(const Place &place) {
+  Dict dict;
+  switch (place.space) {
+  case Place::Space::Arena: dict.set("arena", place.number); break;
+  case Place::Space::Var: dict.set("var", SymbolRef{place.var}); break;
+  case Place::Space::Arg: dict.set("arg", place.number); break;
+  case Place::Space::Result: dict.set("result", place.number); break;
+  }
+  return dict;
+}
+
+std::optional<Place> parsePlace(const Attr &attr) {
+  const Dict *dict = attr.as<Dict>();
+  if (!dict || std::distance(dict->begin(), dict->end()) != 1)
+    return std::nullopt;
+  const auto &[name, value] = *dict->begin();
+  if (name == "var") {
+    const SymbolRef *symbol = value.as<SymbolRef>();
+    return symbol ? std::optional(Place{Place::Space::Var, 0, symbol->name}) : std::nullopt;
+  }
+  const int64_t *number = value.as<int64_t>();
+  if (!number || *number < 0)
+    return std::nullopt;
+  if (name == "arena")
+    return Place{Place::Space::Arena, *number, {}};
+  if (name == "arg")
+    return Place{Place::Space::Arg, *number, {}};
+  if (name == "result")
+    return Place{Place::Space::Result, *number, {}};
+  return std::nullopt;
+}
+
+bool isPlanned(const Function &fn) { return fn.attrs.has(kArenaAttr); }
+
+Place argumentPlace(const Function &fn, int argument) {
+  const Dict &attrs = fn[fn.body().args[argument]].attrs;
+  if (const Attr *var = attrs.find("var"); var && var->as<SymbolRef>())
+    return {Place::Space::Var, 0, var->as<SymbolRef>()->name};
+  return {Place::Space::Arg, argument, {}};
+}
+
+std::vector<std::optional<Place>> placesOfValues(const Function &fn) {
+  std::vector<std::optional<Place>> places(fn.numValues());
+  for (size_t i = 0; i < fn.body().args.size(); ++i)
+    places[index(fn.body().args[i])] = argumentPlace(fn, static_cast<int>(i));
+  for (OpId op : fn.body().ops) {
+    const Attr *attr = fn[op].attrs.find(kPlaceAttr);
+    const AttrList *list = attr ? attr->as<AttrList>() : nullptr;
+    if (!list || list->size() != fn[op].results.size())
+      continue;
+    for (size_t i = 0; i < list->size(); ++i)
+      places[index(fn[op].results[i])] = parsePlace((*list)[i]);
+  }
+  return places;
+}
+
+namespace {
+
+/// The region argument that a view's yield shows, or kNoValue.
+ValueId viewed(const Function &fn, ValueId v) {
+  while (fn[v].def != kNoOp) {
+    const OpData &op = fn[fn[v].def];
+    if (op.def->name != "reshape" || !sameStorage(fn.type(op.operands[0]), fn.type(v)))
+      return kNoValue;
+    v = op.operands[0];
+  }
+  return v;
+}
+
+} // namespace
+
+bool isView(const Function &fn, OpId kernel) {
+  const OpData &op = fn[kernel];
+  if (op.regions.empty())
+    return false;
+  const std::vector<ValueId> &yields = fn[op.regions[0]].yields;
+  return !yields.empty() && std::ranges::all_of(yields, [&](ValueId v) { return viewed(fn, v) != kNoValue; });
+}
+
+bool takesNoStep(const Function &fn, OpId kernel) {
+  if (!isView(fn, kernel))
+    return false;
+  std::vector<std::optional<Place>> places = placesOfValues(fn);
+  const OpData &op = fn[kernel];
+  for (size_t i = 0; i < op.results.size(); ++i) {
+    ValueId arg = viewed(fn, fn[op.regions[0]].yields[i]);
+    const auto &from = places[index(op.operands[fn[arg].number])], &to = places[index(op.results[i])];
+    if (!from || !to || !(*from == *to))
+      return false;
+  }
+  return true;
+}
+
+bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
+  const OpData &op = fn[kernel];
+  const RegionData &region = fn[op.regions[0]];
+  const Type &from = fn.type(op.operands[operand]), &to = fn.type(op.results[result]);
+  if (!(from.shape == to.shape) || from.layout != to.layout || dtypeSize(from.dtype) != dtypeSize(to.dtype))
+    return false;
+  // A reduction makes several passes over its operands; only what has the result's shape follows its end.
+  Shape iterated = to.shape;
+  for (OpId inner : region.ops)
+    if (fn[inner].def->is(kReduction) && fn.type(fn[inner].operands[0]).shape == iterated)
+      return false;
+  // The operand and all that is made of it may pass through elementwise ops only, at this one shape.
+  std::vector<bool> derived(fn.numValues());
+  derived[index(region.args[operand])] = true;
+  for (OpId inner : region.ops) {
+    bool reads = std::ranges::any_of(fn[inner].operands, [&](ValueId v) { return derived[index(v)]; });
+    if (!reads)
+      continue;
+    if (!fn[inner].def->is(kElementwise))
+      return false;
+    for (ValueId v : fn[inner].results)
+      derived[index(v)] = true;
+  }
+  // Results of another shape have loops of their own.
+  for (ValueId v : region.yields)
+    if (derived[index(v)] && !(fn.type(v).shape == to.shape))
+      return false;
+  return true;
+}
+
+} // namespace gradc
