@@ -1,0 +1,84 @@
+#include "driver/compile_flags.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace gradc {
+namespace {
+
+/// Accepts the names of passes; unknown ones are a usage error with a proposal.
+CLI::Validator passName(bool orAll, bool onlyOptional) {
+  auto check = [=](const std::string &name) -> std::string {
+    if (orAll && name == "all")
+      return {};
+    const PassDef *pass = findPass(name);
+    if (!pass) {
+      std::vector<std::string_view> names;
+      for (const PassDef *def : allPasses())
+        names.push_back(def->name);
+      return fmt::format("no pass is named '{}'{}", name, proposal(name, names));
+    }
+    if (onlyOptional && !pass->optional)
+      return fmt::format("pass '{}' cannot be disabled: later stages need it", name);
+    return {};
+  };
+  return {check, "PASS", orAll ? "pass or all" : "pass"};
+}
+
+/// An option that takes one word each time it is given, or several between commas.
+CLI::Option *addNames(CLI::App &command, const std::string &flag, std::vector<std::string> &names,
+                      const std::string &doc) {
+  return command.add_option(flag, names, doc)->delimiter(',')->allow_extra_args(false)->group("Compilation");
+}
+
+} // namespace
+
+void addCompileFlags(CLI::App &command, CompileFlags &flags) {
+  PassManagerOptions &o = flags.passes;
+  const std::string group = "Compilation";
+  auto flag = [&](const char *name, bool &value, const char *doc) {
+    command.add_flag(name, value, doc)->group(group);
+  };
+  flag("--print-ir-before-all", o.printBeforeAll, "Print the IR before each pass, on stderr");
+  flag("--print-ir-after-all", o.printAfterAll, "Print the IR after each pass, on stderr");
+  flag("--print-ir-after-change", o.printAfterChange, "Print the IR after each pass that changed it, on stderr");
+  command.add_option("--print-ir-dir", o.printDir, "Write the IR after each pass to DIR/NNN-<pass>.gir")
+      ->type_name("DIR")
+      ->group(group);
+  flag("--verify-each,!--no-verify-each", o.verifyEach, "Verify the IR after each pass (default)");
+  flag("--roundtrip-each", o.roundtripEach, "Print, parse and compare the IR after each pass");
+  addNames(command, "--disable-pass", o.disabled, "Leave out a pass")->check(passName(false, true));
+  command.add_option("--bisect-limit", o.bisectLimit, "Run only the first N optional passes; -1: all")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, INT64_MAX))
+      ->group(group);
+  flag("--timing", o.timing, "Print the time of each pass, on stderr");
+  flag("--statistics", o.statistics, "Print what each pass counted, on stderr");
+  addNames(command, "--remarks", o.remarks, "Report what a pass did and why it did not do more; or 'all'")
+      ->check(passName(true, false));
+  flag("--locs", o.printLocations, "Print locations in IR");
+  command.add_option("--reproducer-dir", o.reproducerDir, "Where an internal error writes its reproducer (default .)")
+      ->type_name("DIR")
+      ->group(group);
+}
+
+void printReports(const CompileFlags &flags, const PassManager &manager) {
+  if (flags.passes.timing)
+    fmt::print(stderr, "{}", manager.timingReport());
+  if (flags.passes.statistics)
+    fmt::print(stderr, "{}", manager.statisticsReport());
+}
+
+ExitCode finish(const Diagnostics &diag) {
+  fmt::print(stderr, "{}", diag.render(isatty(STDERR_FILENO) != 0));
+  return diag.hasErrors() ? ExitCode::InvalidInput : ExitCode::Ok;
+}
+
+ExitCode fail(const Status &status) {
+  fmt::print(stderr, "gradc: error: {}\n", status.text);
+  return status.code;
+}
+
+} // namespace gradc
