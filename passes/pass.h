@@ -76,6 +76,14 @@ struct PassManagerOptions {
   std::function<void(std::string_view)> out; // where printing goes; default stderr
 };
 
+/// What a crash inside a pass leaves behind: the IR that went into the pass, what was still to run, and the
+/// command. `gradc opt` runs the file again with the pipeline of its first line.
+struct Reproducer {
+  Module input;
+  Pipeline rest;
+  std::string folder;
+};
+
 struct PassTiming {
   std::string pass;
   double milliseconds = 0;
@@ -91,7 +99,16 @@ public:
   std::string statisticsReport() const;
 
 private:
+  /// Runs one pass and checks what it claims.
+  Result<void> runPass(Module &module, const PassUse &use, Diagnostics &diag);
+  bool skips(const PassDef &pass);
+  void checkAfter(const Module &module, const PassUse &use, bool claimed, bool changed) const;
+  void printIr(const Module &module, std::string_view when) const;
+  Result<void> dump(const Module &module, std::string_view name, Diagnostics &diag);
+
   PassManagerOptions options_;
+  int64_t optionalRun_ = 0; // optional passes seen so far, for the bisect limit
+  int64_t dumped_ = 0;      // files written to printDir
   std::vector<PassTiming> timings_;
   std::map<std::string, std::map<std::string, int64_t>> statistics_;
 };
