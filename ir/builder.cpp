@@ -28,12 +28,12 @@ ValueId Builder::constant(Tensor value) {
   return create("constant", {}, std::move(attrs));
 }
 
-ValueId Builder::splat(const Type &type, double value) {
+ValueId Builder::splat(Type type, double value) {
   ValueId scalar = constant(Tensor::scalar(type.dtype, value));
   return type.rank() == 0 ? scalar : broadcast(scalar, type.shape, {});
 }
 
-ValueId Builder::broadcast(ValueId a, const Shape &shape, std::vector<int64_t> axes) {
+ValueId Builder::broadcast(ValueId a, Shape shape, std::vector<int64_t> axes) {
   if (type(a).shape == shape)
     return a;
   Dict attrs;
@@ -42,7 +42,7 @@ ValueId Builder::broadcast(ValueId a, const Shape &shape, std::vector<int64_t> a
   return create("broadcast", {a}, std::move(attrs));
 }
 
-ValueId Builder::broadcastTo(ValueId a, const Shape &shape) {
+ValueId Builder::broadcastTo(ValueId a, Shape shape) {
   const Shape from = type(a).shape;
   if (from == shape)
     return a;
@@ -60,7 +60,7 @@ ValueId Builder::broadcastTo(ValueId a, const Shape &shape) {
   return broadcast(reshape(a, kept), shape, std::move(axes));
 }
 
-ValueId Builder::sumTo(ValueId a, const Shape &shape) {
+ValueId Builder::sumTo(ValueId a, Shape shape) {
   const Shape from = type(a).shape;
   if (from == shape)
     return a;
@@ -72,7 +72,7 @@ ValueId Builder::sumTo(ValueId a, const Shape &shape) {
   return reshape(axes.empty() ? a : reduceSum(a, std::move(axes)), shape);
 }
 
-ValueId Builder::reshape(ValueId a, const Shape &shape) {
+ValueId Builder::reshape(ValueId a, Shape shape) {
   if (type(a).shape == shape)
     return a;
   Dict attrs;

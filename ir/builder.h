@@ -36,8 +36,9 @@ public:
 
   ValueId constant(Tensor value);
   /// A constant of one value, broadcast to a type.
-  ValueId splat(const Type &type, double value);
-  ValueId zeros(const Type &type) { return splat(type, 0); }
+  // Types and shapes come by value: building grows the arenas that a reference could point into.
+  ValueId splat(Type type, double value);
+  ValueId zeros(Type type) { return splat(std::move(type), 0); }
 
   ValueId add(ValueId a, ValueId b) { return create("add", {a, b}); }
   ValueId sub(ValueId a, ValueId b) { return create("sub", {a, b}); }
@@ -48,12 +49,12 @@ public:
   ValueId select(ValueId condition, ValueId a, ValueId b) { return create("select", {condition, a, b}); }
 
   /// Operand dimension i becomes dimension axes[i] of `shape`; the other dimensions repeat it.
-  ValueId broadcast(ValueId a, const Shape &shape, std::vector<int64_t> axes);
+  ValueId broadcast(ValueId a, Shape shape, std::vector<int64_t> axes);
   /// Numpy's rule: aligns trailing dimensions, repeats dimensions of size 1. The shapes must be compatible.
-  ValueId broadcastTo(ValueId a, const Shape &shape);
+  ValueId broadcastTo(ValueId a, Shape shape);
   /// The adjoint of broadcastTo: sums over repeated dimensions so that the result has `shape`.
-  ValueId sumTo(ValueId a, const Shape &shape);
-  ValueId reshape(ValueId a, const Shape &shape);
+  ValueId sumTo(ValueId a, Shape shape);
+  ValueId reshape(ValueId a, Shape shape);
   ValueId transpose(ValueId a, std::vector<int64_t> permutation);
   ValueId reduceSum(ValueId a, std::vector<int64_t> axes, bool keepDims = false);
   ValueId cast(ValueId a, DType dtype);
