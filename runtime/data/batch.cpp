@@ -1,0 +1,99 @@
+#include "runtime/data/batch.h"
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kLanes = 16;
+constexpr double kSecondsPerByte = 0.4e-9;
+
+constexpr std::array<float, 256> makePixelTable() {
+  std::array<float, 256> table{};
+  for (int i = 0; i < 256; ++i)
+    table[i] = static_cast<float>(i) / 255.0f;
+  return table;
+}
+constexpr std::array<float, 256> kPixel = makePixelTable();
+
+bool isPixels(const BatchInput &input) { return input.field->dtype == DType::U8; }
+
+void copyExample(const BatchInput &input, int64_t example, int64_t row) {
+  const int64_t elements = input.field->exampleElements();
+  const std::byte *from = input.field->example(example);
+  if (!isPixels(input)) {
+    std::memcpy(static_cast<std::byte *>(input.target) + row * input.field->exampleBytes(), from,
+                input.field->exampleBytes());
+    return;
+  }
+  const uint8_t *pixels = reinterpret_cast<const uint8_t *>(from);
+  float *to = static_cast<float *>(input.target) + row * elements;
+  for (int64_t i = 0; i < elements; ++i)
+    to[i] = kPixel[pixels[i]];
+}
+
+/// 16 examples, element by element.
+template <class From, class To, class Convert>
+void interleave(const BatchInput &input, const int64_t *examples, int64_t row, Convert convert) {
+  const int64_t elements = input.field->exampleElements();
+  const From *from[kLanes];
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    from[lane] = reinterpret_cast<const From *>(input.field->example(examples[lane]));
+  To *to = static_cast<To *>(input.target) + row * elements;
+  for (int64_t i = 0; i < elements; ++i)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      to[i * kLanes + lane] = convert(from[lane][i]);
+}
+
+void copyBlock(const BatchInput &input, const int64_t *examples, int64_t row) {
+  if (isPixels(input))
+    interleave<uint8_t, float>(input, examples, row, [](uint8_t pixel) { return kPixel[pixel]; });
+  else if (dtypeSize(input.field->dtype) == 4)
+    interleave<uint32_t, uint32_t>(input, examples, row, [](uint32_t bits) { return bits; });
+  else
+    interleave<uint64_t, uint64_t>(input, examples, row, [](uint64_t bits) { return bits; });
+}
+
+} // namespace
+
+void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples) {
+  const int64_t count = static_cast<int64_t>(examples.size());
+  int64_t bytes = 0, group = 4;
+  for (const BatchInput &input : inputs) {
+    bytes += count * input.field->exampleElements() * 4;
+    if (input.lanes)
+      group = kLanes;
+  }
+  pool.parallelFor((count + group - 1) / group, static_cast<double>(bytes) * kSecondsPerByte,
+                   [&](int64_t begin, int64_t end, int) {
+                     const int64_t first = begin * group, last = std::min(end * group, count);
+                     for (const BatchInput &input : inputs)
+                       for (int64_t row = first; row < last; row += input.lanes ? kLanes : 1)
+                         if (input.lanes)
+                           copyBlock(input, &examples[row], row);
+                         else
+                           copyExample(input, examples[row], row);
+                   });
+}
+
+Status checkBatchPort(const gradc_port &port, const Field &field) {
+  int64_t elements = 1;
+  for (int32_t i = 1; i < port.rank; ++i)
+    elements *= port.shape[i];
+  const DType dtype = static_cast<DType>(port.dtype);
+  const bool pixels = field.dtype == DType::U8 && dtype == DType::F32;
+  const std::string_view layout = port.layout;
+  if (elements != field.exampleElements() || (dtype != field.dtype && !pixels) ||
+      (layout != "" && (layout != "n16" || port.shape[0] % kLanes != 0 || dtypeSize(dtype) < 4)))
+    return {ExitCode::Internal, fmt::format("argument '{}' ({}, layout '{}') cannot be fed from '{}'", port.name,
+                                            dtypeName(dtype), layout, field.name)};
+  return okStatus();
+}
+
+} // namespace gradc

@@ -1,0 +1,27 @@
+// Gathering a batch: the first step of a program, run by the pool.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/abi.h"
+#include "runtime/data/dataset.h"
+#include "runtime/thread_pool.h"
+
+namespace gradc {
+
+/// One input of the batch: examples of `field` go to `target`, which has the input's dtype and layout.
+struct BatchInput {
+  const Field *field = nullptr;
+  void *target = nullptr;
+  bool lanes = false; // layout n16: blocks of 16 examples, position in the block innermost
+};
+
+/// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once. With
+/// `lanes` the number of examples must be a multiple of 16.
+void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples);
+
+/// Why a field cannot feed this argument of a program (an internal mismatch), or ok.
+Status checkBatchPort(const gradc_port &port, const Field &field);
+
+} // namespace gradc
