@@ -12,6 +12,8 @@
 
 #include <functional>
 #include <map>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "codegen/cpu/lane_index.h"
@@ -57,6 +59,16 @@ public:
     std::vector<std::vector<std::pair<LaneIndex, llvm::Value *>>> memo_;
   };
 
+  // Indices of other shapes at the same place.
+  /// One value for each dimension of `shape`.
+  std::vector<LaneValue> dims(const Shape &shape, const LaneIndex &index);
+  /// The index in `to` that has the row-major number of `index` in `from`; both have as many elements.
+  LaneIndex reshaped(const Shape &from, const LaneIndex &index, const Shape &to);
+  /// The row-major number of an index.
+  LaneValue linear(const Shape &shape, const LaneIndex &index);
+  /// The lanes' values as an index: uniform where the index it was computed at is.
+  LaneValue asIndex(llvm::Value *lanes, bool uniform);
+
   Emit &e;
   LaneMath math;
   const Function &fn;
@@ -69,6 +81,16 @@ private:
   std::map<ValueId, ValueAt> bound_;
   std::vector<std::vector<std::pair<LaneIndex, llvm::Value *>>> memo_; // by value
 };
+
+/// How ops that are not elementwise become IR, one row per op.
+struct ElementRule {
+  std::string_view op;
+  llvm::Value *(*emit)(ElementEmitter &emitter, OpId op, const LaneIndex &index);
+};
+std::span<const ElementRule> movementRules();  // movement.cpp
+std::span<const ElementRule> generatorRules(); // generator.cpp: constant, iota, random_uniform
+std::span<const ElementRule> windowRules();    // window.cpp
+std::span<const ElementRule> reductionRules(); // reduction.cpp: computed on the spot
 
 /// One leaf of a scalar program on vectors (or scalars) of `dtype`; comparisons give masks.
 llvm::Value *emitLeaf(Emit &e, Leaf leaf, DType dtype, std::span<llvm::Value *const> args);

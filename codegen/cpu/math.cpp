@@ -1,0 +1,199 @@
+#include "codegen/cpu/math.h"
+
+#include <cmath>
+#include <limits>
+
+#include "llvm/IR/Intrinsics.h"
+
+namespace gradc {
+namespace {
+
+/// Short names for the vector operations of one element type.
+struct Vector {
+  Emit &e;
+  DType dtype = DType::F32;
+
+  llvm::IRBuilder<> &b() { return e.b; }
+  llvm::Type *type() { return e.vectorType(dtype); }
+  llvm::Type *intType() { return e.vectorType(dtype == DType::F32 ? DType::I32 : DType::I64); }
+  llvm::Value *c(double v) { return e.constant(dtype, dtype == DType::F32 ? static_cast<float>(v) : v); }
+  llvm::Value *i(int64_t v) { return llvm::ConstantInt::get(intType(), static_cast<uint64_t>(v), true); }
+  llvm::Value *add(llvm::Value *x, llvm::Value *y) { return b().CreateFAdd(x, y); }
+  llvm::Value *sub(llvm::Value *x, llvm::Value *y) { return b().CreateFSub(x, y); }
+  llvm::Value *mul(llvm::Value *x, llvm::Value *y) { return b().CreateFMul(x, y); }
+  llvm::Value *fma(llvm::Value *x, llvm::Value *y, llvm::Value *z) { return e.fma(x, y, z); }
+  llvm::Value *select(llvm::Value *m, llvm::Value *x, llvm::Value *y) { return b().CreateSelect(m, x, y); }
+  llvm::Value *fabs(llvm::Value *x) { return b().CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x); }
+  llvm::Value *rint(llvm::Value *x) { return b().CreateUnaryIntrinsic(llvm::Intrinsic::rint, x); }
+  llvm::Value *copysign(llvm::Value *x, llvm::Value *s) {
+    return b().CreateBinaryIntrinsic(llvm::Intrinsic::copysign, x, s);
+  }
+  llvm::Value *bits(llvm::Value *x) { return b().CreateBitCast(x, intType()); }
+  llvm::Value *fromBits(llvm::Value *x) { return b().CreateBitCast(x, type()); }
+  // The constant comes first: the instruction returns its second operand where one is NaN.
+  llvm::Value *atMost(double bound, llvm::Value *x) { return select(b().CreateFCmpOLT(c(bound), x), c(bound), x); }
+  llvm::Value *atLeast(double bound, llvm::Value *x) { return select(b().CreateFCmpOGT(c(bound), x), c(bound), x); }
+  /// Horner's scheme, highest power first.
+  llvm::Value *poly(llvm::Value *x, std::initializer_list<double> coefficients) {
+    llvm::Value *p = nullptr;
+    for (double k : coefficients)
+      p = p ? fma(p, x, c(k)) : c(k);
+    return p;
+  }
+};
+
+llvm::Value *perLane(Emit &e, const char *name, std::initializer_list<llvm::Value *> args) {
+  llvm::Type *f64 = e.b.getDoubleTy();
+  std::vector<llvm::Type *> types(args.size(), f64);
+  llvm::FunctionCallee callee = e.module.getOrInsertFunction(name, llvm::FunctionType::get(f64, types, false));
+  llvm::Value *result = llvm::PoisonValue::get(e.vectorType(DType::F64));
+  for (int lane = 0; lane < kVectorLanes; ++lane) {
+    Values operands;
+    for (llvm::Value *arg : args)
+      operands.push_back(e.b.CreateExtractElement(arg, lane));
+    result = e.b.CreateInsertElement(result, e.b.CreateCall(callee, operands), lane);
+  }
+  return result;
+}
+
+bool isF64(llvm::Value *x) { return x->getType()->getScalarType()->isDoubleTy(); }
+
+/// p · 2^n in two steps, so that denormal results round once and n = 128 does not overflow early.
+llvm::Value *scaleByPowerOfTwo(Vector v, llvm::Value *p, llvm::Value *n) {
+  auto power = [&](llvm::Value *k) { return v.fromBits(v.b().CreateShl(v.b().CreateAdd(k, v.i(127)), v.i(23))); };
+  llvm::Value *whole = v.b().CreateFPToSI(n, v.intType());
+  llvm::Value *half = v.b().CreateAShr(whole, v.i(1));
+  return v.mul(v.mul(p, power(half)), power(v.b().CreateSub(whole, half)));
+}
+
+/// e^x = 2^n · e^r with |r| <= ln 2 / 2.
+llvm::Value *expF32(Vector v, llvm::Value *x) {
+  x = v.atLeast(-104, v.atMost(89, x));
+  // A NaN goes through p; as an exponent it would have no integer value.
+  llvm::Value *isNumber = v.b().CreateFCmpORD(x, x);
+  llvm::Value *n = v.rint(v.mul(v.select(isNumber, x, v.c(0)), v.c(1.44269504088896341)));
+  llvm::Value *r = v.fma(n, v.c(-0.693359375), x);
+  r = v.fma(n, v.c(2.12194440e-4), r);
+  llvm::Value *p = v.poly(r, {1.9875691500E-4, 1.3981999507E-3, 8.3334519073E-3, 4.1665795894E-2, 1.6666665459E-1,
+                              5.0000001201E-1});
+  p = v.add(v.fma(p, v.mul(r, r), r), v.c(1));
+  return scaleByPowerOfTwo(v, p, n);
+}
+
+/// log x = log m + k · log 2 with m in [√½, √2).
+llvm::Value *logF32(Vector v, llvm::Value *x) {
+  llvm::IRBuilder<> &b = v.b();
+  llvm::Value *denormal = b.CreateFCmpOLT(x, v.c(1.17549435e-38));
+  llvm::Value *scaled = v.select(denormal, v.mul(x, v.c(8388608)), x);
+  llvm::Value *i = b.CreateSub(v.bits(scaled), v.i(0x3f3504f3));
+  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(0x7fffff)), v.i(0x3f3504f3)));
+  llvm::Value *k = b.CreateSIToFP(b.CreateAShr(i, v.i(23)), v.type());
+  k = v.select(denormal, v.sub(k, v.c(23)), k);
+  llvm::Value *f = v.sub(m, v.c(1)), *z = v.mul(f, f);
+  llvm::Value *y = v.poly(f, {7.0376836292E-2, -1.1514610310E-1, 1.1676998740E-1, -1.2420140846E-1, 1.4249322787E-1,
+                              -1.6668057665E-1, 2.0000714765E-1, -2.4999993993E-1, 3.3333331174E-1});
+  y = v.mul(v.mul(f, z), y);
+  y = v.fma(k, v.c(-2.12194440e-4), y);
+  y = v.fma(z, v.c(-0.5), y);
+  llvm::Value *r = v.fma(k, v.c(0.693359375), v.add(f, y));
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  r = v.select(b.CreateFCmpOEQ(x, v.c(kInf)), x, r);
+  r = v.select(b.CreateFCmpOEQ(x, v.c(0)), v.c(-kInf), r);
+  return v.select(b.CreateFCmpULT(x, v.c(0)), v.c(std::numeric_limits<double>::quiet_NaN()), r);
+}
+
+/// log2 of a positive f64 to about 1e-13: 2·artanh(s), s = (m - 1) / (m + 1).
+llvm::Value *log2F64(Vector v, llvm::Value *x) {
+  llvm::IRBuilder<> &b = v.b();
+  constexpr int64_t kSqrtHalf = 0x3fe6a09e667f3bcd, kMantissa = 0xfffffffffffff;
+  llvm::Value *i = b.CreateSub(v.bits(x), v.i(kSqrtHalf));
+  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(kMantissa)), v.i(kSqrtHalf)));
+  llvm::Value *k = b.CreateSIToFP(b.CreateAShr(i, v.i(52)), v.type());
+  llvm::Value *f = v.sub(m, v.c(1));
+  llvm::Value *s = b.CreateFDiv(f, v.add(f, v.c(2))), *z = v.mul(s, s);
+  llvm::Value *p = v.poly(z, {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1});
+  return v.fma(v.mul(s, p), v.c(2 * 1.4426950408889634), k);
+}
+
+/// 2^t for |t| <= 1000, to about 1e-12.
+llvm::Value *exp2F64(Vector v, llvm::Value *t) {
+  llvm::IRBuilder<> &b = v.b();
+  llvm::Value *n = v.rint(t);
+  llvm::Value *r = v.mul(v.sub(t, n), v.c(0.6931471805599453));
+  llvm::Value *p = v.poly(r, {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24,
+                              1.0 / 6, 0.5, 1, 1});
+  llvm::Value *exponent = b.CreateShl(b.CreateFPToSI(n, v.intType()), v.i(52));
+  return v.fromBits(b.CreateAdd(v.bits(p), exponent));
+}
+
+/// |x|^y in f64 precision, then the sign and the cases that C's pow names.
+llvm::Value *powF32(Vector v, llvm::Value *x, llvm::Value *y) {
+  llvm::IRBuilder<> &b = v.b();
+  Vector d{v.e, DType::F64};
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  llvm::Value *magnitude = v.fabs(x);
+  llvm::Value *isZero = b.CreateFCmpOEQ(magnitude, v.c(0)), *isInf = b.CreateFCmpOEQ(magnitude, v.c(kInf));
+  llvm::Value *log = log2F64(d, b.CreateFPExt(magnitude, d.type()));
+  log = d.select(isZero, d.c(-kInf), d.select(isInf, d.c(kInf), log));
+  llvm::Value *t = d.mul(b.CreateFPExt(y, d.type()), log);
+  llvm::Value *isNumber = b.CreateFCmpORD(t, t);
+  t = d.atLeast(-200, d.atMost(200, d.select(isNumber, t, d.c(0))));
+  llvm::Value *r = b.CreateFPTrunc(exp2F64(d, t), v.type());
+
+  llvm::Value *nan = v.c(std::numeric_limits<double>::quiet_NaN());
+  llvm::Value *whole = v.b().CreateUnaryIntrinsic(llvm::Intrinsic::floor, y);
+  llvm::Value *isWhole = b.CreateFCmpOEQ(whole, y);
+  llvm::Value *half = v.mul(y, v.c(0.5));
+  llvm::Value *isOdd = b.CreateAnd(isWhole, b.CreateFCmpONE(b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, half), half));
+  r = v.select(isOdd, v.copysign(r, x), r);
+  llvm::Value *outside = b.CreateAnd(b.CreateFCmpOLT(x, v.c(0)), b.CreateNot(b.CreateOr(isWhole, isInf)));
+  r = v.select(b.CreateOr(outside, b.CreateFCmpUNO(x, y)), nan, r);
+  llvm::Value *minusOneToInf = b.CreateAnd(b.CreateFCmpOEQ(x, v.c(-1)), b.CreateFCmpOEQ(v.fabs(y), v.c(kInf)));
+  llvm::Value *one = b.CreateOr(b.CreateOr(b.CreateFCmpOEQ(x, v.c(1)), b.CreateFCmpOEQ(y, v.c(0))), minusOneToInf);
+  return v.select(one, v.c(1), r);
+}
+
+} // namespace
+
+llvm::Value *emitExp(Emit &e, llvm::Value *x) { return isF64(x) ? perLane(e, "exp", {x}) : expF32({e}, x); }
+
+llvm::Value *emitLog(Emit &e, llvm::Value *x) { return isF64(x) ? perLane(e, "log", {x}) : logF32({e}, x); }
+
+llvm::Value *emitPow(Emit &e, llvm::Value *x, llvm::Value *y) {
+  return isF64(x) ? perLane(e, "pow", {x, y}) : powF32({e}, x, y);
+}
+
+/// An odd polynomial near 0, else 1 - 2 / (e^2|x| + 1).
+llvm::Value *emitTanh(Emit &e, llvm::Value *x) {
+  if (isF64(x))
+    return perLane(e, "tanh", {x});
+  Vector v{e};
+  llvm::Value *t = v.fabs(x), *z = v.mul(x, x);
+  llvm::Value *near = v.poly(z, {-5.70498872745E-3, 2.06390887954E-2, -5.37397155531E-2, 1.33314422036E-1,
+                                 -3.33332819422E-1});
+  near = v.fma(v.mul(near, z), x, x);
+  llvm::Value *grown = v.add(expF32(v, v.add(t, t)), v.c(1));
+  llvm::Value *far = v.sub(v.c(1), e.b.CreateFDiv(v.c(2), grown));
+  return v.select(e.b.CreateFCmpOLT(t, v.c(0.625)), near, v.copysign(far, x));
+}
+
+/// An odd polynomial near 0, else 1 - e^q(|x|).
+llvm::Value *emitErf(Emit &e, llvm::Value *x) {
+  if (isF64(x))
+    return perLane(e, "erf", {x});
+  Vector v{e};
+  llvm::Value *t = v.fabs(x), *s = v.mul(x, x);
+  llvm::Value *r = v.fma(v.c(-1.72853470e-5), t, v.c(3.83197126e-4));
+  llvm::Value *u = v.fma(v.c(-3.88396438e-3), t, v.c(2.42546219e-2));
+  r = v.fma(r, s, u);
+  for (double k : {-1.06777877e-1, -6.34846687e-1, -1.28717512e-1})
+    r = v.fma(r, t, v.c(k));
+  r = v.fma(r, t, e.b.CreateFNeg(t));
+  llvm::Value *far = v.copysign(v.sub(v.c(1), expF32(v, r)), x);
+  llvm::Value *near = v.poly(s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1,
+                                 1.28379166e-1});
+  near = v.fma(near, x, x);
+  return v.select(e.b.CreateFCmpOGT(t, v.c(0.927734375)), far, near);
+}
+
+} // namespace gradc
