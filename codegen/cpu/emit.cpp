@@ -94,26 +94,62 @@ llvm::Constant *Emit::laneMask(int count) {
   return llvm::ConstantVector::get(lanes);
 }
 
+// Constants stay outermost, (x + y) + C, so that addresses of neighbouring elements share x + y as a common
+// subexpression of instruction selection and differ in their displacement only.
+
+namespace {
+
+/// value = rest + constant
+struct Sum {
+  llvm::Value *rest;
+  llvm::ConstantInt *constant = nullptr;
+};
+
+Sum split(llvm::Value *value) {
+  if (auto *constant = llvm::dyn_cast<llvm::ConstantInt>(value))
+    return {nullptr, constant};
+  auto *add = llvm::dyn_cast<llvm::BinaryOperator>(value);
+  if (add && add->getOpcode() == llvm::Instruction::Add)
+    if (auto *constant = llvm::dyn_cast<llvm::ConstantInt>(add->getOperand(1)))
+      return {add->getOperand(0), constant};
+  return {value};
+}
+
+int64_t constantOf(const Sum &sum) { return sum.constant ? sum.constant->getSExtValue() : 0; }
+
+} // namespace
+
 llvm::Value *Emit::offset(llvm::Value *pointer, llvm::Value *bytes) {
-  auto *constant = llvm::dyn_cast<llvm::ConstantInt>(bytes);
-  return constant && constant->isZero() ? pointer : b.CreateGEP(b.getInt8Ty(), pointer, bytes);
+  Sum sum = split(bytes);
+  if (sum.rest)
+    pointer = b.CreateGEP(b.getInt8Ty(), pointer, sum.rest);
+  int64_t constant = constantOf(sum);
+  return constant == 0 ? pointer : b.CreateGEP(b.getInt8Ty(), pointer, i64(constant));
 }
 
 llvm::Value *Emit::offset(llvm::Value *pointer, int64_t bytes) { return offset(pointer, i64(bytes)); }
 
 llvm::Value *Emit::add(llvm::Value *a, llvm::Value *c) {
-  auto isZero = [](llvm::Value *v) {
-    auto *constant = llvm::dyn_cast<llvm::ConstantInt>(v);
-    return constant && constant->isZero();
-  };
-  return isZero(a) ? c : isZero(c) ? a : b.CreateAdd(a, c);
+  if (a->getType()->isVectorTy())
+    return b.CreateAdd(a, c);
+  Sum x = split(a), y = split(c);
+  llvm::Value *rest = x.rest && y.rest ? b.CreateAdd(x.rest, y.rest) : x.rest ? x.rest : y.rest;
+  int64_t constant = constantOf(x) + constantOf(y);
+  if (!rest)
+    return i64(constant);
+  return constant == 0 ? rest : b.CreateAdd(rest, i64(constant));
 }
 
 llvm::Value *Emit::mul(llvm::Value *a, int64_t factor) {
   if (factor == 1)
     return a;
-  return factor == 0 ? llvm::Constant::getNullValue(a->getType())
-                     : b.CreateMul(a, llvm::ConstantInt::get(a->getType(), static_cast<uint64_t>(factor)));
+  if (factor == 0)
+    return llvm::Constant::getNullValue(a->getType());
+  if (a->getType()->isVectorTy())
+    return b.CreateMul(a, llvm::ConstantInt::get(a->getType(), static_cast<uint64_t>(factor)));
+  Sum x = split(a);
+  llvm::Value *rest = x.rest ? b.CreateMul(x.rest, i64(factor)) : i64(0);
+  return add(rest, i64(constantOf(x) * factor));
 }
 
 llvm::Value *Emit::div(llvm::Value *a, int64_t divisor) {
