@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/spelling.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -112,33 +113,6 @@ template <class Float> std::string shortest(Float value) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\')
-      out += '\\', out += c;
-    else if (c == '\n')
-      out += "\\n";
-    else if (c == '\t')
-      out += "\\t";
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    else
-      out += c;
-  }
-  return out + '"';
-}
-
-bool bareName(std::string_view name) {
-  auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  if (name.empty() || !letter(name[0]))
-    return false;
-  return std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '.'; });
-}
-
-/// Symbols and values may begin with a digit.
-bool bareWord(std::string_view word) { return !word.empty() && bareName(fmt::format("_{}", word)); }
-
 std::string elementText(const Tensor &tensor, int64_t i) {
   switch (tensor.type().dtype) {
   case DType::F64: return floatText(tensor.get(i));
@@ -198,7 +172,7 @@ struct AttrPrinter {
   std::string operator()(const std::string &value) const { return quoted(value); }
   std::string operator()(const Keyword &value) const { return value.word; }
   std::string operator()(const SymbolRef &value) const {
-    return bareWord(value.name) ? "@" + value.name : "@" + quoted(value.name);
+    return symbolText(value.name);
   }
   std::string operator()(DType value) const { return std::string(dtypeName(value)); }
   std::string operator()(const Type &value) const { return toString(value); }
@@ -225,7 +199,7 @@ std::string toString(const Attr &attr) { return std::visit(AttrPrinter{}, attr.s
 std::string toString(const Dict &dict) {
   std::vector<std::string> parts;
   for (const auto &[name, value] : dict) {
-    std::string key = bareName(name) ? name : quoted(name);
+    std::string key = isBareName(name) ? name : quoted(name);
     parts.push_back(value.as<Unit>() ? key : fmt::format("{} = {}", key, toString(value)));
   }
   return fmt::format("{{{}}}", fmt::join(parts, ", "));

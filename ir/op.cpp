@@ -164,6 +164,18 @@ const AttrSpec *OpDef::attr(std::string_view attrName) const {
   return nullptr;
 }
 
+Rule<Attr> normalizeAttr(const OpDef &def, const AttrSpec &spec, const Attr &given) {
+  Attr value = coerced(given, spec.kind);
+  if (!hasKind(value, spec.kind))
+    return std::unexpected(fmt::format("{}'s attribute '{}' must be {}, but got {}", def.name, spec.name,
+                                       kindName(spec.kind), toString(given)));
+  if (auto wrong = checkKeyword(def, spec, value))
+    return std::unexpected(*wrong);
+  if (auto wrong = checkRange(def, spec, value))
+    return std::unexpected(*wrong);
+  return value;
+}
+
 Rule<Dict> normalizeAttrs(const OpDef &def, const Dict &given) {
   std::vector<std::string_view> known;
   for (const AttrSpec &spec : def.attrs)
@@ -179,16 +191,11 @@ Rule<Dict> normalizeAttrs(const OpDef &def, const Dict &given) {
         return std::unexpected(fmt::format("{} needs the attribute '{}'", def.name, spec.name));
       continue;
     }
-    Attr value = coerced(*found, spec.kind);
-    if (!hasKind(value, spec.kind))
-      return std::unexpected(fmt::format("{}'s attribute '{}' must be {}, but got {}", def.name, spec.name,
-                                         kindName(spec.kind), toString(value)));
-    if (auto wrong = checkKeyword(def, spec, value))
-      return std::unexpected(*wrong);
-    if (auto wrong = checkRange(def, spec, value))
-      return std::unexpected(*wrong);
-    if (!(value == spec.defaultValue))
-      normal.set(spec.name, std::move(value));
+    Rule<Attr> value = normalizeAttr(def, spec, *found);
+    if (!value)
+      return std::unexpected(value.error());
+    if (!(*value == spec.defaultValue))
+      normal.set(spec.name, std::move(*value));
   }
   return normal;
 }

@@ -133,6 +133,9 @@ const OpDef *findOp(std::string_view name);
 /// As findOp, for names written in our own code (CHECK).
 const OpDef &opDef(std::string_view name);
 
+/// One attribute's value as the row wants it: its kind, keyword and range are checked, an integer literal is
+/// accepted for f64 and a unit for a bool.
+Rule<Attr> normalizeAttr(const OpDef &def, const AttrSpec &spec, const Attr &given);
 /// Checks names, kinds, ranges and required attributes against the row, and returns the attributes in schema
 /// order with values equal to the default left out. Integer literals are accepted for f64.
 Rule<Dict> normalizeAttrs(const OpDef &def, const Dict &given);

@@ -123,6 +123,11 @@ Reported Diagnostics::report(Severity severity, Location loc, std::string messag
   return {};
 }
 
+Reported Diagnostics::failed() const {
+  CHECK(hasErrors());
+  return {};
+}
+
 void Diagnostics::addNote(Location loc, std::string message) {
   CHECK(!diagnostics_.empty(), "a note needs a diagnostic");
   diagnostics_.back().notes.push_back({Severity::Note, std::move(loc), std::move(message), {}});

@@ -64,6 +64,8 @@ public:
     addNote(std::move(loc), fmt::format(format, std::forward<Args>(args)...));
   }
 
+  /// For a caller whose errors were reported one by one: the proof that there are some (CHECK).
+  Reported failed() const;
   bool hasErrors() const { return errors_ != 0; }
   size_t errorCount() const { return errors_; }
   const std::vector<Diagnostic> &all() const { return diagnostics_; }

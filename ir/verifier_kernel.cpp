@@ -1,0 +1,63 @@
+#include "ir/verifier_kernel.h"
+
+#include "ir/op.h"
+#include "ir/spelling.h"
+
+namespace gradc {
+namespace {
+
+/// Made of other ops: no loop nest computes it as it stands.
+bool isComposite(const OpDef &def) { return def.expand && !def.scalar; }
+
+void checkArguments(const Function &fn, const OpData &op, std::vector<std::string> &errors) {
+  const std::vector<ValueId> &args = fn[op.regions[0]].args;
+  if (args.size() != op.operands.size()) {
+    errors.push_back(fmt::format("{} has {} operands, but its region has {} arguments", op.def->name,
+                                 op.operands.size(), args.size()));
+    return;
+  }
+  for (size_t i = 0; i < args.size(); ++i)
+    if (const Type &outer = fn.type(op.operands[i]), &inner = fn.type(args[i]); !(outer == inner))
+      errors.push_back(fmt::format("{}'s operand {} is {}, but the region's argument {} is {}", op.def->name,
+                                   valueText(fn[op.operands[i]].name), toString(outer),
+                                   valueText(fn[args[i]].name), toString(inner)));
+}
+
+/// Why an op may not stand in a kernel of this kind, or nothing.
+std::string_view objection(const OpDef &def, std::string_view kind) {
+  if (def.numRegions != 0)
+    return "kernels do not nest";
+  if (def.is(kOrdered))
+    return "it has an effect";
+  if (isComposite(def))
+    return "it must be expanded first";
+  if (def.is(kContraction) && kind != "contract")
+    return "it is a contraction";
+  if (def.is(kReduction) && kind != "rows")
+    return "it is a reduction";
+  return {};
+}
+
+} // namespace
+
+std::vector<std::string> kernelErrors(const Function &fn, OpId id) {
+  const OpData &op = fn[id];
+  const std::string &kind = op.attrs.str("kind");
+  std::vector<std::string> errors;
+  checkArguments(fn, op, errors);
+  int contractions = 0;
+  for (OpId inner : fn[op.regions[0]].ops) {
+    const OpDef &def = *fn[inner].def;
+    contractions += def.is(kContraction);
+    if (std::string_view why = objection(def, kind); !why.empty())
+      errors.push_back(fmt::format("a kernel of kind {} may not contain {}: {}", kind, def.name, why));
+  }
+  if (kind == "contract" && contractions != 1)
+    errors.push_back(
+        fmt::format("a kernel of kind contract contains one contraction, but got {}", contractions));
+  if (fn[op.regions[0]].yields.empty())
+    errors.push_back("a kernel yields at least one value");
+  return errors;
+}
+
+} // namespace gradc
