@@ -73,7 +73,7 @@ void takeName(Function &fn, ValueId from, ValueId to) {
   if (fn[to].def == kNoOp)
     return;
   std::string name = fn[from].name;
-  fn.rename(from, name + "~old");
+  fn.rename(from, name + "~1");
   fn.rename(to, name);
 }
 
