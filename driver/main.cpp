@@ -1,9 +1,7 @@
 // The gradc command: a thin main over the libraries.
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
-#include <span>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -12,9 +10,15 @@
 #include "driver/usage.h"
 
 namespace gradc {
+
+void registerOpt(CLI::App &app, ExitCode &exit);
+
 namespace {
 
-constexpr std::array<RegisterCommand, 0> kCommands = {};
+// In the order of --help. One line each, so that two additions do not collide.
+constexpr RegisterCommand kCommands[] = {
+    registerOpt,
+};
 
 [[noreturn]] void outOfMemory() {
   std::fputs("gradc: error: out of memory\n", stderr);

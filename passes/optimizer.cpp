@@ -2,7 +2,7 @@
 // parameters. The module says how, in its attribute `optimizer`; the formulas are PyTorch's SGD:
 //   g += weight_decay * w;  v = momentum * v + g;  w -= learning_rate * (nesterov ? g + momentum * v : v)
 // and, where the parameter has max_norm = c, each unit's incoming weights (all but dimension 0) are scaled back to
-// a norm of at most c.
+// a norm of at most c. Gradients are clipped before that, by value or by their global norm (clip_value, clip_norm).
 //
 //   module "m" {optimizer = {type = sgd, momentum = 0.9}}
 //   param @w : f32[4]
@@ -34,32 +34,57 @@ namespace {
 
 struct Settings {
   bool momentum = false, nesterov = false, weightDecay = false;
+  std::optional<double> clipValue, clipNorm;
 };
+
+std::optional<double> number(const Dict &attrs, std::string_view name) {
+  const Attr *attr = attrs.find(name);
+  if (!attr || !(attr->as<double>() || attr->as<int64_t>()))
+    return std::nullopt;
+  return attrs.f64(name);
+}
 
 Result<Settings> readSettings(const Module &module, Diagnostics &diag) {
   const Attr *attr = module.attrs.find("optimizer");
   const Dict *dict = attr ? attr->as<Dict>() : nullptr;
   if (!dict)
     return std::unexpected(diag.error({}, "the module has no attribute 'optimizer', as in {{type = sgd}}"));
-  const std::vector<std::string_view> known = {"type", "momentum", "nesterov", "weight_decay"};
+  const std::vector<std::string_view> known = {"type",         "momentum",   "nesterov",
+                                               "weight_decay", "clip_value", "clip_norm"};
   for (const auto &[name, value] : *dict)
     if (std::ranges::find(known, name) == known.end())
       return std::unexpected(diag.error({}, "optimizer has no setting '{}'{}", name, proposal(name, known)));
   const Attr *type = dict->find("type");
   if (!type || !(*type == Attr(Keyword{"sgd"})))
     return std::unexpected(diag.error({}, "optimizer's type must be sgd, but got {}", type ? toString(*type) : "none"));
-  Settings settings{dict->has("momentum"), dict->flag("nesterov"), dict->has("weight_decay")};
+  Settings settings{dict->has("momentum"), dict->flag("nesterov"), dict->has("weight_decay"),
+                    number(*dict, "clip_value"), number(*dict, "clip_norm")};
   if (settings.nesterov && !settings.momentum)
     return std::unexpected(diag.error({}, "nesterov needs momentum"));
   return settings;
 }
 
-/// The number of a variable's attribute, or nothing.
-std::optional<double> number(const Variable &variable, std::string_view name) {
-  const Attr *attr = variable.attrs.find(name);
-  if (!attr || !(attr->as<double>() || attr->as<int64_t>()))
-    return std::nullopt;
-  return variable.attrs.f64(name);
+/// min(max(g, -bound), bound)
+ValueId clipByValue(Builder &b, ValueId g, double bound) {
+  const Type type = b.type(g);
+  ValueId low = b.create("maximum", {g, b.splat(type, -bound)});
+  return b.create("minimum", {low, b.splat(type, bound)});
+}
+
+/// min(1, bound / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; the squares are summed in the gradients' order.
+ValueId clipFactor(Builder &b, const std::vector<ValueId> &gradients, double bound) {
+  ValueId total = kNoValue;
+  for (ValueId g : gradients) {
+    std::vector<int64_t> axes;
+    for (int axis = 0; axis < b.type(g).rank(); ++axis)
+      axes.push_back(axis);
+    ValueId squares = b.create("square", {g});
+    ValueId sum = axes.empty() ? squares : b.reduceSum(squares, axes);
+    total = total == kNoValue ? sum : b.add(total, sum);
+  }
+  const Type scalar = b.type(total);
+  ValueId norm = b.add(b.create("sqrt", {total}), b.splat(scalar, 1e-6));
+  return b.create("minimum", {b.div(b.splat(scalar, bound), norm), b.splat(scalar, 1)});
 }
 
 /// Emits the update of one parameter after another.
@@ -87,10 +112,10 @@ public:
       direction = settings_.nesterov ? b_.add(g, b_.mul(spread(momentum_, v), velocity)) : velocity;
     }
     ValueId rate = rate_;
-    if (auto factor = number(variable, "learning_rate"); factor && *factor != 1)
+    if (auto factor = number(variable.attrs, "learning_rate"); factor && *factor != 1)
       rate = b_.scale(rate, *factor);
     ValueId delta = b_.mul(spread(rate, w), direction);
-    auto maxNorm = number(variable, "max_norm");
+    auto maxNorm = number(variable.attrs, "max_norm");
     bool bounded = maxNorm && *maxNorm > 0;
     ValueId updated = b_.named(bounded ? variable.name + ".update" : variable.name).sub(w, delta);
     return {bounded ? boundNorm(variable, updated, *maxNorm) : updated, velocity};
@@ -100,7 +125,7 @@ private:
   ValueId spread(ValueId scalar, ValueId like) { return b_.broadcast(scalar, Shape(b_.type(like).shape), {}); }
 
   ValueId addWeightDecay(const Variable &variable, ValueId w, ValueId g) {
-    auto own = number(variable, "weight_decay");
+    auto own = number(variable.attrs, "weight_decay");
     if (own ? *own == 0 : !settings_.weightDecay)
       return g;
     ValueId decay = own ? b_.splat(Type(b_.type(w)), *own) : spread(weightDecay_, w);
@@ -216,10 +241,27 @@ private:
     }
   }
 
+  std::vector<ValueId> clippedGradients() {
+    std::vector<ValueId> gradients;
+    b_.named("clip");
+    for (const Trained &trained : trained_) {
+      ValueId g = map_[index(trained.gradient)];
+      gradients.push_back(settings_.clipValue ? clipByValue(b_, g, *settings_.clipValue) : g);
+    }
+    if (!settings_.clipNorm)
+      return gradients;
+    ValueId factor = clipFactor(b_, gradients, *settings_.clipNorm);
+    for (ValueId &g : gradients)
+      g = b_.mul(g, b_.broadcast(factor, Shape(b_.type(g).shape), {}));
+    return gradients;
+  }
+
   void update() {
+    const std::vector<ValueId> gradients = clippedGradients();
     Update update(b_, settings_, hyper_);
-    for (Trained &trained : trained_) {
-      ValueId gradient = map_[index(trained.gradient)];
+    for (size_t i = 0; i < trained_.size(); ++i) {
+      Trained &trained = trained_[i];
+      ValueId gradient = gradients[i];
       OpId def = step_[gradient].def;
       b_.at(def == kNoOp ? Location{} : step_[def].loc);
       const Variable variable = *module_.variable(trained.variable);
