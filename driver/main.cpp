@@ -11,13 +11,17 @@
 
 namespace gradc {
 
+void registerRun(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
+void registerDiff(CLI::App &app, ExitCode &exit);
 
 namespace {
 
 // In the order of --help. One line each, so that two additions do not collide.
 constexpr RegisterCommand kCommands[] = {
+    registerRun,
     registerOpt,
+    registerDiff,
 };
 
 [[noreturn]] void outOfMemory() {

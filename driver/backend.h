@@ -1,0 +1,31 @@
+// What can run a function of a module. A backend is one file driver/backend_<name>.cpp and a row in backend.cpp.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ir/ir.h"
+
+namespace gradc {
+
+struct RunRequest {
+  const Module &module;
+  const Function &fn;
+  std::span<const Tensor> arguments;
+  int threads = 1;
+  bool inMemory = false; // interp: at the planned addresses
+};
+
+struct Backend {
+  std::string_view name;
+  std::string_view doc;
+  /// The results of the function, row-major. Errors are reported to the engine; a function that was not yet
+  /// compiled down to kernels is compiled first where the backend needs it.
+  Result<std::vector<Tensor>> (*run)(const RunRequest &request, Diagnostics &diag);
+};
+
+std::span<const Backend> allBackends();
+const Backend *findBackend(std::string_view name);
+
+} // namespace gradc

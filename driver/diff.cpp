@@ -1,0 +1,68 @@
+// gradc diff: compares the arrays of two .npz files by name.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "driver/commands.h"
+#include "driver/compile_flags.h"
+#include "driver/values.h"
+
+namespace gradc {
+namespace {
+
+struct DiffFlags {
+  std::string left, right;
+  Tolerance tolerance;
+};
+
+const NpyArray *find(const NpzArrays &arrays, std::string_view name) {
+  for (const auto &[key, array] : arrays)
+    if (key == name)
+      return &array;
+  return nullptr;
+}
+
+Tensor toTensor(const NpyArray &array) {
+  Tensor tensor(Type{array.dtype, Shape(std::span(array.shape)), {}});
+  std::memcpy(tensor.bytes().data(), array.bytes.data(), tensor.bytes().size());
+  return tensor;
+}
+
+ExitCode runDiff(const DiffFlags &flags) {
+  StatusOr<NpzArrays> left = readNpz(flags.left), right = readNpz(flags.right);
+  if (!left)
+    return fail(left.error());
+  if (!right)
+    return fail(right.error());
+  ExitCode exit = ExitCode::Ok;
+  auto report = [&](std::string_view name, std::string_view what) {
+    fmt::print(stderr, "{}: {}\n", name, what);
+    exit = ExitCode::Mismatch;
+  };
+  for (const auto &[name, array] : *left) {
+    const NpyArray *other = find(*right, name);
+    if (!other)
+      report(name, fmt::format("not in {}", flags.right));
+    else if (auto wrong = difference(toTensor(array), toTensor(*other), flags.tolerance))
+      report(name, *wrong);
+  }
+  for (const auto &[name, array] : *right)
+    if (!find(*left, name))
+      report(name, fmt::format("not in {}", flags.left));
+  return exit;
+}
+
+} // namespace
+
+void registerDiff(CLI::App &app, ExitCode &exit) {
+  auto flags = std::make_shared<DiffFlags>();
+  CLI::App *command = app.add_subcommand("diff", "Compare the arrays of two .npz files; exit 4 where they differ");
+  command->add_option("left", flags->left, "A .npz file")->required();
+  command->add_option("right", flags->right, "A .npz file")->required();
+  command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance; default: the same bits");
+  command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance");
+  command->callback([flags, &exit] { exit = runDiff(*flags); });
+}
+
+} // namespace gradc
