@@ -5,9 +5,7 @@
 namespace gradc {
 namespace {
 
-Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &diag) {
-  if (request.inMemory)
-    return interpretInMemory(request.module, request.fn, request.arguments, diag);
+Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &) {
   return interpret(request.module, request.fn, request.arguments);
 }
 

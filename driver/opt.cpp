@@ -28,9 +28,9 @@ std::string_view exactnessName(Exactness exactness) {
 
 void listPasses() {
   for (const PassDef *pass : allPasses()) {
-    fmt::print("{:14} {:9}{}\n", pass->name, exactnessName(pass->exactness), pass->doc);
+    fmt::print("{:14}{:10}{}\n", pass->name, exactnessName(pass->exactness), pass->doc);
     for (const PassOption &option : pass->options)
-      fmt::print("{:14} {:9}  {} = {}: {}\n", "", "", option.name,
+      fmt::print("{:14}{:10}  {} = {}: {}\n", "", "", option.name,
                  option.defaultValue.as<Unit>() ? "(none)" : toString(option.defaultValue), option.doc);
   }
 }
