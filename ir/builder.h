@@ -17,7 +17,8 @@ public:
 
   Function &function() { return fn_; }
   RegionId region() const { return region_; }
-  const Type &type(ValueId v) const { return fn_[v].type; }
+  /// By value: building moves the arenas.
+  Type type(ValueId v) const { return fn_[v].type; }
 
   /// Location and base name of what is built next. A name that is taken gets a suffix ~1, ~2, …
   Builder &at(Location loc) { loc_ = std::move(loc); return *this; }

@@ -83,7 +83,7 @@ public:
   bool wants(int operand) const { return wanted_[operand]; }
   /// Adds to the gradient of an operand; ignored where it is not wanted. Shapes must match.
   void to(int operand, ValueId gradient);
-  const Type &type(ValueId v) const { return b.type(v); }
+  Type type(ValueId v) const { return b.type(v); }
   const Dict &attrs() const { return attrs_; } // with defaults
   void setAttrs(Dict attrs) { attrs_ = std::move(attrs); }
 

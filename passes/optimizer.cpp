@@ -4,7 +4,7 @@
 // and, where the parameter has max_norm = c, each unit's incoming weights (all but dimension 0) are scaled back to
 // a norm of at most c. Gradients are clipped before that, by value or by their global norm (clip_value, clip_norm).
 //
-//   module "m" {optimizer = {type = sgd, momentum = 0.9}}
+//   module @m {optimizer = {type = sgd, momentum = 0.9}}
 //   param @w : f32[4]
 //   func @loss.grad(%w: f32[4] {var = @w}, %x: f32[4] {input})
 //       -> (f32[] {loss}, f32[4] {grad = @w}) { … return %loss, %w.grad }
