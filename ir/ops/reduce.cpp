@@ -58,7 +58,7 @@ Shape dropped(const Shape &x, const std::vector<int64_t> &axes) {
   return shape;
 }
 
-ValueId spread(Builder &b, ValueId dy, const Shape &x, const std::vector<int64_t> &axes) {
+ValueId spread(Builder &b, ValueId dy, Shape x, const std::vector<int64_t> &axes) {
   return b.broadcast(b.reshape(dy, dropped(x, axes)), x, otherAxes(x.rank(), axes));
 }
 

@@ -18,7 +18,7 @@ Rule<Types> infer(const InferArgs &args) {
 }
 
 /// Repeats a value that lacks `axis` along it.
-ValueId along(Builder &b, ValueId v, const Shape &shape, int64_t axis) {
+ValueId along(Builder &b, ValueId v, Shape shape, int64_t axis) {
   return b.broadcast(v, shape, otherAxes(shape.rank(), {axis}));
 }
 

@@ -30,7 +30,7 @@ GRADC_OPS(structural) {
        .attrs = {{.name = "layout", .kind = AttrKind::Keyword, .doc = "the layout of the result", .required = true,
                   .keywords = {"row_major", kLayoutN16}}},
        .traits = kMovement | kStructural, .infer = relayoutInfer, .eval = relayoutEval,
-       .grad = [](GradArgs &g) { g.to(0, g.dy()); }},
+       .notDifferentiable = "layouts are chosen after differentiation"},
       {.name = "kernel", .doc = "ops that run as one kernel: means its region with the operands as arguments",
        .operands = {{.name = "operands", .variadic = true}},
        .attrs = {{.name = "kind", .kind = AttrKind::Keyword, .doc = "shape of the generated loops",
