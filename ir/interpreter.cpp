@@ -122,6 +122,16 @@ private:
   std::vector<std::optional<Tensor>> values_;
 };
 
+std::vector<Tensor> runRegion(const Module &module, const Function &fn, RegionId region,
+                              std::span<const Tensor> arguments, const Observer &observe) {
+  const std::vector<ValueId> &args = fn[region].args;
+  CHECK(arguments.size() == args.size(), "@{} takes {} arguments, but got {}", fn.name, args.size(), arguments.size());
+  Frame frame(&module, fn, observe);
+  for (size_t i = 0; i < arguments.size(); ++i)
+    frame.set(args[i], arguments[i]);
+  return frame.run(region);
+}
+
 /// A composite without an eval of its own means its expansion.
 std::vector<Tensor> evalByExpansion(const Function &fn, OpId op, std::span<const Tensor *const> operands) {
   const OpData &data = fn[op];
@@ -159,15 +169,15 @@ std::vector<Tensor> evalOp(const Function &fn, OpId op, std::span<const Tensor *
   return results;
 }
 
+std::vector<Tensor> interpretRegion(const Module &module, const Function &fn, RegionId region,
+                                    std::span<const Tensor> arguments) {
+  const Observer none;
+  return runRegion(module, fn, region, arguments, none);
+}
+
 std::vector<Tensor> interpret(const Module &module, const Function &fn, std::span<const Tensor> arguments,
                               const Observer &observe) {
-  const RegionData &body = fn.body();
-  CHECK(arguments.size() == body.args.size(), "@{} takes {} arguments, but got {}", fn.name, body.args.size(),
-        arguments.size());
-  Frame frame(&module, fn, observe);
-  for (size_t i = 0; i < arguments.size(); ++i)
-    frame.set(body.args[i], arguments[i]);
-  return frame.run(Function::kBody);
+  return runRegion(module, fn, Function::kBody, arguments, observe);
 }
 
 namespace {

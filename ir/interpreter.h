@@ -22,6 +22,10 @@ std::vector<Tensor> interpret(const Module &module, const Function &fn, std::spa
 Result<std::vector<Tensor>> interpretInMemory(const Module &module, const Function &fn,
                                               std::span<const Tensor> arguments, Diagnostics &diag);
 
+/// Runs a region on the values of its arguments and returns what it yields.
+std::vector<Tensor> interpretRegion(const Module &module, const Function &fn, RegionId region,
+                                    std::span<const Tensor> arguments);
+
 /// Runs one op on tensors.
 std::vector<Tensor> evalOp(const Function &fn, OpId op, std::span<const Tensor *const> operands);
 

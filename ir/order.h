@@ -2,23 +2,23 @@
 // instruction set, thread count or tuning. Code generation follows it exactly, so results have the same bits
 // everywhere; the interpreter sums in double and is compared within tolerance.
 //
-// Every output element is the sum of `lanes` x `split` partial sums. A partial sum is one chain that starts at +0
-// (maximum: -inf, minimum: +inf) and takes its terms one by one: fma(a, b, sum) in contractions, sum + x in
-// reduce_sum. The chain's dimensions, outermost first:
+// Every output element is the sum of `lanes` x `split` partial sums. A partial sum is one chain that starts
+// at +0 (maximum: -inf, minimum: +inf) and takes its terms one by one: fma(a, b, sum) in contractions, sum +
+// x in reduce_sum. The chain's dimensions, outermost first:
 //
 //   matmul              k
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
 //   reduce_*            `axes`, ascending
-//   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element, ascending
-//   scatter_add         position in the list of indices, ascending
+//   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,
+//   ascending scatter_add         position in the list of indices, ascending
 //
-// lanes = 16: term i along `laneAxis` belongs to partial sum i % 16, whose chain takes i / 16 in its place; if
-// laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension (after
-// lanes, n / 16) is cut into S equal segments, each with partial sums of its own.
-// Then the lanes of a segment are added by a binary tree, p[j] += p[j + h] for h = 8, 4, 2, 1, and then the
-// segments likewise for h = S/2, ..., 1. maximum and minimum combine the same way.
+// lanes = 16: term i along `laneAxis` belongs to partial sum i % 16, whose chain takes i / 16 in its place;
+// if laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension
+// (after lanes, n / 16) is cut into S equal segments, each with partial sums of its own. Then the lanes of a
+// segment are added by a binary tree, p[j] += p[j + h] for h = 8, 4, 2, 1, and then the segments likewise for
+// h = S/2, ..., 1. maximum and minimum combine the same way.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "ir/plan.h"
 #include "ir/result_types.h"
 #include "ir/spelling.h"
 #include "ir/verifier_kernel.h"
@@ -159,6 +160,14 @@ private:
   std::vector<bool> defined_;
 };
 
+/// The plan of a function is looked at once all else is right.
+void verifyFunction(const Module &module, const Function &fn, Diagnostics &diag) {
+  const size_t before = diag.errorCount();
+  FunctionVerifier(module, fn, diag).run();
+  if (diag.errorCount() == before && isPlanned(fn))
+    (void)verifyPlan(fn, diag);
+}
+
 class ModuleVerifier {
 public:
   ModuleVerifier(const Module &module, Diagnostics &diag) : module_(module), diag_(diag) {}
@@ -173,7 +182,7 @@ public:
     for (const auto &fn : module_.functions) {
       if (!functions.insert(fn->name).second)
         (void)diag_.error(fn->loc, "function {} is defined twice", symbolText(fn->name));
-      FunctionVerifier(module_, *fn, diag_).run();
+      verifyFunction(module_, *fn, diag_);
     }
   }
 
@@ -198,9 +207,9 @@ private:
   std::unordered_set<std::string_view> names_;
 };
 
-template <class Verifier> Result<void> outcome(Verifier verifier, Diagnostics &diag) {
+template <class Run> Result<void> outcome(Diagnostics &diag, Run run) {
   size_t before = diag.errorCount();
-  verifier.run();
+  run();
   if (diag.errorCount() != before)
     return std::unexpected(diag.failed());
   return {};
@@ -209,11 +218,11 @@ template <class Verifier> Result<void> outcome(Verifier verifier, Diagnostics &d
 } // namespace
 
 Result<void> verify(const Module &module, Diagnostics &diag) {
-  return outcome(ModuleVerifier(module, diag), diag);
+  return outcome(diag, [&] { ModuleVerifier(module, diag).run(); });
 }
 
 Result<void> verify(const Module &module, const Function &fn, Diagnostics &diag) {
-  return outcome(FunctionVerifier(module, fn, diag), diag);
+  return outcome(diag, [&] { verifyFunction(module, fn, diag); });
 }
 
 } // namespace gradc

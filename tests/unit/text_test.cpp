@@ -40,7 +40,7 @@ buffer @"a b" : f32[2]
 slot @w.momentum : f32[4,3] {of = @w}
 const @c : i32[3] = [1, 2, 3]
 
-func @f(%x: f32[2,3] {input}, %w: f32[4,3] {var = @w}) -> (f32[2,4] {output = "y"}, f32[4,3] {var = @w}) attributes {arena = 128} {
+func @f(%x: f32[2,3] {input}, %w: f32[4,3] {var = @w}) -> (f32[2,4] {output = "y"}, f32[4,3] {var = @w}) attributes {note = 128} {
   %y = matmul(%x, %w) {transpose_b = true} : f32[2,4]
   %c = constant() {value = @c} : i32[3]
   %"r~s t" = relu(%y) : f32[2,4]

@@ -1,0 +1,86 @@
+#include "passes/kernel_util.h"
+
+#include <algorithm>
+
+#include "ir/op.h"
+#include "passes/rewrite_util.h"
+#include "support/check.h"
+
+namespace gradc {
+
+std::string_view kernelKind(const Function &fn, std::span<const OpId> ops) {
+  auto has = [&](Trait trait) {
+    return std::ranges::any_of(ops, [&](OpId op) { return fn[op].def->is(trait); });
+  };
+  return has(kContraction) ? "contract" : has(kReduction) ? "rows" : "map";
+}
+
+namespace {
+
+/// What the ops use and do not define, in order of first use.
+std::vector<ValueId> inputsOf(const Function &fn, std::span<const OpId> ops) {
+  std::vector<ValueId> defined, inputs;
+  for (OpId op : ops) {
+    for (ValueId v : fn[op].operands)
+      if (std::ranges::find(defined, v) == defined.end() && std::ranges::find(inputs, v) == inputs.end())
+        inputs.push_back(v);
+    defined.insert(defined.end(), fn[op].results.begin(), fn[op].results.end());
+  }
+  return inputs;
+}
+
+} // namespace
+
+OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId> yields, ValueMap &map) {
+  Function &fn = b.function();
+  const std::vector<ValueId> inputs = inputsOf(fn, ops);
+  std::vector<ValueId> operands;
+  for (ValueId v : inputs) {
+    CHECK(map[index(v)] != kNoValue, "%{} is used before it is computed", fn[v].name);
+    operands.push_back(map[index(v)]);
+  }
+  std::vector<Type> types;
+  std::vector<std::string> names;
+  for (ValueId v : yields) {
+    types.push_back(fn.type(v));
+    names.push_back(fn[v].name);
+  }
+  Dict attrs;
+  attrs.set("kind", Keyword{std::string(kernelKind(fn, ops))});
+  OpId kernel = fn.makeOp(b.region(), &opDef("kernel"), std::move(operands), std::move(attrs), types, names,
+                          fn[ops.front()].loc);
+  RegionId region = fn.addRegion(kernel);
+  Builder inner(fn, region);
+  ValueMap local(fn.numValues(), kNoValue);
+  for (ValueId v : inputs)
+    local[index(v)] = fn.addArg(region, fn.type(v), fn[v].name);
+  for (OpId op : ops)
+    cloneOp(fn, op, inner, local);
+  for (ValueId v : yields)
+    fn[region].yields.push_back(local[index(v)]);
+  b.append(kernel);
+  map.resize(fn.numValues(), kNoValue);
+  for (size_t i = 0; i < yields.size(); ++i) {
+    ValueId result = fn[kernel].results[i];
+    map[index(yields[i])] = result;
+    takeName(fn, yields[i], result);
+  }
+  return kernel;
+}
+
+ValueId copyKernel(Function &fn, ValueId v) {
+  Builder b(fn);
+  Dict attrs;
+  attrs.set("kind", Keyword{"map"});
+  const Type type = fn.type(v);
+  const std::string name = fn[v].name;
+  const Location loc = fn[v].def == kNoOp ? fn[v].loc : fn[fn[v].def].loc;
+  OpId kernel = fn.makeOp(Function::kBody, &opDef("kernel"), {v}, std::move(attrs), std::span(&type, 1),
+                          std::span(&name, 1), loc);
+  RegionId region = fn.addRegion(kernel);
+  fn[region].yields = {fn.addArg(region, type, name)};
+  b.append(kernel);
+  return fn[kernel].results[0];
+}
+
+} // namespace gradc

@@ -1,0 +1,267 @@
+// Puts the batch into the vector lanes: gives layout n16 (ir/layout.h) to the activations and inserts
+// relayouts where a consumer needs row-major.
+//
+//   func @f(%x: f32[64,784] {input}, %w: f32[512,784] {var = @w}) -> f32[64,512] {
+//     %h = matmul(%x, %w) {transpose_b = true} : f32[64,512]
+//     %y = relu(%h) : f32[64,512]
+//     return %y
+// becomes
+//     %x~1 = relayout(%x) {layout = n16} : f32[64,784]<n16>
+//     %h = matmul(%x~1, %w) {transpose_b = true} : f32[64,512]<n16>
+//     %y = relu(%h) : f32[64,512]<n16>
+//     %y~1 = relayout(%y) {layout = row_major} : f32[64,512]
+//     return %y~1
+//
+// Why: with 16 images in the lanes every op of a network vectorises alike, whatever its channels and its
+// map's size are; weights are scalar operands and need no packing. Applies to functions whose {input}
+// arguments agree in a dimension 0 that is a multiple of 16; others stay row-major throughout.
+//
+// A value carries the batch if its dimension 0 is the batch by descent from an {input} argument (one that
+// happens to have as many rows does not). Choices, per op:
+//   elementwise, window ops, movement that keeps dimension 0,
+//     reductions of other dimensions                             n16 in, n16 out
+//   conv2d, conv2d_grad_input, matmul of a batch by a matrix      batch n16, weights row-major; n16 out
+//   conv2d_grad_weight                                            both n16, row-major out (lanes are partial
+//   sums) matmul over the batch (dW = dY^T X)                           vector operand X row-major, dY as it
+//   is reductions over the batch                                     as it is, row-major out everything else,
+//   arguments, results                           row-major
+// Constants, iota, random bits, broadcasts of things without the batch, and elementwise ops on these, are
+// computed in the layout that their consumers want, each layout once; other values get at most one relayout
+// per layout.
+//
+// Runs on primitives (after expand) and before fuse, which fuses only within one layout. Exact.
+#include <algorithm>
+#include <map>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "passes/pass.h"
+#include "passes/rewrite_util.h"
+
+namespace gradc {
+namespace {
+
+enum class Want : uint8_t { AsIs, RowMajor, Lanes };
+
+/// The batch: what all {input} arguments have as dimension 0, where it suits n16; else 0.
+int64_t batchOf(const Function &fn) {
+  int64_t batch = 0;
+  for (ValueId arg : fn.body().args) {
+    if (!fn[arg].attrs.has("input"))
+      continue;
+    const Shape &shape = fn.type(arg).shape;
+    if (shape.rank() == 0 || (batch != 0 && shape[0] != batch))
+      return 0;
+    batch = shape[0];
+  }
+  return batch % kLanes == 0 ? batch : 0;
+}
+
+class LayoutAssigner {
+public:
+  LayoutAssigner(Function &fn, PassContext &context) : fn_(fn), context_(context), b_(fn) {}
+
+  bool run() {
+    batch_ = batchOf(fn_);
+    if (batch_ == 0)
+      return false;
+    for (ValueId arg : fn_.body().args)
+      mark(carries_, arg, fn_[arg].attrs.has("input"));
+    std::vector<OpId> ops = std::exchange(fn_.body().ops, {});
+    for (OpId op : ops)
+      visit(op);
+    for (ValueId &v : fn_.body().yields)
+      v = inLayout(v, Want::RowMajor);
+    if (!changed_)
+      return false;
+    dropDeadOps(fn_);
+    const std::vector<uint32_t> uses = fn_.countUses();
+    for (auto [from, to] : copies_)
+      if (uses[index(from)] == 0)
+        takeName(fn_, from, to);
+    fn_.compact();
+    return true;
+  }
+
+private:
+  // What an op asks of its operands, and whether its result carries the batch and lies in lanes.
+  struct Choice {
+    std::vector<Want> operands;
+    bool carries = false;
+  };
+
+  static void mark(std::vector<bool> &set, ValueId v, bool value) {
+    set.resize(std::max<size_t>(set.size(), index(v) + 1));
+    set[index(v)] = value;
+  }
+  static bool marked(const std::vector<bool> &set, ValueId v) {
+    return index(v) < set.size() && set[index(v)];
+  }
+  bool carries(ValueId v) const { return marked(carries_, v); }
+
+  void visit(OpId id) {
+    Choice choice = choose(fn_[id]);
+    for (size_t i = 0; i < choice.operands.size(); ++i) {
+      ValueId v = inLayout(fn_[id].operands[i], choice.operands[i]);
+      fn_[id].operands[i] = v;
+    }
+    b_.append(id);
+    for (ValueId v : fn_[id].results) {
+      mark(carries_, v, choice.carries);
+      mark(free_, v, !choice.carries && isFree(fn_[id]));
+      if (choice.carries)
+        setLanes(v);
+    }
+  }
+
+  void setLanes(ValueId v) {
+    Type &type = fn_[v].type;
+    if (type.rank() < 2 || !type.layout.empty())
+      return;
+    type.layout = kLayoutN16;
+    changed_ = true;
+    ++context_.statistics["values in n16"];
+  }
+
+  /// True for values that can be computed in any layout at no cost.
+  bool isFree(const OpData &op) const {
+    if (op.def->is(kStructural) || op.results.size() != 1)
+      return false;
+    if (op.def->is(kElementwise))
+      return std::ranges::all_of(op.operands, [&](ValueId v) { return marked(free_, v); });
+    return op.def->is(kCheap) || op.operands.empty();
+  }
+
+  Choice choose(const OpData &op) const {
+    const OpDef &def = *op.def;
+    const bool any = std::ranges::any_of(op.operands, [&](ValueId v) { return carries(v); });
+    if (def.is(kStructural))
+      return {std::vector(op.operands.size(), Want::AsIs)};
+    if (!any)
+      return rowMajor(op);
+    if (def.is(kElementwise) || def.is(kWindow))
+      return all(op);
+    if (def.is(kContraction))
+      return def.name == "matmul" ? chooseMatmul(op) : chooseConv(op);
+    return keepsBatch(op) ? chooseKept(op) : chooseMixed(op);
+  }
+
+  static Choice all(const OpData &op) { return {std::vector(op.operands.size(), Want::Lanes), true}; }
+  static Choice rowMajor(const OpData &op) { return {std::vector(op.operands.size(), Want::RowMajor)}; }
+
+  Choice chooseConv(const OpData &op) const {
+    if (op.def->name == "conv2d_grad_weight")
+      return {{Want::Lanes, Want::Lanes}};
+    return carries(op.operands[0]) ? Choice{{Want::Lanes, Want::RowMajor}, true} : rowMajor(op);
+  }
+
+  Choice chooseMatmul(const OpData &op) const {
+    if (fn_.type(op.operands[0]).rank() != 2)
+      return rowMajor(op);
+    const bool rows = carries(op.operands[0]) && !op.attrs.flag("transpose_a");
+    return rows ? Choice{{Want::Lanes, Want::RowMajor}, true} : Choice{{Want::AsIs, Want::RowMajor}};
+  }
+
+  /// gather by a batch of indices reads a table that has no batch; all other operands carry it.
+  Choice chooseKept(const OpData &op) const {
+    if (op.def->name != "gather")
+      return all(op);
+    return carries(op.operands[0]) ? Choice{{Want::Lanes, Want::RowMajor}, true}
+                                   : Choice{{Want::RowMajor, Want::Lanes}, true};
+  }
+
+  static Choice chooseMixed(const OpData &op) {
+    return op.def->is(kReduction) && op.operands.size() == 1 ? Choice{{Want::AsIs}} : rowMajor(op);
+  }
+
+  static bool contains0(const std::vector<int64_t> &axes) { return std::ranges::find(axes, 0) != axes.end(); }
+
+  /// True when dimension 0 of the result is still dimension 0 of the operand that carries the batch.
+  bool keepsBatch(const OpData &op) const {
+    const std::string_view name = op.def->name;
+    const Dict attrs = withDefaults(*op.def, op.attrs);
+    const Shape &result = fn_.type(op.results[0]).shape;
+    if (result.rank() == 0 || result[0] != batch_)
+      return false;
+    if (name == "broadcast")
+      return attrs.ints("axes").front() == 0;
+    if (name == "reshape")
+      return true; // same first dimension, same order
+    if (name == "transpose")
+      return attrs.ints("permutation")[0] == 0;
+    if (name == "slice")
+      return attrs.ints("start")[0] == 0 && (!attrs.has("stride") || attrs.ints("stride")[0] == 1);
+    if (name == "pad")
+      return attrs.ints("low")[0] == 0 && attrs.ints("high")[0] == 0;
+    if (name == "reverse")
+      return !contains0(attrs.ints("axes"));
+    if (name == "concat" || name == "argmax")
+      return attrs.i64("axis") != 0;
+    if (name == "gather")
+      return carries(op.operands[0]) != carries(op.operands[1]) &&
+             carries(op.operands[1]) == (attrs.i64("axis") == 0);
+    if (op.def->is(kReduction) && attrs.has("axes"))
+      return !contains0(attrs.ints("axes"));
+    return false;
+  }
+
+  /// The value in the wanted layout, computed or moved once.
+  ValueId inLayout(ValueId v, Want want) {
+    const Type type = fn_.type(v);
+    const bool lanes = !type.layout.empty();
+    if (want == Want::AsIs || type.rank() < 2 || lanes == (want == Want::Lanes))
+      return v;
+    auto [it, fresh] = moved_.try_emplace(v, kNoValue);
+    if (!fresh)
+      return it->second;
+    ValueId copy = marked(free_, v) && want == Want::Lanes ? computeInLanes(v) : relayout(v, want);
+    changed_ = true;
+    return moved_[v] = copy;
+  }
+
+  ValueId relayout(ValueId v, Want want) {
+    Dict attrs;
+    attrs.set("layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")});
+    ++context_.statistics["relayouts"];
+    const ValueData &data = fn_[v];
+    b_.named(data.name).at(data.def == kNoOp ? data.loc : fn_[data.def].loc);
+    ValueId copy = b_.create("relayout", {v}, std::move(attrs));
+    mark(carries_, copy, carries(v));
+    return copy;
+  }
+
+  ValueId computeInLanes(ValueId v) {
+    const OpId def = fn_[v].def;
+    ValueMap map(fn_.numValues(), kNoValue);
+    for (ValueId operand : std::vector(fn_[def].operands)) {
+      ValueId moved = fn_[def].def->is(kElementwise) ? inLayout(operand, Want::Lanes) : operand;
+      map.resize(fn_.numValues(), kNoValue);
+      map[index(operand)] = moved;
+    }
+    ValueId copy = fn_[cloneOp(fn_, def, b_, map)].results[0];
+    setLanes(copy);
+    copies_.emplace_back(v, copy);
+    return copy;
+  }
+
+  Function &fn_;
+  PassContext &context_;
+  Builder b_;
+  int64_t batch_ = 0;
+  bool changed_ = false;
+  std::vector<bool> carries_, free_; // by value
+  std::map<ValueId, ValueId> moved_; // to the other layout
+  std::vector<std::pair<ValueId, ValueId>> copies_;
+};
+
+Result<bool> run(Module &module, PassContext &context) {
+  bool changed = false;
+  for (auto &fn : module.functions)
+    changed |= LayoutAssigner(*fn, context).run();
+  return changed;
+}
+
+} // namespace
+} // namespace gradc
+
+GRADC_PASS(layout) { return {.name = "layout", .doc = "put the batch into the vector lanes", .run = run}; }

@@ -1,0 +1,72 @@
+#include <gtest/gtest.h>
+
+#include "ir/op.h"
+#include "ir/order.h"
+
+namespace gradc {
+namespace {
+
+Type f32(Shape shape) { return {DType::F32, shape, {}}; }
+
+Dict ints(std::string_view name, std::vector<int64_t> values) {
+  Dict attrs;
+  attrs.set(name, values);
+  return attrs;
+}
+
+ReductionOrder reduceOrder(Shape shape, std::vector<int64_t> axes) {
+  std::vector<Type> operands{f32(shape)};
+  return reductionOrder(opDef("reduce_sum"), operands, ints("axes", std::move(axes)));
+}
+
+TEST(Order, ReductionOverTheBatchUsesTheBatchAsLanes) {
+  EXPECT_EQ(reduceOrder({64, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 0, 1, {0, 2, 3}}));
+  EXPECT_EQ(reduceOrder({64}, {0}), (ReductionOrder{16, 0, 1, {0}}));
+}
+
+TEST(Order, OtherwiseTheLastReducedAxisIfItFillsTheLanes) {
+  EXPECT_EQ(reduceOrder({48, 1000}, {1}), (ReductionOrder{16, 1, 1, {1}}));
+  EXPECT_EQ(reduceOrder({60, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 3, 1, {0, 2, 3}}));
+  EXPECT_EQ(reduceOrder({60}, {0}), (ReductionOrder{16, 0, 1, {0}}));
+}
+
+TEST(Order, ShortReductionsAreOneChain) {
+  EXPECT_EQ(reduceOrder({64, 10}, {1}), (ReductionOrder{1, -1, 1, {1}}));
+  EXPECT_EQ(reduceOrder({7, 15}, {0, 1}), (ReductionOrder{1, -1, 1, {0, 1}}));
+}
+
+TEST(Order, IgnoresLayoutAndOrderOfAxes) {
+  std::vector<Type> operands{f32({64, 20, 4})};
+  ReductionOrder rowMajor = reductionOrder(opDef("reduce_max"), operands, ints("axes", {0, 2}));
+  operands[0].layout = "n16";
+  EXPECT_EQ(reductionOrder(opDef("reduce_max"), operands, ints("axes", {0, 2})), rowMajor);
+}
+
+TEST(Order, ContractionsAreOneChain) {
+  std::vector<Type> operands{f32({64, 784}), f32({784, 512})};
+  EXPECT_EQ(reductionOrder(opDef("matmul"), operands, {}), ReductionOrder{});
+  operands = {f32({64, 1, 28, 28}), f32({20, 1, 5, 5})};
+  EXPECT_EQ(reductionOrder(opDef("conv2d"), operands, {}), ReductionOrder{});
+}
+
+ReductionOrder weightGradient(int64_t batch, int64_t filters, int64_t channels) {
+  std::vector<Type> operands{f32({batch, channels, 12, 12}), f32({batch, filters, 8, 8})};
+  return reductionOrder(opDef("conv2d_grad_weight"), operands, ints("kernel", {5, 5}));
+}
+
+TEST(Order, SmallWeightGradientsAreSplitOverTheBatch) {
+  EXPECT_EQ(weightGradient(64, 20, 1), (ReductionOrder{16, 0, 4, {}}));  // 500 elements, 4 blocks
+  EXPECT_EQ(weightGradient(32, 20, 1), (ReductionOrder{16, 0, 2, {}}));  // 2 blocks
+  EXPECT_EQ(weightGradient(48, 20, 1), (ReductionOrder{16, 0, 1, {}}));  // 3 blocks have no half
+  EXPECT_EQ(weightGradient(64, 50, 20), (ReductionOrder{16, 0, 1, {}})); // 25,000 elements are work enough
+  EXPECT_EQ(weightGradient(60, 20, 1), ReductionOrder{});
+}
+
+TEST(Order, PrintsWhatIsNotOne) {
+  EXPECT_EQ(toString(toDict({16, 0, 4, {}})), "{lanes = 16, split = 4}");
+  EXPECT_EQ(toString(toDict({16, 1, 1, {1}})), "{lanes = 16}");
+  EXPECT_TRUE(toDict({}).empty());
+}
+
+} // namespace
+} // namespace gradc
