@@ -39,6 +39,7 @@ typedef struct gradc_step {
   int64_t items;         /* grid items */
   int64_t scratch_bytes; /* per worker */
   double work;           /* estimated seconds of one thread; the pool splits only where it pays */
+  double flops, bytes;   /* operations, and bytes read and written, of one run: for reports; 0: not known */
 } gradc_step;
 
 /* A tensor that the program reads or writes from outside. Shapes are logical; layout as ir/layout.h names it. */

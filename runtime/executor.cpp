@@ -76,6 +76,18 @@ void Executor::resolveAll() {
 
 void Executor::setProfiling(bool on) { profile_.assign(on ? program_.num_steps : 0, {}); }
 
+std::vector<StepTime> Executor::stepTimes() const {
+  std::vector<StepTime> times;
+  for (size_t i = 0; i < profile_.size(); ++i) {
+    const gradc_step &step = program_.steps[i];
+    const StepProfile &p = profile_[i];
+    times.push_back({.name = step.name, .runs = p.runs,
+                     .milliseconds = p.runs > 0 ? p.seconds / static_cast<double>(p.runs) * 1e3 : 0,
+                     .fastest = p.fastest * 1e3, .flops = step.flops, .bytes = step.bytes});
+  }
+  return times;
+}
+
 void Executor::runStep(const gradc_step &step) {
   void *const *buffers = pointers_.data() + step.first_ref;
   pool_.parallelFor(step.items, step.work, [&](int64_t begin, int64_t end, int worker) {

@@ -7,6 +7,7 @@
 
 #include "runtime/abi.h"
 #include "runtime/buffer.h"
+#include "runtime/records.h"
 #include "runtime/thread_pool.h"
 
 namespace gradc {
@@ -57,6 +58,8 @@ public:
   void setProfiling(bool on);
   /// One entry per step, empty when profiling is off.
   const std::vector<StepProfile> &profile() const { return profile_; }
+  /// The same under the model's names, in the order of the steps.
+  std::vector<StepTime> stepTimes() const;
 
 private:
   static int64_t find(const gradc_port *ports, int64_t count, const char *name);

@@ -1,0 +1,44 @@
+// Where the training loop gets compiled programs from: the JIT's compile threads, a stand-alone executable's tables,
+// a test's own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+
+#include "runtime/batch_runner.h"
+
+namespace gradc {
+
+enum class ProgramKind : uint8_t { TrainStep, Eval, Infer };
+
+class ProgramSource {
+public:
+  virtual ~ProgramSource() = default;
+  /// The program for this many examples; waits until it is compiled. It lives as long as the source.
+  virtual StatusOr<const gradc_program *> get(ProgramKind kind, int64_t batch) = 0;
+  /// Says that this program will be asked for, so that it can be compiled meanwhile.
+  virtual void prefetch(ProgramKind, int64_t /*batch*/) {}
+};
+
+/// Programs bound to a model's variables, made at their first use.
+class Runners {
+public:
+  Runners(ProgramSource &source, ThreadPool &pool, Workspace &workspace, const VariableStore &variables,
+          std::span<const InputSpec> inputs)
+      : source_(source), pool_(pool), workspace_(workspace), variables_(variables), inputs_(inputs) {}
+
+  StatusOr<BatchRunner *> get(ProgramKind kind, int64_t batch);
+  void prefetch(ProgramKind kind, int64_t batch) { source_.prefetch(kind, batch); }
+
+private:
+  ProgramSource &source_;
+  ThreadPool &pool_;
+  Workspace &workspace_;
+  const VariableStore &variables_;
+  std::span<const InputSpec> inputs_;
+  std::map<std::pair<ProgramKind, int64_t>, std::unique_ptr<BatchRunner>> runners_;
+};
+
+} // namespace gradc

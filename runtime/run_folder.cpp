@@ -1,0 +1,111 @@
+#include "runtime/run_folder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "support/files.h"
+
+namespace gradc {
+namespace {
+
+constexpr const char *kLog = "metrics.jsonl", *kDescription = "run.json", *kProbe = ".gradc-probe";
+constexpr const char *kReplaced[] = {kLog, kDescription, "best.safetensors", "last.safetensors", "report.html"};
+
+/// The "step" of a line of the log, or -1; also tells whether it is an epoch's.
+int64_t stepOf(const std::string &line, bool &epoch) {
+  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer())
+    return -1;
+  epoch = object.contains("kind") && object["kind"] == "epoch";
+  return object["step"].get<int64_t>();
+}
+
+} // namespace
+
+StatusOr<RunFolder> RunFolder::open(std::string path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    return ioFailure(fmt::format("cannot create '{}': {}", path, error.message()));
+  RunFolder folder(std::move(path));
+  const std::string probe = folder.file(kProbe);
+  if (Status status = writeFileAtomically(probe, "probe\n"); !status.ok())
+    return std::unexpected(status);
+  ::unlink(probe.c_str());
+  return folder;
+}
+
+StatusOr<std::vector<std::string>> RunFolder::resumeLog(int64_t step) {
+  ours_ = true;
+  std::vector<std::string> epochs;
+  StatusOr<std::string> text = readFile(file(kLog));
+  if (!text)
+    return epochs; // no log is no obstacle
+  std::string kept;
+  for (size_t at = 0; at < text->size();) {
+    const size_t end = std::min(text->find('\n', at), text->size());
+    const std::string line = text->substr(at, end - at);
+    bool epoch = false;
+    const int64_t lineStep = stepOf(line, epoch);
+    if (lineStep >= 0 && lineStep <= step) {
+      kept += line + "\n";
+      if (epoch)
+        epochs.push_back(line);
+    }
+    at = end + 1;
+  }
+  if (Status status = writeFileAtomically(file(kLog), kept); !status.ok())
+    return std::unexpected(status);
+  return epochs;
+}
+
+void RunFolder::log(std::string line) {
+  pending_ += line;
+  pending_ += '\n';
+}
+
+Status RunFolder::flushLog() {
+  if (!ours_ || pending_.empty())
+    return okStatus();
+  const std::string path = file(kLog);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return ioError(fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
+  const Status status = writeAll(fd, pending_, path);
+  ::close(fd);
+  pending_.clear();
+  return status;
+}
+
+/// Removes what an older run has left, once.
+Status RunFolder::takeOver() {
+  if (ours_)
+    return okStatus();
+  for (const char *name : kReplaced)
+    if (::unlink(file(name).c_str()) != 0 && errno != ENOENT)
+      return ioError(fmt::format("cannot remove '{}': {}", file(name), std::strerror(errno)));
+  ours_ = true;
+  return description_.empty() ? okStatus() : writeFileAtomically(file(kDescription), description_);
+}
+
+Status RunFolder::writeCheckpoint(const VariableStore &variables, const TrainState &state) {
+  Status status = gradc::writeCheckpoint(checkpointPath(), variables, state);
+  if (status.ok())
+    status = takeOver();
+  return status.ok() ? flushLog() : status;
+}
+
+Status RunFolder::writeWeights(const char *name, const VariableStore &variables,
+                               const std::map<std::string, std::string> &metadata) {
+  return writeSafeTensors(file(name), variables.weights(), metadata);
+}
+
+Status RunFolder::writeReport(const std::string &html) { return writeFileAtomically(file("report.html"), html); }
+
+} // namespace gradc

@@ -1,0 +1,145 @@
+#include "runtime/variables.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "runtime/init.h"
+
+namespace gradc {
+namespace {
+
+bool isSlot(const Variable &variable) { return variable.spec.kind == VariableSpec::Kind::Slot; }
+
+void copyValues(const TensorView &from, float *to) {
+  if (from.dtype == DType::F32) {
+    std::memcpy(to, from.bytes.data(), from.bytes.size());
+    return;
+  }
+  for (size_t i = 0; i < from.bytes.size() / sizeof(double); ++i) { // may be unaligned in the file
+    double value;
+    std::memcpy(&value, from.bytes.data() + i * sizeof value, sizeof value);
+    to[i] = static_cast<float>(value);
+  }
+}
+
+bool hasNonFinite(const float *values, int64_t count) {
+  // An exponent of all ones; integer arithmetic vectorises and cannot be optimised away.
+  uint32_t found = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    found |= static_cast<uint32_t>((bits & 0x7f800000) == 0x7f800000);
+  }
+  return found != 0;
+}
+
+} // namespace
+
+TensorView Variable::view() const {
+  return {spec.name, DType::F32, spec.shape, {data.as<char>(), static_cast<size_t>(data.size())}};
+}
+
+StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, ThreadPool &pool) {
+  VariableStore store;
+  for (VariableSpec &spec : specs) {
+    StatusOr<Buffer> data = Buffer::allocate(elementCount(spec) * static_cast<int64_t>(sizeof(float)), &pool);
+    if (!data)
+      return std::unexpected(data.error());
+    store.variables_.push_back({std::move(spec), std::move(*data)});
+  }
+  return store;
+}
+
+const Variable *VariableStore::find(std::string_view name) const {
+  const auto it = std::ranges::find_if(variables_, [&](const Variable &v) { return v.spec.name == name; });
+  return it == variables_.end() ? nullptr : &*it;
+}
+
+Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
+  for (const Variable &variable : variables_) {
+    const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
+    if (isSlot(variable)) {
+      std::ranges::fill(values, 0.0f);
+      continue;
+    }
+    if (Status status = gradc::initialise(variable.spec, seed, folder, pool, values); !status.ok())
+      return status;
+  }
+  return okStatus();
+}
+
+std::vector<TensorView> VariableStore::weights() const {
+  std::vector<TensorView> views;
+  for (const Variable &variable : variables_)
+    if (!isSlot(variable))
+      views.push_back(variable.view());
+  return views;
+}
+
+std::vector<TensorView> VariableStore::everything() const {
+  std::vector<TensorView> views;
+  for (const Variable &variable : variables_)
+    views.push_back(variable.view());
+  return views;
+}
+
+Status VariableStore::loadWeights(const SafeTensors &file, std::string_view source, bool partial) {
+  return load(file, source, false, partial);
+}
+
+Status VariableStore::loadEverything(const SafeTensors &file, std::string_view source) {
+  return load(file, source, true, false);
+}
+
+Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
+  std::vector<std::string> missing, extra;
+  for (const Variable &variable : variables_)
+    if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))
+      missing.push_back(variable.spec.name);
+  for (const TensorView &tensor : file.tensors()) {
+    const Variable *variable = find(tensor.name);
+    if (!variable || (!slots && isSlot(*variable))) {
+      extra.push_back(tensor.name);
+      continue;
+    }
+    if (tensor.shape != variable->spec.shape)
+      return {ExitCode::InvalidInput,
+              fmt::format("{}: '{}' has shape [{}], but the model's has [{}]", source, tensor.name,
+                          fmt::join(tensor.shape, ","), fmt::join(variable->spec.shape, ","))};
+    if (tensor.dtype != DType::F32 && tensor.dtype != DType::F64)
+      return {ExitCode::InvalidInput, fmt::format("{}: '{}' has element type {}, but the model's has f32", source,
+                                                  tensor.name, dtypeName(tensor.dtype))};
+  }
+  if (!partial && (!missing.empty() || !extra.empty()))
+    return {ExitCode::InvalidInput,
+            fmt::format("{}: does not fit the model; missing: {}; not in the model: {}", source,
+                        missing.empty() ? "nothing" : fmt::format("{}", fmt::join(missing, ", ")),
+                        extra.empty() ? "nothing" : fmt::format("{}", fmt::join(extra, ", ")))};
+  for (const Variable &variable : variables_)
+    if (const TensorView *tensor = file.find(variable.spec.name); tensor && (slots || !isSlot(variable)))
+      copyValues(*tensor, variable.values());
+  return okStatus();
+}
+
+std::optional<std::string> VariableStore::findNonFinite(ThreadPool &pool) const {
+  constexpr int64_t kUnit = 1 << 16;
+  for (const Variable &variable : variables_) {
+    const int64_t count = elementCount(variable.spec);
+    std::atomic<bool> found = false;
+    pool.parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * 0.3e-9,
+                     [&](int64_t begin, int64_t end, int) {
+                       const int64_t first = begin * kUnit, last = std::min(end * kUnit, count);
+                       if (hasNonFinite(variable.values() + first, last - first))
+                         found.store(true, std::memory_order_relaxed);
+                     });
+    if (found)
+      return variable.spec.name;
+  }
+  return std::nullopt;
+}
+
+} // namespace gradc

@@ -1,0 +1,58 @@
+// The variables of a model in memory: parameters, buffers and optimiser slots, all f32 and row-major.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/buffer.h"
+#include "runtime/thread_pool.h"
+#include "support/config.h"
+#include "support/result.h"
+#include "support/safetensors.h"
+
+namespace gradc {
+
+struct Variable {
+  VariableSpec spec;
+  Buffer data;
+
+  float *values() const { return data.as<float>(); }
+  TensorView view() const;
+};
+
+class VariableStore {
+public:
+  /// All zeros.
+  static StatusOr<VariableStore> create(std::vector<VariableSpec> specs, ThreadPool &pool);
+
+  const std::vector<Variable> &variables() const { return variables_; }
+  const Variable *find(std::string_view name) const;
+
+  /// By each variable's own initialiser; slots become zero.
+  Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
+
+  /// Parameters and buffers, what a weights file holds. Views into this store.
+  std::vector<TensorView> weights() const;
+  /// Weights and slots.
+  std::vector<TensorView> everything() const;
+
+  /// Takes parameters and buffers from a file named `source`. Missing, extra or misshapen tensors are an error that
+  /// lists them (exit code 1) and changes nothing; `partial` takes what fits by name.
+  Status loadWeights(const SafeTensors &file, std::string_view source, bool partial = false);
+  /// The same for everything, slots too.
+  Status loadEverything(const SafeTensors &file, std::string_view source);
+
+  /// Name of the first variable that has a NaN or an infinity, if any.
+  std::optional<std::string> findNonFinite(ThreadPool &pool) const;
+
+private:
+  Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
+
+  std::vector<Variable> variables_;
+};
+
+} // namespace gradc
