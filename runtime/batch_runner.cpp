@@ -36,7 +36,7 @@ Status BatchRunner::bindVariables(const VariableStore &variables) {
   const gradc_program &program = executor_.program();
   for (int64_t i = 0; i < program.num_vars; ++i) {
     const gradc_port &port = program.vars[i];
-    const Variable *variable = variables.find(port.name);
+    const StoredVariable *variable = variables.find(port.name);
     if (!variable || variable->data.size() != port.bytes || std::strlen(port.layout) != 0)
       return {ExitCode::Internal, fmt::format("program '{}': variable '{}' does not fit the model's", program.name,
                                               port.name)};

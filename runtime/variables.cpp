@@ -12,7 +12,7 @@
 namespace gradc {
 namespace {
 
-bool isSlot(const Variable &variable) { return variable.spec.kind == VariableSpec::Kind::Slot; }
+bool isSlot(const StoredVariable &variable) { return variable.spec.kind == VariableSpec::Kind::Slot; }
 
 void copyValues(const TensorView &from, float *to) {
   if (from.dtype == DType::F32) {
@@ -39,7 +39,7 @@ bool hasNonFinite(const float *values, int64_t count) {
 
 } // namespace
 
-TensorView Variable::view() const {
+TensorView StoredVariable::view() const {
   return {spec.name, DType::F32, spec.shape, {data.as<char>(), static_cast<size_t>(data.size())}};
 }
 
@@ -54,13 +54,13 @@ StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, T
   return store;
 }
 
-const Variable *VariableStore::find(std::string_view name) const {
-  const auto it = std::ranges::find_if(variables_, [&](const Variable &v) { return v.spec.name == name; });
+const StoredVariable *VariableStore::find(std::string_view name) const {
+  const auto it = std::ranges::find_if(variables_, [&](const StoredVariable &v) { return v.spec.name == name; });
   return it == variables_.end() ? nullptr : &*it;
 }
 
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
-  for (const Variable &variable : variables_) {
+  for (const StoredVariable &variable : variables_) {
     const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
     if (isSlot(variable)) {
       std::ranges::fill(values, 0.0f);
@@ -74,7 +74,7 @@ Status VariableStore::initialise(uint64_t seed, const std::string &folder, Threa
 
 std::vector<TensorView> VariableStore::weights() const {
   std::vector<TensorView> views;
-  for (const Variable &variable : variables_)
+  for (const StoredVariable &variable : variables_)
     if (!isSlot(variable))
       views.push_back(variable.view());
   return views;
@@ -82,7 +82,7 @@ std::vector<TensorView> VariableStore::weights() const {
 
 std::vector<TensorView> VariableStore::everything() const {
   std::vector<TensorView> views;
-  for (const Variable &variable : variables_)
+  for (const StoredVariable &variable : variables_)
     views.push_back(variable.view());
   return views;
 }
@@ -97,11 +97,11 @@ Status VariableStore::loadEverything(const SafeTensors &file, std::string_view s
 
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
   std::vector<std::string> missing, extra;
-  for (const Variable &variable : variables_)
+  for (const StoredVariable &variable : variables_)
     if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))
       missing.push_back(variable.spec.name);
   for (const TensorView &tensor : file.tensors()) {
-    const Variable *variable = find(tensor.name);
+    const StoredVariable *variable = find(tensor.name);
     if (!variable || (!slots && isSlot(*variable))) {
       extra.push_back(tensor.name);
       continue;
@@ -119,7 +119,7 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
             fmt::format("{}: does not fit the model; missing: {}; not in the model: {}", source,
                         missing.empty() ? "nothing" : fmt::format("{}", fmt::join(missing, ", ")),
                         extra.empty() ? "nothing" : fmt::format("{}", fmt::join(extra, ", ")))};
-  for (const Variable &variable : variables_)
+  for (const StoredVariable &variable : variables_)
     if (const TensorView *tensor = file.find(variable.spec.name); tensor && (slots || !isSlot(variable)))
       copyValues(*tensor, variable.values());
   return okStatus();
@@ -127,7 +127,7 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
 
 std::optional<std::string> VariableStore::findNonFinite(ThreadPool &pool) const {
   constexpr int64_t kUnit = 1 << 16;
-  for (const Variable &variable : variables_) {
+  for (const StoredVariable &variable : variables_) {
     const int64_t count = elementCount(variable.spec);
     std::atomic<bool> found = false;
     pool.parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * 0.3e-9,

@@ -16,7 +16,7 @@
 
 namespace gradc {
 
-struct Variable {
+struct StoredVariable {
   VariableSpec spec;
   Buffer data;
 
@@ -29,8 +29,8 @@ public:
   /// All zeros.
   static StatusOr<VariableStore> create(std::vector<VariableSpec> specs, ThreadPool &pool);
 
-  const std::vector<Variable> &variables() const { return variables_; }
-  const Variable *find(std::string_view name) const;
+  const std::vector<StoredVariable> &variables() const { return variables_; }
+  const StoredVariable *find(std::string_view name) const;
 
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
@@ -52,7 +52,7 @@ public:
 private:
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
 
-  std::vector<Variable> variables_;
+  std::vector<StoredVariable> variables_;
 };
 
 } // namespace gradc
