@@ -1,0 +1,40 @@
+// Settings of parameters: how they start, and what the optimiser does with each. They travel as attributes of
+// the declarations, {init = he_normal, weight_decay = 0.0}; initSpec reads them back for the runtime.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "frontend/json.h"
+#include "frontend/layer.h"
+#include "ir/ir.h"
+#include "support/config.h"
+
+namespace gradc {
+
+/// "groups" of "train".
+struct ParameterRules {
+  struct Group {
+    std::string match;
+    const Json *json = nullptr;
+  };
+  std::vector<Group> groups;
+};
+ParameterRules readParameterRules(const JsonDocument &document);
+
+/// "normalize" of "data": (x - mean) / std of one input.
+struct Normalization {
+  size_t input = 0;
+  std::vector<float> mean, std; // one, or one per channel
+};
+
+/// The attributes of a declaration. `json` is the parameter's own object or null. An error's text where the
+/// values of an initialiser do not fit the shape.
+Rule<Dict> parameterAttrs(const std::string &name, const Shape &shape, Fans fans, const Json *json,
+                          const ParameterRules &rules);
+
+/// What the runtime has to know of a declaration. Declarations that carry no init start at U(±1/√fan_in).
+VariableSpec variableSpec(const Variable &variable);
+
+} // namespace gradc
