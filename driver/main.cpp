@@ -14,6 +14,7 @@ namespace gradc {
 void registerRun(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
 void registerDiff(CLI::App &app, ExitCode &exit);
+void registerCheck(CLI::App &app, ExitCode &exit);
 
 namespace {
 
@@ -22,6 +23,7 @@ constexpr RegisterCommand kCommands[] = {
     registerRun,
     registerOpt,
     registerDiff,
+    registerCheck,
 };
 
 [[noreturn]] void outOfMemory() {

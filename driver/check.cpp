@@ -1,0 +1,140 @@
+// gradc check: reads and verifies a model, builds its training step, and prints what it consists of.
+#include <algorithm>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "driver/commands.h"
+#include "driver/compile_flags.h"
+#include "driver/io.h"
+#include "driver/load_model.h"
+#include "ir/text.h"
+#include "ir/verifier.h"
+#include "passes/pass.h"
+
+namespace gradc {
+namespace {
+
+struct CheckFlags {
+  ModelFlags model;
+  bool json = false, ir = false;
+};
+
+struct Totals {
+  int64_t parameters = 0, trained = 0, parameterBytes = 0, activationBytes = 0;
+  double flops = 0;
+};
+
+Totals totals(const LoadedModel &model) {
+  Totals sum;
+  for (const VariableSpec &variable : model.variables) {
+    int64_t elements = 1;
+    for (int64_t size : variable.shape)
+      elements *= size;
+    sum.parameters += elements;
+    sum.trained += variable.trainable ? elements : 0;
+    sum.parameterBytes += elements * 4;
+  }
+  for (const NodeSummary &node : model.nodes) {
+    sum.activationBytes += node.type.elements() * static_cast<int64_t>(dtypeSize(node.type.dtype));
+    sum.flops += node.flops;
+  }
+  return sum;
+}
+
+/// 1234567.0 → "1.23 M"
+std::string scaled(double number, double unit, const char *suffix = "") {
+  const char *prefixes[] = {"", "K", "M", "G", "T", "P"};
+  size_t power = 0;
+  for (; number >= unit && power + 1 < std::size(prefixes); ++power)
+    number /= unit;
+  return power == 0 ? fmt::format("{:.0f}{}{}", number, *suffix ? " " : "", suffix) : fmt::format("{:.3g} {}{}", number, prefixes[power], suffix);
+}
+
+std::string table(const LoadedModel &model) {
+  size_t name = 4, op = 2, shape = 6;
+  for (const NodeSummary &node : model.nodes) {
+    name = std::max(name, node.name.size());
+    op = std::max(op, node.op.size());
+    shape = std::max(shape, toString(node.type).size());
+  }
+  std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", "node", name, "op", op, "result", shape, "parameters", "FLOPs");
+  for (const NodeSummary &node : model.nodes)
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", node.name, name, node.op, op, toString(node.type), shape,
+                        node.parameters, scaled(node.flops, 1000));
+  return text;
+}
+
+std::string summary(const LoadedModel &model) {
+  Totals sum = totals(model);
+  std::string text = fmt::format("{}, batch {}\n\n{}\n", model.name, model.train.batchSize, table(model));
+  text += fmt::format("parameters   {} ({}), {} of them trained\n", sum.parameters, scaled(static_cast<double>(sum.parameterBytes), 1024, "B"), sum.trained);
+  text += fmt::format("activations  {} for the batch, if all are kept\n", scaled(static_cast<double>(sum.activationBytes), 1024, "B"));
+  text += fmt::format("inference    {} for the batch\n", scaled(sum.flops, 1000, "FLOP"));
+  return text;
+}
+
+std::string json(const LoadedModel &model) {
+  using Json = nlohmann::ordered_json;
+  Totals sum = totals(model);
+  Json nodes = Json::array();
+  for (const NodeSummary &node : model.nodes)
+    nodes.push_back({{"name", node.name},
+                     {"op", node.op},
+                     {"dtype", dtypeName(node.type.dtype)},
+                     {"shape", std::vector<int64_t>(node.type.shape.begin(), node.type.shape.end())},
+                     {"parameters", node.parameters},
+                     {"flops", node.flops}});
+  Json object = {{"name", model.name},
+                 {"batch", model.train.batchSize},
+                 {"parameters", sum.parameters},
+                 {"trainable_parameters", sum.trained},
+                 {"parameter_bytes", sum.parameterBytes},
+                 {"activation_bytes", sum.activationBytes},
+                 {"flops", sum.flops},
+                 {"nodes", std::move(nodes)}};
+  return object.dump(2) + "\n";
+}
+
+/// Differentiates the loss and builds the update: what cannot be trained is found here.
+Result<void> buildStep(Module &module, Diagnostics &diag) {
+  Result<Pipeline> pipeline = parsePipeline("autodiff,optimizer", diag);
+  if (!pipeline)
+    return std::unexpected(pipeline.error());
+  return PassManager({}).run(module, *pipeline, diag);
+}
+
+ExitCode runCheck(const CheckFlags &flags) {
+  ExitCode exit = ExitCode::Ok;
+  std::optional<LoadedModel> model = loadModelFile(flags.model, exit);
+  if (!model)
+    return exit;
+  Diagnostics diag;
+  Result<Module> module = model->instantiate(model->train.batchSize, diag);
+  if (module && verify(*module, diag) && flags.ir) {
+    Status written = writeOutput("-", print(*module));
+    return written.ok() ? finish(diag) : fail(written);
+  }
+  if (module && !diag.hasErrors() && !model->train.hyper.empty() && model->hasLoss)
+    (void)buildStep(*module, diag);
+  exit = finish(diag);
+  if (exit != ExitCode::Ok)
+    return exit;
+  Status written = writeOutput("-", flags.json ? json(*model) : summary(*model));
+  return written.ok() ? exit : fail(written);
+}
+
+} // namespace
+
+void registerCheck(CLI::App &app, ExitCode &exit) {
+  auto flags = std::make_shared<CheckFlags>();
+  CLI::App *command = app.add_subcommand("check", "Parse and verify a model, and print a summary");
+  addModelFlags(*command, flags->model);
+  command->add_flag("--json", flags->json, "Print one JSON object");
+  command->add_flag("--ir", flags->ir, "Print the model's functions as IR, before any pass");
+  command->callback([flags, &exit] { exit = runCheck(*flags); });
+}
+
+} // namespace gradc

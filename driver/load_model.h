@@ -1,0 +1,29 @@
+// Commands that take MODEL load it here.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "frontend/model.h"
+#include "support/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace gradc {
+
+/// The flags by which a command changes what the model file says.
+struct ModelFlags {
+  std::string file;
+  ModelOverrides overrides; // --set, --batch, --seed
+};
+
+/// Declares the model argument, --set, --batch and --seed. `flags` must outlive the parse.
+void addModelFlags(CLI::App &command, ModelFlags &flags);
+
+/// Reads and checks the model. Nothing where that failed: `exit` has the code and stderr the messages. Warnings
+/// are printed too.
+std::optional<LoadedModel> loadModelFile(const ModelFlags &flags, ExitCode &exit);
+
+} // namespace gradc
