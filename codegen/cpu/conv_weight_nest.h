@@ -1,0 +1,37 @@
+// Gradients of convolutions towards the weights, with 16 images in the lanes (layout n16): both operands are
+// vectors, a tile is result channels × taps, and each lane of an accumulator is one chain over (block of images,
+// row, column) of the result's gradient. In the end the 16 lanes are summed as a binary tree, so that no partial
+// sum ever leaves the registers.
+#pragma once
+
+#include "codegen/cpu/tile_kernel.h"
+
+namespace gradc {
+
+/// Along one dimension, gradient position o and tap t meet input position o·stride - padding + t·dilation, where
+/// that exists.
+struct ConvWeightAxis {
+  int64_t inSize = 1, gradSize = 1, taps = 1, stride = 1, dilation = 1, padding = 0;
+};
+
+/// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
+struct ConvWeightNest {
+  int64_t blocks = 1, groups = 1, channels = 1, depth = 1; // channels of the gradient and of the input per group
+  ConvWeightAxis height, width;
+  int64_t gradBlock = 0, gradGroup = 0, gradChannel = 0, gradRow = 0; // a pixel is 64 bytes
+  int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
+  /// Blocks are cut into so many segments with sums of their own: the stored index has a leading dimension for them.
+  int64_t segments = 1;
+  RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
+
+  /// The columns of a tile are input channels, because a kernel row has one tap.
+  bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
+  int64_t columns() const { return columnsAreDepth() ? depth : width.taps; }
+  int64_t items() const;
+  int64_t scratchBytes() const { return 0; }
+};
+
+/// Emits the loop over grid items in the kernel function at the insertion point.
+void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input);
+
+} // namespace gradc

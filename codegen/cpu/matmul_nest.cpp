@@ -1,0 +1,169 @@
+#include "codegen/cpu/matmul_nest.h"
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/panel.h"
+
+namespace gradc {
+namespace {
+
+/// Enough grid items for 16 threads to share evenly.
+constexpr int64_t kEnoughItems = 32;
+constexpr int64_t kFloat = 4;
+
+class MatmulEmitter {
+public:
+  MatmulEmitter(TileKernels &tiles, const MatmulNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
+
+  void emit(llvm::Value *rowOperand, llvm::Value *columnOperand) {
+    const MatmulGrid grid = matmulGrid(nest_);
+    if (nest_.packDepth)
+      return emitPacked(grid, rowOperand, columnOperand);
+    llvm::Value *buffers = e.argument(1);
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      const int64_t rowTiles = countTiles(grid.rowRuns);
+      llvm::Value *rowTile = e.mod(item, rowTiles);
+      llvm::Value *rest = e.div(item, rowTiles);
+      llvm::Value *columnTile = e.mod(rest, grid.columnItems);
+      TileKernels::Args args{rowOperand, columnOperand, buffers, {}};
+      decodeBatch(e.div(rest, grid.columnItems), args);
+      emitTileSwitch(e, grid.rowRuns, rowTile, [&](llvm::Value *row, const TileRun &rowRun) {
+        auto tile = [&](llvm::Value *column, const TileRun &columnRun) {
+          callTile(args, row, rowRun.size, column, columnRun);
+        };
+        if (grid.columnItems == 1)
+          emitTileLoops(e, grid.columnRuns, tile);
+        else
+          emitTileSwitch(e, grid.columnRuns, columnTile, tile);
+      });
+    });
+  }
+
+private:
+  /// An item is a panel of columns: transpose it into scratch memory, then go through all rows.
+  void emitPacked(const MatmulGrid &grid, llvm::Value *rowOperand, llvm::Value *columnOperand) {
+    llvm::Value *panel = e.scratch();
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      TileKernels::Args args{rowOperand, columnOperand, e.argument(1), {}};
+      decodeBatch(e.div(item, grid.columnItems), args);
+      emitTileSwitch(e, grid.columnRuns, e.mod(item, grid.columnItems), [&](llvm::Value *column, const TileRun &run) {
+        const int64_t rowBytes = nest_.packDepth * kFloat;
+        emitPanelTranspose(e, e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)), rowBytes,
+                           (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
+                           nest_.packDepth, panel, nest_.tile.vectors * nest_.columnStride);
+        emitTileLoops(e, grid.rowRuns, [&](llvm::Value *row, const TileRun &rowRun) {
+          TileKernels::Args inner = args;
+          inner.column = panel;
+          callTile(inner, row, rowRun.size, column, run);
+        });
+      });
+    });
+  }
+
+  bool isLast(const TileRun &run) const {
+    return run.end() == nest_.columns && nest_.lastLanes != kVectorLanes;
+  }
+
+  /// Adds the batch's coordinates and moves the operands to it.
+  void decodeBatch(llvm::Value *batch, TileKernels::Args &args) {
+    args.numbers.assign(nest_.batches.size(), nullptr);
+    for (size_t i = nest_.batches.size(); i-- > 0;) {
+      const MatmulNest::Batch &dim = nest_.batches[i];
+      llvm::Value *index = i == 0 ? batch : e.mod(batch, dim.size);
+      batch = e.div(batch, dim.size);
+      args.numbers[i] = index;
+      args.row = e.offset(args.row, e.mul(index, dim.rowStride));
+      args.column = e.offset(args.column, e.mul(index, dim.columnStride));
+    }
+  }
+
+  void callTile(TileKernels::Args args, llvm::Value *row, int64_t rows, llvm::Value *column,
+                const TileRun &columnRun) {
+    const bool last = isLast(columnRun);
+    args.row = e.offset(args.row, e.mul(row, nest_.rowStride));
+    if (!nest_.packDepth)
+      args.column = e.offset(args.column, e.mul(column, nest_.columnStride));
+    args.numbers.push_back(row);
+    args.numbers.push_back(column);
+    tiles_.call(fmt::format("{}x{}{}", rows, columnRun.size, last ? "m" : ""), args,
+                [&](const TileKernels::Args &inner) {
+                  tileBody(inner, static_cast<int>(rows), static_cast<int>(columnRun.size),
+                           last ? nest_.lastLanes : kVectorLanes);
+                });
+  }
+
+  void tileBody(const TileKernels::Args &args, int rows, int columns, int lastLanes) {
+    RegisterTileShape shape;
+    for (int i = 0; i < rows; ++i)
+      shape.rowOffsets.push_back(i * nest_.rowStride);
+    for (int j = 0; j < columns; ++j)
+      shape.columnOffsets.push_back(j * nest_.columnStride);
+    shape.broadcastRows = nest_.broadcastRows;
+    shape.lastLanes = nest_.packDepth ? kVectorLanes : lastLanes; // panels are filled up with zeros
+    std::vector<TileVector> tile;
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < columns; ++j)
+        tile.push_back({nullptr, indexOf(args, i, j, j + 1 == columns ? lastLanes : kVectorLanes)});
+    tiles_.store.prefetch(tile);
+    Values sums = emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {},
+                                   zeroAccumulators(e, shape));
+    for (size_t i = 0; i < tile.size(); ++i)
+      tile[i].lanes = sums[i];
+    tiles_.store.store(tile);
+  }
+
+  LaneIndex indexOf(const TileKernels::Args &args, int i, int j, int lanes) {
+    LaneMath math(e);
+    const size_t batches = nest_.batches.size();
+    std::vector<LaneValue> dims(nest_.rank, math.constant(0));
+    for (size_t k = 0; k < batches; ++k)
+      dims[nest_.batches[k].axis] = laneValue(nest_.batches[k].axis, args.numbers[k]);
+    dims[nest_.rowAxis] = laneValue(nest_.rowAxis, e.add(args.numbers[batches], e.i64(i)));
+    dims[nest_.columnAxis] = laneValue(nest_.columnAxis, e.add(args.numbers[batches + 1], e.i64(j)));
+    return LaneIndex::of(std::move(dims), lanes == kVectorLanes ? nullptr : e.laneMask(lanes));
+  }
+
+  /// An axis' index: 16 consecutive ones along the lanes.
+  LaneValue laneValue(int axis, llvm::Value *index) {
+    LaneMath math(e);
+    return axis == nest_.laneAxis ? math.consecutive(e.mul(index, kVectorLanes), kVectorLanes)
+                                  : math.uniform(index);
+  }
+
+  TileKernels &tiles_;
+  Emit &e;
+  const MatmulNest &nest_;
+};
+
+} // namespace
+
+MatmulGrid matmulGrid(const MatmulNest &nest) {
+  MatmulGrid grid;
+  grid.rowRuns = balancedTiles(nest.rows, nest.tile.rows);
+  grid.columnRuns = balancedTiles(nest.columns, nest.tile.vectors);
+  if (nest.lastLanes != kVectorLanes && grid.columnRuns.back().count > 1) {
+    // The tile with the partial vector is code of its own.
+    TileRun last = grid.columnRuns.back();
+    grid.columnRuns.back().count -= 1;
+    last.start = grid.columnRuns.back().end();
+    last.count = 1;
+    grid.columnRuns.push_back(last);
+  }
+  for (const MatmulNest::Batch &dim : nest.batches)
+    grid.batches *= dim.size;
+  if (nest.packDepth || grid.items() < kEnoughItems)
+    grid.columnItems = countTiles(grid.columnRuns);
+  return grid;
+}
+
+int64_t MatmulNest::items() const {
+  const MatmulGrid grid = matmulGrid(*this);
+  return packDepth ? grid.batches * grid.columnItems : grid.items();
+}
+
+void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,
+                llvm::Value *columnOperand) {
+  MatmulEmitter(tiles, nest).emit(rowOperand, columnOperand);
+}
+
+} // namespace gradc

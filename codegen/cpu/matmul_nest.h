@@ -1,0 +1,49 @@
+// Matrix products as register tiles: result[…, row, column] where the row operand is one element per row
+// (broadcast to the lanes) and the column operand is 16 lanes per column. What rows, columns and lanes are, the
+// caller decides by strides:
+//
+//   Y<n16>[n,u] = X<n16> W^T   rows = u (W, scalars), columns = blocks of 16 of n (X), lanes = n
+//   dW[u,i] = dY^T X           rows = u (dY, scalars), columns = 16 neighbours of i (X row-major), lanes = i
+//   C<n16>[n,i,j] = A B        per block of n: rows = i (A, vectors), columns = j (B), lanes = n
+#pragma once
+
+#include "codegen/cpu/tile_kernel.h"
+
+namespace gradc {
+
+struct MatmulNest {
+  /// A dimension of the result outside the tile. Strides in bytes.
+  struct Batch {
+    int axis = 0;
+    int64_t size = 1;
+    int64_t rowStride = 0, columnStride = 0;
+  };
+  std::vector<Batch> batches;
+  int64_t rows = 1, columns = 1;
+  int64_t rowStride = 0, columnStride = 0; // bytes between rows of the row operand, columns of the other
+  Reduction reduction;
+  bool broadcastRows = true;
+  int lastLanes = kVectorLanes; // lanes that exist in the last column
+  // Where the tile lies in the result; columnAxis == laneAxis means that a column is 16 elements of that axis.
+  int rank = 2, rowAxis = 0, columnAxis = 1, laneAxis = 1;
+  /// Not 0: the column operand lies as [columns·16, packDepth] and is transposed, panel by panel, into scratch memory
+  /// [packDepth][tile.vectors·16]; the reduction's column steps are those of the panel.
+  int64_t packDepth = 0;
+  RegisterTile tile;
+
+  int64_t items() const;
+  int64_t scratchBytes() const { return packDepth * tile.vectors * kVectorLanes * 4; }
+};
+
+/// How the items of the kernel are counted.
+struct MatmulGrid {
+  std::vector<TileRun> rowRuns, columnRuns;
+  int64_t batches = 1, columnItems = 1; // columnItems: 1 (an item goes through all columns) or the column tiles
+  int64_t items() const { return batches * columnItems * countTiles(rowRuns); }
+};
+MatmulGrid matmulGrid(const MatmulNest &nest);
+
+/// Emits the loop over grid items in the kernel function at the insertion point.
+void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand, llvm::Value *columnOperand);
+
+} // namespace gradc

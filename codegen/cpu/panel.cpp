@@ -1,0 +1,72 @@
+#include "codegen/cpu/panel.h"
+
+#include <algorithm>
+
+namespace gradc {
+
+void emitTranspose(Emit &e, Values &vectors) {
+  for (int step = 1; step < kVectorLanes; step *= 2) {
+    std::vector<int> low, high;
+    for (int lane = 0; lane < kVectorLanes; ++lane) {
+      low.push_back(lane & step ? kVectorLanes + lane - step : lane);
+      high.push_back(lane & step ? kVectorLanes + lane : lane + step);
+    }
+    for (int i = 0; i < kVectorLanes; ++i)
+      if (!(i & step)) {
+        llvm::Value *a = vectors[i], *c = vectors[i + step];
+        vectors[i] = e.b.CreateShuffleVector(a, c, low);
+        vectors[i + step] = e.b.CreateShuffleVector(a, c, high);
+      }
+  }
+}
+
+namespace {
+
+constexpr int64_t kFloat = 4;
+
+/// One block of at most 16 rows by at most 16 elements.
+void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth, llvm::Value *target,
+                    int64_t targetPitch) {
+  llvm::Type *type = e.vectorType(DType::F32);
+  llvm::Constant *zero = llvm::Constant::getNullValue(type);
+  const llvm::Align align(kFloat);
+  Values vectors(kVectorLanes, zero);
+  for (int i = 0; i < rows; ++i) {
+    llvm::Value *address = e.offset(source, i * sourcePitch);
+    vectors[i] = depth == kVectorLanes
+                     ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, address, align))
+                     : e.b.CreateMaskedLoad(type, address, align, e.laneMask(depth), zero);
+  }
+  emitTranspose(e, vectors);
+  for (int k = 0; k < depth; ++k)
+    e.b.CreateAlignedStore(vectors[k], e.offset(target, k * targetPitch), align);
+}
+
+} // namespace
+
+void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t rows, int64_t depth,
+                        llvm::Value *target, int64_t targetPitch) {
+  const int64_t blocks = depth / kVectorLanes;
+  const int tail = static_cast<int>(depth % kVectorLanes);
+  auto strip = [&](llvm::Value *from, llvm::Value *to, int count) {
+    if (blocks)
+      e.count(blocks, [&](llvm::Value *k) {
+        transposeBlock(e, e.offset(from, e.mul(k, kVectorLanes * kFloat)), sourcePitch, count, kVectorLanes,
+                       e.offset(to, e.mul(k, kVectorLanes * targetPitch)), targetPitch);
+      });
+    if (tail)
+      transposeBlock(e, e.offset(from, blocks * kVectorLanes * kFloat), sourcePitch, count, tail,
+                     e.offset(to, blocks * kVectorLanes * targetPitch), targetPitch);
+  };
+  const int64_t strips = rows / kVectorLanes;
+  if (strips)
+    e.count(strips, [&](llvm::Value *i) {
+      strip(e.offset(source, e.mul(i, kVectorLanes * sourcePitch)), e.offset(target, e.mul(i, kVectorLanes * kFloat)),
+            kVectorLanes);
+    });
+  if (rows % kVectorLanes)
+    strip(e.offset(source, strips * kVectorLanes * sourcePitch), e.offset(target, strips * kVectorLanes * kFloat),
+          static_cast<int>(rows % kVectorLanes));
+}
+
+} // namespace gradc

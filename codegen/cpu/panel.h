@@ -1,0 +1,17 @@
+// Transposed copies of matrices, 16 by 16 elements in registers.
+#pragma once
+
+#include "codegen/cpu/emit.h"
+
+namespace gradc {
+
+/// Transposes 16 vectors of 16 elements.
+void emitTranspose(Emit &e, Values &vectors);
+
+/// target[k][row] = source[row][k] for f32: `rows` rows of `depth` elements, `sourcePitch` and `targetPitch` bytes
+/// from one to the next. Rows of the target are filled up with zeros to a multiple of 16 elements; the target has
+/// room for that.
+void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t rows, int64_t depth,
+                        llvm::Value *target, int64_t targetPitch);
+
+} // namespace gradc

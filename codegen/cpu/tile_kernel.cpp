@@ -1,0 +1,70 @@
+#include "codegen/cpu/tile_kernel.h"
+
+#include "support/check.h"
+
+namespace gradc {
+
+void TileKernels::call(const std::string &name, const Args &args, const Body &body) {
+  llvm::Function *&fn = functions_[name];
+  if (!fn) {
+    llvm::IRBuilderBase::InsertPointGuard guard(e.b);
+    std::vector<llvm::Type *> types(3, e.b.getPtrTy());
+    types.resize(3 + args.numbers.size(), e.b.getInt64Ty());
+    fn = e.beginHelper(symbol_ + "." + name, types);
+    Args inner{fn->getArg(0), fn->getArg(1), fn->getArg(2), {}};
+    for (size_t i = 0; i < args.numbers.size(); ++i)
+      inner.numbers.push_back(fn->getArg(static_cast<unsigned>(3 + i)));
+    store.begin(inner.buffers);
+    body(inner);
+    e.endFunction();
+  }
+  std::vector<llvm::Value *> values = {args.row, args.column, args.buffers};
+  values.insert(values.end(), args.numbers.begin(), args.numbers.end());
+  e.b.CreateCall(fn, values);
+}
+
+void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
+            const std::function<void()> &otherwise) {
+  llvm::LLVMContext &context = e.module.getContext();
+  auto *thenBlock = llvm::BasicBlock::Create(context, "then", e.function());
+  auto *elseBlock = llvm::BasicBlock::Create(context, "else", e.function());
+  auto *done = llvm::BasicBlock::Create(context, "endif", e.function());
+  e.b.CreateCondBr(condition, thenBlock, elseBlock);
+  e.b.SetInsertPoint(thenBlock);
+  then();
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(elseBlock);
+  otherwise();
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(done);
+}
+
+namespace {
+
+void switchFrom(Emit &e, const std::vector<TileRun> &runs, size_t first, int64_t before, llvm::Value *tile,
+                const OnTile &f) {
+  const TileRun &run = runs[first];
+  auto here = [&] { f(e.add(e.mul(tile, run.size), e.i64(run.start - before * run.size)), run); };
+  if (first + 1 == runs.size())
+    return here();
+  emitIf(e, e.b.CreateICmpSLT(tile, e.i64(before + run.count)), here,
+         [&] { switchFrom(e, runs, first + 1, before + run.count, tile, f); });
+}
+
+} // namespace
+
+void emitTileSwitch(Emit &e, const std::vector<TileRun> &runs, llvm::Value *tile, const OnTile &f) {
+  CHECK(!runs.empty());
+  switchFrom(e, runs, 0, 0, tile, f);
+}
+
+void emitTileLoops(Emit &e, const std::vector<TileRun> &runs, const OnTile &f) {
+  for (const TileRun &run : runs) {
+    if (run.count == 1)
+      f(e.i64(run.start), run);
+    else
+      e.loop(e.i64(run.start), e.i64(run.end()), run.size, [&](llvm::Value *start) { f(start, run); }, false);
+  }
+}
+
+} // namespace gradc

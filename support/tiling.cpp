@@ -1,0 +1,64 @@
+#include "support/tiling.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace gradc {
+
+bool fitsRegisters(RegisterTile tile, const VectorUnit &unit) {
+  const int vectors = tile.rows * tile.vectors + tile.vectors;
+  return vectors * unit.perVector() + 1 <= unit.registers;
+}
+
+namespace {
+
+/// Cycles of one step of the reduction: two multiply-adds and two loads a cycle, and a latency of four that
+/// needs eight independent accumulators.
+double stepCycles(int64_t rows, int64_t vectors, int perVector) {
+  const double multiplyAdds = 0.5 * static_cast<double>(rows * vectors * perVector);
+  const double loads = 0.5 * static_cast<double>(rows + vectors * perVector);
+  // Among equals the tile that loads less wins.
+  return std::max({multiplyAdds, loads, 4.0}) + 0.1 * loads;
+}
+
+} // namespace
+
+RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit) {
+  RegisterTile best;
+  double bestCost = std::numeric_limits<double>::infinity();
+  const int perVector = unit.perVector();
+  for (int v = 1; v <= std::min<int64_t>(vectors, 8); ++v) {
+    for (int r = 1; r <= rows && fitsRegisters({r, v}, unit); ++r) {
+      double cost = 0;
+      for (const TileRun &row : balancedTiles(rows, r))
+        for (const TileRun &column : balancedTiles(vectors, v))
+          cost += static_cast<double>(row.count * column.count) * stepCycles(row.size, column.size, perVector);
+      if (cost < bestCost) {
+        bestCost = cost;
+        best = {r, v};
+      }
+    }
+  }
+  return best;
+}
+
+std::vector<TileRun> balancedTiles(int64_t extent, int64_t maxSize) {
+  const int64_t tiles = ceilDiv(extent, maxSize);
+  const int64_t small = extent / tiles;
+  const int64_t larger = extent - small * tiles; // so many tiles have one more
+  std::vector<TileRun> runs;
+  if (larger)
+    runs.push_back({0, small + 1, larger});
+  if (tiles - larger)
+    runs.push_back({larger * (small + 1), small, tiles - larger});
+  return runs;
+}
+
+int64_t countTiles(const std::vector<TileRun> &runs) {
+  int64_t count = 0;
+  for (const TileRun &run : runs)
+    count += run.count;
+  return count;
+}
+
+} // namespace gradc
