@@ -1,0 +1,221 @@
+// Kernels of kind `contract`: one matmul or convolution, and as its epilogue whatever else the region computes.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/contract_plan.h"
+#include "codegen/cpu/element.h"
+#include "codegen/cpu/kernel.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/order.h"
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+/// Operands of the epilogue that are larger than this are prefetched while the tile is computed.
+constexpr int64_t kPrefetchBytes = 256 << 10;
+
+/// Evaluates the region's yields with the contraction's result bound to the accumulators, and stores them.
+class EpilogueStore : public TileStore {
+public:
+  EpilogueStore(KernelContext &k, ValueId sum) : k_(k), sum_(sum) {}
+
+  void begin(llvm::Value *buffers) override {
+    emitter_ = std::make_unique<ElementEmitter>(k_.e, k_.fn, k_.region());
+    pointers_.clear();
+    for (size_t i = 0; i < k_.body().args.size(); ++i) {
+      pointers_.push_back(pointer(buffers, k_.operandBuffer(static_cast<int>(i))));
+      emitter_->bindBuffer(k_.body().args[i], pointers_.back());
+    }
+    results_.clear();
+    for (size_t i = 0; i < k_.body().yields.size(); ++i)
+      results_.push_back(pointer(buffers, k_.resultBuffer(static_cast<int>(i))));
+  }
+
+  void prefetch(std::span<const TileVector> tile) override {
+    const Type &type = k_.fn.type(sum_);
+    for (size_t i = 0; i < pointers_.size(); ++i)
+      if (const ValueId arg = k_.body().args[i]; k_.fn.type(arg) == type && feedsEpilogue(arg) &&
+                                                 storageBytes(type) > kPrefetchBytes)
+        for (const TileVector &vector : tile) {
+          llvm::Value *address =
+              k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));
+          k_.e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
+                                 {address, k_.e.b.getInt32(1), k_.e.b.getInt32(3), k_.e.b.getInt32(1)});
+        }
+  }
+
+  void store(std::span<const TileVector> tile) override {
+    emitter_->bindValue(sum_, [&](const LaneIndex &at) {
+      for (const TileVector &vector : tile)
+        if (vector.at == at)
+          return vector.lanes;
+      CHECK(false, "the epilogue reads another element than it computes");
+    });
+    for (const TileVector &vector : tile)
+      storeVector(vector.at);
+    emitter_->unbind(sum_);
+  }
+
+private:
+  /// All yields before the first store: a result may lie where an operand lies.
+  void storeVector(const LaneIndex &at) {
+    Values values;
+    for (ValueId yield : k_.body().yields)
+      values.push_back(emitter_->emit(yield, at));
+    for (size_t i = 0; i < values.size(); ++i)
+      emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i], at, values[i]);
+  }
+
+  llvm::Value *pointer(llvm::Value *buffers, int number) {
+    return k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * int64_t{number}), llvm::Align(8));
+  }
+
+  bool feedsEpilogue(ValueId arg) const {
+    const OpId contraction = k_.fn[sum_].def;
+    return std::ranges::any_of(k_.fn[k_.region()].ops, [&](OpId op) {
+      return op != contraction && std::ranges::count(k_.fn[op].operands, arg) != 0;
+    });
+  }
+
+  KernelContext &k_;
+  ValueId sum_;
+  std::unique_ptr<ElementEmitter> emitter_;
+  Values pointers_, results_;
+};
+
+/// Stores partial sums of segments: f32[segments, …] in the kernel's workspace.
+class PartialStore : public TileStore {
+public:
+  PartialStore(KernelContext &k, Type type) : k_(k), type_(std::move(type)) {}
+
+  void begin(llvm::Value *buffers) override {
+    emitter_ = std::make_unique<ElementEmitter>(k_.e, k_.fn, k_.region());
+    workspace_ = k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * k_.workspaceBuffer()),
+                                          llvm::Align(8));
+  }
+  void store(std::span<const TileVector> tile) override {
+    for (const TileVector &vector : tile)
+      emitter_->store(type_, workspace_, vector.at, vector.lanes);
+  }
+
+private:
+  KernelContext &k_;
+  Type type_;
+  std::unique_ptr<ElementEmitter> emitter_;
+  llvm::Value *workspace_ = nullptr;
+};
+
+/// Adds the partial sums of the segments as a binary tree and runs the epilogue, 16 elements an item.
+KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
+  Emit &e = k.e;
+  const Shape &shape = k.fn.type(sum).shape;
+  const int64_t elements = shape.elements();
+  KernelStep step{.symbol = k.symbol + ".combine", .items = ceilDiv(elements, kLanes)};
+  e.beginKernel(step.symbol);
+  EpilogueStore store(k, sum);
+  store.begin(e.argument(1));
+  llvm::Value *workspace = e.buffer(k.workspaceBuffer());
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+    llvm::Value *first = e.mul(item, kLanes);
+    llvm::Value *mask = nullptr;
+    if (elements % kLanes) {
+      llvm::Value *left = e.splat(e.b.CreateSub(e.i64(elements), first));
+      llvm::Value *lanes = e.b.CreateStepVector(llvm::FixedVectorType::get(e.b.getInt64Ty(), kVectorLanes));
+      mask = e.b.CreateICmpSLT(lanes, left);
+    }
+    LaneMath math(e);
+    LaneIndex at{{{shape.rank(), math.consecutive(first, kLanes)}}, mask};
+    ElementEmitter loader(e, k.fn, k.region());
+    Values sums;
+    for (int64_t s = 0; s < segments; ++s)
+      sums.push_back(loader.load(k.fn.type(sum), e.offset(workspace, s * elements * 4), at));
+    for (size_t half = sums.size() / 2; half > 0; half /= 2)
+      for (size_t i = 0; i < half; ++i)
+        sums[i] = e.b.CreateFAdd(sums[i], sums[i + half]);
+    const TileVector tile[] = {{sums[0], at}};
+    store.store(tile);
+  });
+  e.endFunction();
+  return step;
+}
+
+RegisterTile scheduledTile(const KernelContext &k, OpId contraction) {
+  if (const Attr *schedule = k.fn[k.kernel].attrs.find("schedule"))
+    if (const Dict *dict = schedule->as<Dict>(); dict && dict->has("tile")) {
+      const std::vector<int64_t> tile = dict->ints("tile");
+      return {static_cast<int>(tile[0]), static_cast<int>(tile[1])};
+    }
+  const ContractionShape shape = contractionShape(k.fn, contraction);
+  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits});
+}
+
+/// The buffer of a contraction's operand.
+llvm::Value *operandPointer(KernelContext &k, OpId contraction, int number) {
+  const auto &args = k.body().args;
+  const auto arg = std::ranges::find(args, k.fn[contraction].operands[number]);
+  CHECK(arg != args.end(), "operands of a contraction must be operands of its kernel");
+  return k.e.buffer(k.operandBuffer(static_cast<int>(arg - args.begin())));
+}
+
+
+/// Seconds at 100 billion floating point operations a second: what decides whether a step is split at all.
+double estimatedWork(const Function &fn, OpId contraction) {
+  const OpData &op = fn[contraction];
+  const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]), &c = fn.type(op.results[0]);
+  // Each multiply-add pairs an element of each operand and of the result.
+  double flops = 2 * std::sqrt(double(a.elements()) * double(b.elements()) * double(c.elements()));
+  if (op.def->name != "matmul") {
+    const Type &weights = op.def->name == "conv2d_grad_weight" ? c : b;
+    const Type &map = op.def->name == "conv2d" ? c : op.def->name == "conv2d_grad_weight" ? b : a;
+    flops = 2.0 * double(map.elements()) * double(weights.elements()) / double(weights.shape[0]);
+  }
+  return flops / 100e9;
+}
+
+} // namespace
+
+KernelCode emitContract(KernelContext &k) {
+  const OpId contraction = findContraction(k.fn, k.region());
+  CHECK(contraction != kNoOp, "a contract kernel without a contraction");
+  const std::optional<ContractPlan> plan = planContraction(k.fn, contraction, scheduledTile(k, contraction));
+  if (!plan)
+    return emitMap(k);
+
+  Emit &e = k.e;
+  const ValueId sum = k.fn[contraction].results[0];
+  const int64_t segments = reductionOrder(k.fn, contraction).split;
+  KernelCode code;
+  KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
+  e.beginKernel(step.symbol);
+  llvm::Value *row = operandPointer(k, contraction, plan->rowOperand);
+  llvm::Value *column = operandPointer(k, contraction, plan->columnOperand);
+
+  std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
+  if (segments > 1) {
+    Type partial{DType::F32, Shape{segments}, ""};
+    for (int64_t dim : k.fn.type(sum).shape)
+      partial.shape.push(dim);
+    code.workspaceBytes = storageBytes(partial);
+    store = std::make_unique<PartialStore>(k, partial);
+  }
+  TileKernels tiles(e, *store, k.symbol);
+  std::visit(
+      [&](const auto &nest) {
+        emitNest(tiles, nest, row, column);
+        step.items = nest.items();
+        step.scratchBytes = nest.scratchBytes();
+      },
+      plan->nest);
+  e.endFunction();
+  code.steps.push_back(step);
+  if (segments > 1)
+    code.steps.push_back(emitCombine(k, sum, segments));
+  return code;
+}
+
+} // namespace gradc

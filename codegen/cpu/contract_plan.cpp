@@ -1,0 +1,198 @@
+#include "codegen/cpu/contract_plan.h"
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/order.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kFloat = 4;
+constexpr int64_t kVector = kVectorLanes * kFloat; // a pixel of 16 images, or 16 neighbours of a row
+
+/// A contraction op with its types and complete attributes.
+struct Operation {
+  const Type &a, &b, &result;
+  Dict attrs;
+  ReductionOrder order;
+};
+
+/// lanes = batch: rows are columns of b, tile columns are blocks of 16 rows of a.
+ContractPlan batchLanes(const Operation &op) {
+  const int64_t depth = op.a.shape[1], units = op.result.shape[1];
+  const bool transposed = op.attrs.flag("transpose_b"); // b[units, depth]
+  MatmulNest nest;
+  nest.rows = units;
+  nest.columns = op.result.shape[0] / kLanes;
+  nest.rowStride = transposed ? depth * kFloat : kFloat;
+  nest.columnStride = depth * kVector;
+  nest.reduction = Reduction::loop(depth, transposed ? kFloat : units * kFloat, kVector, Reduction::step());
+  nest.rowAxis = 1;
+  nest.columnAxis = nest.laneAxis = 0;
+  return {nest, 1, 0};
+}
+
+/// lanes = last dimension of the result. `panel` is the distance in bytes of b's rows.
+MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
+  const int rank = op.result.rank();
+  const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
+  const bool transposed = op.attrs.flag("transpose_a"); // a[…, depth, rows]
+  const int64_t depth = op.a.shape[transposed ? rank - 2 : rank - 1];
+  MatmulNest nest;
+  nest.rank = rank;
+  nest.rowAxis = rank - 2;
+  nest.columnAxis = nest.laneAxis = rank - 1;
+  nest.rows = rows;
+  nest.columns = ceilDiv(columns, kLanes);
+  nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  nest.columnStride = kVector;
+  if (op.a.layout == kLayoutN16) { // a[depth/16][rows][16]
+    nest.rowStride = kVector;
+    nest.reduction = Reduction::loop(depth / kLanes, rows * kVector, kLanes * panel,
+                                     Reduction::loop(kLanes, kFloat, panel, Reduction::step()));
+  } else {
+    nest.rowStride = transposed ? kFloat : depth * kFloat;
+    nest.reduction = Reduction::loop(depth, transposed ? rows * kFloat : kFloat, panel, Reduction::step());
+  }
+  int64_t aStride = rows * depth * kFloat, bStride = depth * columns * kFloat;
+  for (int axis = rank - 3; axis >= 0; --axis) {
+    nest.batches.insert(nest.batches.begin(), {axis, op.result.shape[axis], aStride, bStride});
+    aStride *= op.result.shape[axis];
+    bStride *= op.result.shape[axis];
+  }
+  return nest;
+}
+
+ContractPlan columnLanes(const Operation &op) {
+  return {columnLanesNest(op, op.result.shape[op.result.rank() - 1] * kFloat), 0, 1};
+}
+
+/// As columnLanes, with b[…, columns, depth] transposed panel by panel.
+ContractPlan packedLanes(const Operation &op, RegisterTile tile) {
+  const int64_t depth = op.b.shape[op.b.rank() - 1];
+  MatmulNest nest = columnLanesNest(op, tile.vectors * kVector);
+  nest.packDepth = depth;
+  return {nest, 0, 1};
+}
+
+/// lanes = batch in both operands and the result: a product per example.
+ContractPlan exampleLanes(const Operation &op) {
+  const int rank = op.result.rank();
+  const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
+  const bool transposeA = op.attrs.flag("transpose_a"), transposeB = op.attrs.flag("transpose_b");
+  const int64_t depth = op.a.shape[transposeA ? rank - 2 : rank - 1];
+  MatmulNest nest;
+  nest.rank = rank;
+  nest.rowAxis = rank - 2;
+  nest.columnAxis = rank - 1;
+  nest.laneAxis = 0;
+  nest.broadcastRows = false;
+  nest.rows = rows;
+  nest.columns = columns;
+  nest.rowStride = (transposeA ? 1 : depth) * kVector;
+  nest.columnStride = (transposeB ? depth : 1) * kVector;
+  nest.reduction = Reduction::loop(depth, (transposeA ? rows : 1) * kVector, (transposeB ? 1 : columns) * kVector,
+                                   Reduction::step());
+  int64_t aStride = rows * depth * kVector, bStride = depth * columns * kVector;
+  for (int axis = rank - 3; axis >= 0; --axis) {
+    const int64_t size = axis == 0 ? op.result.shape[0] / kLanes : op.result.shape[axis];
+    nest.batches.insert(nest.batches.begin(), {axis, size, aStride, bStride});
+    aStride *= size;
+    bStride *= size;
+  }
+  return {nest, 0, 1};
+}
+
+/// Strides of weights[filters, channels/groups, kh, kw].
+struct WeightStrides {
+  int64_t filter, channel, row;
+  explicit WeightStrides(const Shape &w)
+      : filter(w[1] * w[2] * w[3] * kFloat), channel(w[2] * w[3] * kFloat), row(w[3] * kFloat) {}
+};
+
+/// Strides of a [N, C, H, W]<n16> tensor.
+struct ImageStrides {
+  int64_t block, channel, row;
+  explicit ImageStrides(const Shape &x)
+      : block(x[1] * x[2] * x[3] * kVector), channel(x[2] * x[3] * kVector), row(x[3] * kVector) {}
+};
+
+ContractPlan conv(const Operation &op, bool gradient) {
+  const Shape &in = op.a.shape, &w = op.b.shape, &out = op.result.shape;
+  const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
+                             dilation = op.attrs.ints("dilation");
+  const WeightStrides weights(w);
+  const ImageStrides image(in);
+  ConvNest nest;
+  nest.blocks = out[0] / kLanes;
+  nest.groups = op.attrs.i64("groups");
+  nest.channels = out[1] / nest.groups;
+  nest.depth = in[1] / nest.groups;
+  auto axis = [&](int i, int64_t low) {
+    return gradient ? ConvAxis::gradInput(out[2 + i], in[2 + i], w[2 + i], stride[i], dilation[i], low)
+                    : ConvAxis::forward(in[2 + i], out[2 + i], w[2 + i], stride[i], dilation[i], low);
+  };
+  nest.height = axis(0, padding[0]);
+  nest.width = axis(1, padding[2]);
+  nest.weightChannel = gradient ? weights.channel : weights.filter;
+  nest.weightDepth = gradient ? weights.filter : weights.channel;
+  nest.weightGroup = w[0] / nest.groups * weights.filter;
+  nest.weightRow = weights.row;
+  nest.inBlock = image.block;
+  nest.inGroup = nest.depth * image.channel;
+  nest.inDepth = image.channel;
+  nest.inRow = image.row;
+  return {nest, 1, 0};
+}
+
+ContractPlan convWeight(const Operation &op) {
+  const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
+  const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
+                             dilation = op.attrs.ints("dilation");
+  const ImageStrides input(x), grad(dy);
+  ConvWeightNest nest;
+  nest.blocks = x[0] / kLanes;
+  nest.groups = op.attrs.i64("groups");
+  nest.channels = dy[1] / nest.groups;
+  nest.depth = w[1];
+  nest.height = {x[2], dy[2], w[2], stride[0], dilation[0], padding[0]};
+  nest.width = {x[3], dy[3], w[3], stride[1], dilation[1], padding[2]};
+  nest.gradBlock = grad.block;
+  nest.gradGroup = nest.channels * grad.channel;
+  nest.gradChannel = grad.channel;
+  nest.gradRow = grad.row;
+  nest.inBlock = input.block;
+  nest.inGroup = nest.depth * input.channel;
+  nest.inDepth = input.channel;
+  nest.inRow = input.row;
+  nest.segments = op.order.split;
+  return {nest, 1, 0};
+}
+
+std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient, RegisterTile tile) {
+  switch (form) {
+  case ContractionForm::Generic: return std::nullopt;
+  case ContractionForm::BatchLanes: return batchLanes(op);
+  case ContractionForm::ColumnLanes: return columnLanes(op);
+  case ContractionForm::PackedLanes: return packedLanes(op, tile);
+  case ContractionForm::ExampleLanes: return exampleLanes(op);
+  case ContractionForm::Conv: return conv(op, gradient);
+  case ContractionForm::ConvWeight: return convWeight(op);
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile) {
+  const OpData &data = fn[op];
+  const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
+                            withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
+  const bool gradient = data.def->name == "conv2d_grad_input";
+  std::optional<ContractPlan> plan = planForm(contractionShape(fn, op).form, operation, gradient, tile);
+  if (plan)
+    std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
+  return plan;
+}
+
+} // namespace gradc

@@ -1,0 +1,24 @@
+// From a matmul or convolution op to the nest that computes it fast, where there is one.
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "codegen/cpu/conv_nest.h"
+#include "codegen/cpu/conv_weight_nest.h"
+#include "codegen/cpu/matmul_nest.h"
+#include "ir/contraction.h"
+
+namespace gradc {
+
+struct ContractPlan {
+  std::variant<MatmulNest, ConvNest, ConvWeightNest> nest;
+  /// Operands of the contraction that feed the tile's rows and columns.
+  int rowOperand = 1, columnOperand = 0;
+};
+
+/// The plan with the given tile, or nothing for ContractionForm::Generic. A tile that does not fit the registers
+/// would be slow, not wrong.
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile);
+
+} // namespace gradc

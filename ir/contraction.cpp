@@ -1,0 +1,90 @@
+#include "ir/contraction.h"
+
+#include "ir/layout.h"
+#include "ir/op.h"
+
+namespace gradc {
+namespace {
+
+bool isN16(const Type &type) { return type.layout == kLayoutN16; }
+bool isRowMajor(const Type &type) { return type.layout.empty(); }
+
+int64_t ceilLanes(int64_t extent) { return (extent + kLanes - 1) / kLanes; }
+
+ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, const Dict &attrs) {
+  const int rank = result.rank();
+  const int64_t rows = result.shape[rank - 2], columns = result.shape[rank - 1];
+  const bool transposeA = attrs.flag("transpose_a"), transposeB = attrs.flag("transpose_b");
+  if (rank > 2 && isN16(a) && isN16(b) && isN16(result))
+    return {ContractionForm::ExampleLanes, rows, columns};
+  if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b))
+    return {ContractionForm::BatchLanes, columns, rows / kLanes};
+  const bool simpleA = isRowMajor(a) || (rank == 2 && isN16(a) && transposeA);
+  if (!isRowMajor(result) || !isRowMajor(b) || !simpleA)
+    return {};
+  return {transposeB ? ContractionForm::PackedLanes : ContractionForm::ColumnLanes, rows, ceilLanes(columns)};
+}
+
+ContractionShape convShape(const Type &operand, const Type &weights, const Type &result, const Dict &attrs,
+                           bool gradient) {
+  if (!isN16(operand) || !isN16(result) || !isRowMajor(weights))
+    return {};
+  if (gradient)
+    for (int axis = 0; axis < 2; ++axis)
+      if (attrs.ints("stride")[axis] > 1 && attrs.ints("dilation")[axis] > 1)
+        return {};
+  return {ContractionForm::Conv, result.shape[1] / attrs.i64("groups"), result.shape[3]};
+}
+
+ContractionShape convWeightShape(const Type &x, const Type &dy, const Type &result, const Dict &attrs) {
+  if (!isN16(x) || !isN16(dy) || !isRowMajor(result))
+    return {};
+  const bool oneByOne = result.shape[2] == 1 && result.shape[3] == 1;
+  return {ContractionForm::ConvWeight, dy.shape[1] / attrs.i64("groups"),
+          oneByOne ? result.shape[1] : result.shape[3]};
+}
+
+} // namespace
+
+ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
+                                  const Dict &attrs) {
+  if (result.dtype != DType::F32 || operands[0].dtype != DType::F32 || operands[1].dtype != DType::F32)
+    return {};
+  const Dict full = withDefaults(def, attrs);
+  if (def.name == "matmul")
+    return matmulShape(operands[0], operands[1], result, full);
+  if (def.name == "conv2d")
+    return convShape(operands[0], operands[1], result, full, false);
+  if (def.name == "conv2d_grad_input")
+    return convShape(operands[0], operands[1], result, full, true);
+  if (def.name == "conv2d_grad_weight")
+    return convWeightShape(operands[0], operands[1], result, full);
+  return {};
+}
+
+ContractionShape contractionShape(const Function &fn, OpId op) {
+  const Type operands[] = {fn.type(fn[op].operands[0]), fn.type(fn[op].operands[1])};
+  return contractionShape(*fn[op].def, operands, fn.type(fn[op].results[0]), fn[op].attrs);
+}
+
+std::string_view contractionFormName(ContractionForm form) {
+  switch (form) {
+  case ContractionForm::Generic: return "generic";
+  case ContractionForm::BatchLanes: return "batch-lanes";
+  case ContractionForm::ColumnLanes: return "column-lanes";
+  case ContractionForm::PackedLanes: return "packed-lanes";
+  case ContractionForm::ExampleLanes: return "example-lanes";
+  case ContractionForm::Conv: return "conv";
+  case ContractionForm::ConvWeight: return "conv-weight";
+  }
+  return "generic";
+}
+
+OpId findContraction(const Function &fn, RegionId region) {
+  for (OpId op : fn[region].ops)
+    if (fn[op].def->is(kContraction))
+      return op;
+  return kNoOp;
+}
+
+} // namespace gradc

@@ -1,0 +1,38 @@
+// How a matmul or convolution meets vectors of 16 lanes: which dimension lies in the lanes and what a register
+// tile's rows and columns are. Decided from types and layouts alone; the scheduler and the code generators agree
+// through it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "ir/ir.h"
+
+namespace gradc {
+
+enum class ContractionForm : uint8_t {
+  Generic,       // no fast form: element by element
+  BatchLanes,    // matmul: lanes = batch (n16 operand a and result); rows = columns of b, scalars
+  ColumnLanes,   // matmul: lanes = last dimension of b and the result (row-major); rows = rows of a, scalars
+  PackedLanes,   // as ColumnLanes, with transpose_b: panels of b are transposed into scratch memory first
+  ExampleLanes,  // batched matmul in n16: lanes = batch; rows and columns are vectors
+  Conv,          // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
+  ConvWeight,    // conv2d_grad_weight in n16: rows = channels, columns = taps; lanes are summed in the end
+};
+
+struct ContractionShape {
+  ContractionForm form = ContractionForm::Generic;
+  int64_t rows = 1, columns = 1; // of the result, in units of the tile; of one group or example
+};
+
+ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
+                                  const Dict &attrs);
+ContractionShape contractionShape(const Function &fn, OpId op);
+
+/// As schedules and reports name it: "batch-lanes".
+std::string_view contractionFormName(ContractionForm form);
+
+/// The contraction of a kernel's region: the op with trait kContraction. A kernel of kind `contract` has one.
+OpId findContraction(const Function &fn, RegionId region);
+
+} // namespace gradc
