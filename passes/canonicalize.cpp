@@ -30,7 +30,7 @@ RulesByRoot rulesByRoot(const AttrList &only) {
            });
   };
   RulesByRoot rules;
-  for (std::span<const CanonicalRule> group : {movementRules(), arithmeticRules()})
+  for (std::span<const CanonicalRule> group : {canonicalMovementRules(), canonicalArithmeticRules()})
     for (const CanonicalRule &rule : group)
       if (wanted(rule.name)) {
         for (std::string_view root : rule.roots)
@@ -44,7 +44,7 @@ RulesByRoot rulesByRoot(const AttrList &only) {
 /// A misspelt rule would quietly do nothing.
 Result<void> checkNames(const AttrList &only, Diagnostics &diag) {
   std::vector<std::string_view> names;
-  for (std::span<const CanonicalRule> group : {movementRules(), arithmeticRules()})
+  for (std::span<const CanonicalRule> group : {canonicalMovementRules(), canonicalArithmeticRules()})
     for (const CanonicalRule &rule : group)
       names.push_back(rule.name);
   for (const Attr &attr : only) {

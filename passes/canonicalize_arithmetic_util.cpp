@@ -113,7 +113,7 @@ ValueId elementwiseOfBroadcasts(Match &m) {
 
 } // namespace
 
-std::span<const CanonicalRule> arithmeticRules() {
+std::span<const CanonicalRule> canonicalArithmeticRules() {
   static const CanonicalRule rules[] = {
       {"constant-right", {"add", "mul", "and", "or"}, "c + x == x + c", constantRight},
       {"add-zero", {"add"}, "x + -0.0 == x; for integers x + 0 == x", addZero},

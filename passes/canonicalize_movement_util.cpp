@@ -149,7 +149,7 @@ ValueId relayoutOfRelayout(Match &m) {
 
 } // namespace
 
-std::span<const CanonicalRule> movementRules() {
+std::span<const CanonicalRule> canonicalMovementRules() {
   static const CanonicalRule rules[] = {
       {"identity-movement", {"broadcast", "reshape", "slice", "relayout"}, "reshape(x) to x's own shape == x", identity},
       {"movement-of-splat", {"reshape", "transpose", "slice", "reverse"},

@@ -50,7 +50,7 @@ struct CanonicalRule {
   ValueId (*apply)(Match &m);          // what stands for the op's only result, or kNoValue
 };
 
-std::span<const CanonicalRule> arithmeticRules();
-std::span<const CanonicalRule> movementRules();
+std::span<const CanonicalRule> canonicalArithmeticRules();
+std::span<const CanonicalRule> canonicalMovementRules();
 
 } // namespace gradc
