@@ -67,10 +67,9 @@ public:
     grads_[index(target())] = b.named(fn_[target()].name + ".grad").splat(fn_.type(target()), 1);
     const std::vector<OpId> forward = fn_.body().ops;
     for (auto op = forward.rbegin(); op != forward.rend(); ++op)
-      if (!visit(*op, paths))
-        failed_ = true;
+      visit(*op, paths);
     if (failed_)
-      return std::unexpected(*reported_);
+      return std::unexpected(diag_.failed());
     std::vector<ValueId> result;
     for (ValueId v : wrt_) // no path: the result does not depend on v
       result.push_back(grads_[index(v)] != kNoValue
@@ -100,7 +99,7 @@ private:
     }
   }
 
-  bool visit(OpId op, const Paths &paths) {
+  void visit(OpId op, const Paths &paths) {
     const OpData data = fn_[op]; // a copy: the arena grows
     std::vector<ValueId> resultGrads;
     for (ValueId v : data.results)
@@ -111,7 +110,7 @@ private:
     for (size_t i = 0; i < data.operands.size(); ++i)
       any |= wanted[i] = paths.active[index(data.operands[i])];
     if (!reached || !any)
-      return true;
+      return;
     if (!data.def->grad)
       return reportNotDifferentiable(op);
 
@@ -125,7 +124,6 @@ private:
     for (size_t i = 0; i < data.operands.size(); ++i)
       if (operandGrads[i] != kNoValue)
         accumulate(data.operands[i], operandGrads[i], mark, b);
-    return true;
   }
 
   /// Adds to the gradient of v, which ends up named %v.grad.
@@ -145,12 +143,12 @@ private:
       takeName(fn_, old, sum);
   }
 
-  bool reportNotDifferentiable(OpId op) {
+  void reportNotDifferentiable(OpId op) {
     const OpData &data = fn_[op];
     std::string_view reason = data.def->notDifferentiable;
-    reported_ = diag_.error(data.loc, "'{}' of %{} is not differentiable{}{}, and the gradient needs it",
-                            data.def->name, fn_[data.results[0]].name, reason.empty() ? "" : ": ", reason);
-    return false;
+    (void)diag_.error(data.loc, "'{}' of %{} is not differentiable{}{}, and the gradient needs it", data.def->name,
+                      fn_[data.results[0]].name, reason.empty() ? "" : ": ", reason);
+    failed_ = true;
   }
 
   Function &fn_;
@@ -159,7 +157,6 @@ private:
   Diagnostics &diag_;
   std::vector<ValueId> grads_; // by value
   bool failed_ = false;
-  std::optional<Reported> reported_;
 };
 
 Function &cloneFunction(Module &module, const Function &fn, std::string name) {

@@ -1,0 +1,58 @@
+#include "passes/pipeline.h"
+
+#include "support/check.h"
+
+namespace gradc {
+
+Pipeline buildPipeline(const PipelineOptions &options) {
+  Pipeline pipeline;
+  auto add = [&](std::string_view name, Dict passOptions = {}) {
+    const PassDef *pass = findPass(name);
+    CHECK(pass, "no pass is named '{}'", name);
+    pipeline.push_back({pass, std::move(passOptions)});
+  };
+
+  // The training step, while the graph has the ops that the model's author wrote: composites know gradients that
+  // their expansions do not.
+  if (options.train) {
+    add("autodiff");
+    add("optimizer");
+  }
+
+  // Primitives only, from here on.
+  add("expand");
+
+  // Templates of gradients and expansions leave constants, repetitions and forms with a simpler one.
+  // canonicalize first, as it makes equal what only looked different; folding after it, as it brings work on
+  // broadcast scalars down to scalars; cse then sees the folded constants; dce last, as all of them leave ops
+  // that nothing uses, and layout and fuse count uses.
+  add("canonicalize");
+  add("constant-fold");
+  add("cse");
+  add("dce");
+
+  // Layouts before fusion: a kernel's values share one. Several consumers may have asked for the same relayout.
+  add("layout");
+  add("cse");
+  add("dce");
+
+  // Kernels: fuse decides what runs together, outline makes a kernel of each op that is left, so that code
+  // generation sees nothing else.
+  add("fuse");
+  add("outline");
+
+  // Loops need kernels; places in memory come last, when the set of values that are stored is final.
+  add("schedule", options.schedule);
+  add("plan-memory");
+  return pipeline;
+}
+
+Pipeline upTo(const Pipeline &pipeline, std::string_view pass) {
+  size_t end = 0;
+  for (size_t i = 0; i < pipeline.size(); ++i)
+    if (pipeline[i].def->name == pass)
+      end = i + 1;
+  return {pipeline.begin(), pipeline.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+} // namespace gradc
