@@ -89,6 +89,8 @@ private:
 };
 
 std::string numberText(const Tensor &tensor, int64_t i) {
+  if (isFloat(tensor.type().dtype) && std::isnan(tensor.get(i)))
+    return "nan"; // its sign is the machine's
   switch (tensor.type().dtype) {
   case DType::Bool: return tensor.getInt(i) ? "true" : "false";
   case DType::F64: return fmt::format("{}", tensor.get(i));

@@ -64,7 +64,7 @@ public:
     Paths paths = findPaths(fn_, wrt_, target());
     grads_.assign(fn_.numValues(), kNoValue);
     Builder b(fn_);
-    grads_[index(target())] = b.named(fn_[target()].name + ".grad").splat(fn_.type(target()), 1);
+    grads_[index(target())] = splatGradient(b, target(), 1);
     const std::vector<OpId> forward = fn_.body().ops;
     for (auto op = forward.rbegin(); op != forward.rend(); ++op)
       visit(*op, paths);
@@ -72,14 +72,19 @@ public:
       return std::unexpected(diag_.failed());
     std::vector<ValueId> result;
     for (ValueId v : wrt_) // no path: the result does not depend on v
-      result.push_back(grads_[index(v)] != kNoValue
-                           ? grads_[index(v)]
-                           : b.named(fn_[v].name + ".grad").zeros(fn_.type(v)));
+      result.push_back(grads_[index(v)] != kNoValue ? grads_[index(v)] : splatGradient(b, v, 0));
     return result;
   }
 
 private:
   ValueId target() const { return fn_.body().yields[result_]; }
+
+  ValueId splatGradient(Builder &b, ValueId v, double value) {
+    std::string name = fn_[v].name + ".grad";
+    ValueId gradient = b.named(name + "~1").splat(Type(fn_.type(v)), value);
+    fn_.rename(gradient, name);
+    return gradient;
+  }
 
   void expandOpsWithoutGradient() {
     for (bool changed = true; changed;) {
