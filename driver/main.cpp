@@ -15,6 +15,7 @@ void registerRun(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
 void registerDiff(CLI::App &app, ExitCode &exit);
 void registerCheck(CLI::App &app, ExitCode &exit);
+void registerOps(CLI::App &app, ExitCode &exit);
 
 namespace {
 
@@ -24,6 +25,7 @@ constexpr RegisterCommand kCommands[] = {
     registerOpt,
     registerDiff,
     registerCheck,
+    registerOps,
 };
 
 [[noreturn]] void outOfMemory() {

@@ -218,10 +218,13 @@ Rule<std::vector<Type>> inferTypes(const OpDef &def, std::span<const Type> opera
     if (spec.variadic)
       most = SIZE_MAX;
   }
-  if (operands.size() < least || operands.size() > most)
-    return std::unexpected(fmt::format("{} takes {}{} operand{}, but got {}", def.name,
-                                       least == most ? "" : "at least ", least, least == 1 ? "" : "s",
+  if (operands.size() < least || operands.size() > most) {
+    std::string takes = most == SIZE_MAX  ? fmt::format("at least {}", least)
+                        : least == most ? fmt::format("{}", least)
+                                        : fmt::format("{} to {}", least, most);
+    return std::unexpected(fmt::format("{} takes {} operand{}, but got {}", def.name, takes, most == 1 ? "" : "s",
                                        operands.size()));
+  }
   if (!def.infer)
     return inferElementwise(def, operands);
   Dict full = withDefaults(def, attrs);

@@ -5,7 +5,7 @@ namespace {
 
 Rule<Types> infer(const InferArgs &args) {
   if (args.operands.empty())
-    return refuse("needs at least one operand");
+    return refuse("concat takes at least 1 operand, but got 0");
   Type result = args.operands[0];
   result.layout.clear();
   int64_t axis = args.attrs.i64("axis");

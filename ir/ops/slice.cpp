@@ -116,7 +116,7 @@ GRADC_OPS(slice) {
                   .required = true, .min = 0, .max = kMost},
                  {.name = "interior", .kind = AttrKind::Ints,
                   .doc = "elements between neighbours, for each dimension; all 0 if left out", .min = 0,
-                  .max = kMost},
+                  .max = 1 << 20}, // times a dimension stays below 2^63
                  {.name = "value", .kind = AttrKind::F64, .doc = "what the new elements are", .defaultValue = 0.0}},
        .traits = kMovement, .infer = padInfer, .eval = padEval, .grad = padGrad},
   };
