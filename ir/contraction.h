@@ -29,7 +29,7 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
                                   const Dict &attrs);
 ContractionShape contractionShape(const Function &fn, OpId op);
 
-/// As schedules and reports name it: "batch-lanes".
+/// As schedules and reports name it: "batch_lanes".
 std::string_view contractionFormName(ContractionForm form);
 
 /// The contraction of a kernel's region: the op with trait kContraction. A kernel of kind `contract` has one.

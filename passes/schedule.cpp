@@ -1,0 +1,93 @@
+// Chooses how kernels run, as an attribute that code generation obeys and that dumps show.
+//
+//   %y = kernel(%x, %w) {kind = contract} { … matmul … }
+// becomes
+//   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = batch_lanes, tile = [6,4]}} { … }
+//
+// form    what lies in the 16 lanes of a vector and in the rows and columns of a register tile (ir/contraction.h);
+//         generic where no fast form exists
+// tile    accumulators held in registers: rows × vectors of 16 lanes, from a cost model (support/tiling.h)
+// order   partial sums of a reduction, where it is not one chain (ir/order.h): stated, not chosen
+//
+// A kernel without a schedule is one loop over its result, 16 lanes along the innermost dimension in memory. The
+// processor is given by its registers, so the pass asks nothing of the machine it runs on. A tile never changes a
+// bit. Runs after outline and before plan-memory. Exact.
+#include "ir/contraction.h"
+#include "ir/op.h"
+#include "ir/order.h"
+#include "passes/pass.h"
+#include "support/tiling.h"
+
+namespace gradc {
+namespace {
+
+void addOrder(const Function &fn, OpId op, Dict &schedule) {
+  if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
+    schedule.set("order", std::move(order));
+}
+
+Dict contractionSchedule(const Function &fn, OpId contraction, const VectorUnit &unit) {
+  const ContractionShape shape = contractionShape(fn, contraction);
+  Dict schedule;
+  schedule.set("algorithm", Keyword{"direct"});
+  schedule.set("form", Keyword{std::string(contractionFormName(shape.form))});
+  if (shape.form != ContractionForm::Generic) {
+    const RegisterTile tile = chooseTile(shape.rows, shape.columns, unit);
+    schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
+  }
+  addOrder(fn, contraction, schedule);
+  return schedule;
+}
+
+Dict scheduleOf(const Function &fn, RegionId region, const VectorUnit &unit) {
+  Dict schedule;
+  for (OpId op : fn[region].ops) {
+    if (fn[op].def->is(kContraction))
+      return contractionSchedule(fn, op, unit);
+    if (fn[op].def->is(kReduction) && !schedule.has("order"))
+      addOrder(fn, op, schedule);
+  }
+  return schedule;
+}
+
+bool scheduleFunction(Function &fn, const VectorUnit &unit, PassContext &context) {
+  bool changed = false;
+  for (OpId op : fn.body().ops) {
+    if (fn[op].regions.empty())
+      continue;
+    const Dict schedule = scheduleOf(fn, fn[op].regions[0], unit);
+    const Attr *before = fn[op].attrs.find("schedule");
+    if (schedule.empty() || (before && *before == Attr(schedule)))
+      continue;
+    Dict attrs = fn[op].attrs;
+    attrs.set("schedule", schedule);
+    fn[op].attrs = *normalizeAttrs(*fn[op].def, attrs); // in schema order
+    ++context.statistics["kernels scheduled"];
+    changed = true;
+  }
+  return changed;
+}
+
+Result<bool> run(Module &module, PassContext &context) {
+  const VectorUnit unit{.registers = static_cast<int>(context.options.i64("registers")),
+                        .bits = static_cast<int>(context.options.i64("bits"))};
+  if ((unit.bits != 128 && unit.bits != 256 && unit.bits != 512) || unit.registers < 8)
+    return std::unexpected(context.diag.error({}, "schedule knows vector registers of 128, 256 and 512 bits, at "
+                                                  "least 8 of them, but got {} of {} bits",
+                                              unit.registers, unit.bits));
+  bool changed = false;
+  for (auto &fn : module.functions)
+    changed |= scheduleFunction(*fn, unit, context);
+  return changed;
+}
+
+} // namespace
+} // namespace gradc
+
+GRADC_PASS(schedule) {
+  return {.name = "schedule",
+          .doc = "choose the register tiles of contractions",
+          .options = {{.name = "registers", .doc = "vector registers of the processor", .defaultValue = 32},
+                      {.name = "bits", .doc = "width of a vector register", .defaultValue = 512}},
+          .run = run};
+}
