@@ -221,4 +221,29 @@ LaneValue ElementEmitter::asIndex(llvm::Value *lanes, bool uniform) {
   return math.vector(e.b.CreateSExtOrTrunc(lanes, type));
 }
 
+void Condition::require(Emit &e, llvm::Value *condition) {
+  llvm::Value *&slot = condition->getType()->isVectorTy() ? lanes : uniform;
+  slot = slot ? e.b.CreateAnd(slot, condition) : condition;
+}
+
+llvm::Value *Condition::vector(Emit &e) const {
+  llvm::Value *spread = uniform ? e.splat(uniform) : nullptr;
+  return spread && lanes ? e.b.CreateAnd(spread, lanes) : spread ? spread : lanes;
+}
+
+void Condition::requireBelow(LaneMath &math, LaneValue &value, int64_t bound) {
+  llvm::Value *below = math.lessThan(value, bound);
+  if (value.uniform())
+    value = math.uniform(math.e.b.CreateSelect(below, value.base, math.e.i64(0)));
+  require(math.e, below);
+}
+
+llvm::Value *Condition::select(Emit &e, llvm::Value *value, llvm::Value *otherwise) const {
+  return always() ? value : e.b.CreateSelect(vector(e), value, otherwise);
+}
+
+llvm::Value *Condition::mask(Emit &e, llvm::Value *given) const {
+  return lanes && given ? e.b.CreateAnd(given, lanes) : lanes ? lanes : given;
+}
+
 } // namespace gradc

@@ -82,6 +82,24 @@ private:
   std::vector<std::vector<std::pair<LaneIndex, llvm::Value *>>> memo_; // by value
 };
 
+/// A condition on lanes: i1 where all lanes agree and <16 x i1> otherwise, kept apart so that a uniform one costs
+/// one comparison.
+struct Condition {
+  llvm::Value *uniform = nullptr; // null: always
+  llvm::Value *lanes = nullptr;
+
+  void require(Emit &e, llvm::Value *condition);
+  /// Requires value < bound (unsigned). A uniform value outside becomes 0, so that its address may be touched.
+  void requireBelow(LaneMath &math, LaneValue &value, int64_t bound);
+  bool always() const { return !uniform && !lanes; }
+  /// As <16 x i1>; not for always().
+  llvm::Value *vector(Emit &e) const;
+  /// `value` where it holds, else `otherwise`.
+  llvm::Value *select(Emit &e, llvm::Value *value, llvm::Value *otherwise) const;
+  /// A mask with the condition on lanes.
+  llvm::Value *mask(Emit &e, llvm::Value *given) const;
+};
+
 /// How ops that are not elementwise become IR, one row per op.
 struct ElementRule {
   std::string_view op;

@@ -50,6 +50,8 @@ struct KernelContext {
 KernelCode emitMap(KernelContext &k);      // map and multi
 KernelCode emitRows(KernelContext &k);     // reductions
 KernelCode emitContract(KernelContext &k); // matmul, convolutions
+KernelCode emitRelayout(KernelContext &k); // for isTransposingRelayout
+bool isTransposingRelayout(const KernelContext &k);
 
 /// `matmul_64x512x784_bias_relu_3fa9…`: what the kernel computes and a hash of region, types, layouts, schedule and
 /// target, without names and places. Kernels with equal symbols share code.

@@ -61,7 +61,6 @@ public:
   /// Tensors of 2^31 elements or more need 64-bit lanes.
   bool wide = false;
 
-private:
   Emit &e;
 };
 

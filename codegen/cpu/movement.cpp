@@ -93,55 +93,25 @@ llvm::Value *relayout(ElementEmitter &m, OpId id, const LaneIndex &index) {
   return m.emit(m.fn[id].operands[0], index);
 }
 
-/// A condition on lanes: i1 where all lanes agree, else <16 x i1>; null is "always".
-struct Condition {
-  ElementEmitter &m;
-  llvm::Value *uniform = nullptr, *lanes = nullptr;
-
-  void require(llvm::Value *condition) {
-    llvm::Value *&slot = condition->getType()->isVectorTy() ? lanes : uniform;
-    slot = slot ? m.e.b.CreateAnd(slot, condition) : condition;
-  }
-  llvm::Value *vector() {
-    llvm::Value *spread = uniform ? m.e.splat(uniform) : nullptr;
-    return spread && lanes ? m.e.b.CreateAnd(spread, lanes) : spread ? spread : lanes;
-  }
-};
-
-/// The operand where an index lies inside, else something that may not be looked at: a uniform index outside
-/// becomes 0, lanes outside are masked, so no address outside is touched.
-llvm::Value *emitInside(ElementEmitter &m, ValueId operand, std::vector<LaneValue> dims, const Condition &inside,
-                        llvm::Value *mask) {
-  if (inside.uniform)
-    for (LaneValue &dim : dims)
-      if (dim.uniform())
-        dim = m.math.uniform(m.e.b.CreateSelect(inside.uniform, dim.base, m.e.i64(0)));
-  if (inside.lanes)
-    mask = mask ? m.e.b.CreateAnd(mask, inside.lanes) : inside.lanes;
-  return m.emit(operand, LaneIndex::of(std::move(dims), mask));
-}
-
 llvm::Value *pad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   Op op(m, id);
   std::vector<LaneValue> dims = m.dims(op.shape(), index);
   std::vector<int64_t> low = op.attrs.ints("low"), interior = op.steps("interior", 0);
-  Condition inside{m};
+  Condition inside;
   for (size_t i = 0; i < dims.size(); ++i) {
     int64_t size = op.operandShape()[i], step = interior[i] + 1, extent = (size - 1) * step + 1;
     if (low[i] == 0 && extent == op.shape()[i] && step == 1)
       continue;
     dims[i] = m.math.add(dims[i], -low[i]);
-    inside.require(m.math.lessThan(dims[i], extent));
+    inside.requireBelow(m.math, dims[i], extent);
     if (step != 1) {
-      inside.require(m.math.equals(m.math.mod(dims[i], step), 0));
+      inside.require(m.e, m.math.equals(m.math.mod(dims[i], step), 0));
       dims[i] = m.math.div(dims[i], step);
     }
   }
-  llvm::Value *value = emitInside(m, op.data.operands[0], dims, inside, index.mask);
-  llvm::Value *condition = inside.vector();
+  llvm::Value *value = m.emit(op.data.operands[0], LaneIndex::of(dims, inside.mask(m.e, index.mask)));
   DType dtype = m.fn.type(op.data.results[0]).dtype;
-  double outside = op.attrs.has("value") ? op.attrs.f64("value") : 0;
-  return condition ? m.e.b.CreateSelect(condition, value, m.e.constant(dtype, outside)) : value;
+  return inside.select(m.e, value, m.e.constant(dtype, op.attrs.has("value") ? op.attrs.f64("value") : 0));
 }
 
 llvm::Value *concat(ElementEmitter &m, OpId id, const LaneIndex &index) {
@@ -153,10 +123,10 @@ llvm::Value *concat(ElementEmitter &m, OpId id, const LaneIndex &index) {
     int64_t size = op.operandShape(static_cast<int>(i))[axis];
     std::vector<LaneValue> inner = dims;
     inner[axis] = m.math.add(dims[axis], -offset);
-    Condition inside{m};
-    inside.require(m.math.lessThan(inner[axis], size));
-    llvm::Value *value = emitInside(m, op.data.operands[i], inner, inside, index.mask);
-    result = result ? m.e.b.CreateSelect(inside.vector(), value, result) : value;
+    Condition inside;
+    inside.requireBelow(m.math, inner[axis], size);
+    llvm::Value *value = m.emit(op.data.operands[i], LaneIndex::of(inner, inside.mask(m.e, index.mask)));
+    result = result ? inside.select(m.e, value, result) : value;
     offset += size;
   }
   return result;

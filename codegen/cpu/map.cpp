@@ -1,0 +1,195 @@
+// Kernels without reductions between elements: one loop nest over the results' memory. Kind `multi` is several
+// such nests, one after the other in the grid.
+#include <algorithm>
+#include <optional>
+
+#include "llvm/IR/Intrinsics.h"
+
+#include "codegen/cpu/kernel.h"
+#include "codegen/cpu/loop_nest.h"
+#include "ir/layout.h"
+#include "ir/spatial.h"
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+/// Results that one nest computes together.
+struct Nest {
+  Type type;
+  std::vector<int> results; // numbers
+};
+
+/// A non-overlapping window_max_grad on n16 images: walked window by window.
+struct WindowNest {
+  OpId op;
+  Window win;
+};
+
+std::vector<Nest> nestsOf(const KernelContext &k) {
+  std::vector<Nest> nests;
+  const std::vector<ValueId> &yields = k.body().yields;
+  for (size_t i = 0; i < yields.size(); ++i) {
+    const Type &type = k.fn.type(yields[i]);
+    auto same = [&](const Nest &nest) { return nest.type.shape == type.shape && nest.type.layout == type.layout; };
+    auto found = std::ranges::find_if(nests, same);
+    if (found == nests.end())
+      found = nests.insert(nests.end(), {type, {}});
+    found->results.push_back(static_cast<int>(i));
+  }
+  return nests;
+}
+
+/// Emits one kernel function: buffers bound, results stored.
+class MapEmitter {
+public:
+  MapEmitter(KernelContext &k, bool single) : k_(k), m_(k.e, k.fn, k.region()), single_(single) {
+    const RegionData &body = k.body();
+    for (size_t i = 0; i < body.args.size(); ++i)
+      m_.bindBuffer(body.args[i], k.e.buffer(k.operandBuffer(static_cast<int>(i))));
+    for (size_t i = 0; i < body.yields.size(); ++i)
+      results_.push_back(k.e.buffer(k.resultBuffer(static_cast<int>(i))));
+  }
+
+  /// Emits the part of the items low .. high that is the nest's, which begins at item `first`.
+  int64_t emit(const Nest &nest, int64_t first, double &work) {
+    if (std::optional<WindowNest> window = windowNest(nest))
+      return emitWindows(nest, *window, first, work);
+    LoopNest loops(nest.type, mergeableDims(k_.fn, k_.region(), roots(nest), nest.type.shape),
+                   cyclesPerVector(k_.fn, k_.region(), roots(nest)));
+    work += loops.work();
+    auto [low, high] = range(first, loops.items());
+    loops.emit(m_, low, high, [&](const LaneIndex &index) { storeAll(nest, {index}); });
+    return loops.items();
+  }
+
+private:
+  std::pair<llvm::Value *, llvm::Value *> range(int64_t first, int64_t items) {
+    Emit &e = k_.e;
+    auto clamp = [&](llvm::Value *item) {
+      llvm::Value *shifted = e.add(item, e.i64(-first));
+      llvm::Value *positive = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, shifted, e.i64(0));
+      return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, positive, e.i64(items));
+    };
+    if (single_)
+      return {e.itemBegin(), e.itemEnd()};
+    return {clamp(e.itemBegin()), clamp(e.itemEnd())};
+  }
+
+  /// All results first, then the stores: a result may lie on an operand.
+  void storeAll(const Nest &nest, const std::vector<LaneIndex> &at,
+                const std::function<void(size_t)> &before = [](size_t) {}) {
+    std::vector<Values> values;
+    for (size_t p = 0; p < at.size(); ++p) {
+      before(p);
+      Values &row = values.emplace_back();
+      for (int i : nest.results)
+        row.push_back(m_.emit(k_.body().yields[i], at[p]));
+    }
+    for (size_t p = 0; p < at.size(); ++p)
+      for (size_t r = 0; r < nest.results.size(); ++r) {
+        int i = nest.results[r];
+        m_.store(k_.fn.type(k_.body().yields[i]), results_[i], at[p], values[p][r]);
+      }
+  }
+
+  std::optional<WindowNest> windowNest(const Nest &nest);
+  int64_t emitWindows(const Nest &nest, const WindowNest &window, int64_t first, double &work);
+  std::vector<ValueId> roots(const Nest &nest) const {
+    std::vector<ValueId> values;
+    for (int i : nest.results)
+      values.push_back(k_.body().yields[i]);
+    return values;
+  }
+
+  KernelContext &k_;
+  ElementEmitter m_;
+  Values results_;
+  bool single_; // one nest: its items are the kernel's
+};
+
+std::optional<WindowNest> MapEmitter::windowNest(const Nest &nest) {
+  std::optional<WindowNest> found;
+  for (OpId id : k_.body().ops) {
+    const OpData &op = k_.fn[id];
+    if (!op.def->is(kWindow))
+      continue;
+    const Type &type = k_.fn.type(op.results[0]);
+    if (found || op.def->name != "window_max_grad" || !(type.shape == nest.type.shape) ||
+        nest.type.layout != kLayoutN16)
+      return std::nullopt;
+    Dict attrs = withDefaults(*op.def, op.attrs);
+    Rule<Window> win = slidingWindow(attrs, planeOf(type.shape), pairOf(attrs.ints("window")));
+    CHECK(win, "{}", win.error());
+    for (int dim : {0, 1})
+      if (win->stride[dim] != win->kernel[dim] || win->output[dim] * win->kernel[dim] != win->input[dim])
+        return std::nullopt;
+    if (win->kernel[0] * win->kernel[1] > kLanes)
+      return std::nullopt;
+    found = {id, *win};
+  }
+  return found;
+}
+
+/// For each window: its taps' places in the gradient, of which the largest gets dy and the others 0.
+int64_t MapEmitter::emitWindows(const Nest &nest, const WindowNest &window, int64_t first, double &work) {
+  llvm::IRBuilder<> &b = k_.e.b;
+  const OpData &op = k_.fn[window.op];
+  const Window &win = window.win;
+  ValueId x = op.operands[0], dy = op.operands[1], dx = op.results[0];
+  Type windows = k_.fn.type(dy);
+  windows.layout = std::string(kLayoutN16);
+  int64_t taps = win.kernel[0] * win.kernel[1];
+  LoopNest loops(windows, std::vector<bool>(3, false),
+                 cyclesPerVector(k_.fn, k_.region(), roots(nest)) * static_cast<double>(taps));
+  work += loops.work();
+  auto [low, high] = range(first, loops.items());
+  loops.emit(m_, low, high, [&](const LaneIndex &index) {
+    std::vector<LaneIndex> at;
+    for (int64_t kh = 0; kh < win.kernel[0]; ++kh)
+      for (int64_t kw = 0; kw < win.kernel[1]; ++kw) {
+        LaneIndex place = index;
+        place.groups[2].at = m_.math.add(m_.math.mul(index.groups[2].at, win.stride[0]), kh);
+        place.groups[3].at = m_.math.add(m_.math.mul(index.groups[3].at, win.stride[1]), kw);
+        at.push_back(place);
+      }
+    // The first of equals wins, and the first NaN over all.
+    llvm::Value *best = m_.emit(x, at[0]), *share = m_.emit(dy, index);
+    Values takesOver(at.size());
+    for (size_t t = 1; t < at.size(); ++t) {
+      llvm::Value *value = m_.emit(x, at[t]);
+      takesOver[t] = b.CreateAnd(b.CreateFCmpUGT(value, best), b.CreateFCmpORD(best, best));
+      best = b.CreateSelect(takesOver[t], value, best);
+    }
+    llvm::Value *zero = k_.e.constant(k_.fn.type(dx).dtype, 0), *last = nullptr;
+    Values gradients(at.size());
+    for (size_t t = at.size(); t-- > 0;) {
+      llvm::Value *wins = t == 0 ? last : last ? b.CreateAnd(takesOver[t], last) : takesOver[t];
+      gradients[t] = wins ? b.CreateSelect(wins, share, zero) : share;
+      if (t > 0) {
+        llvm::Value *not_ = b.CreateNot(takesOver[t]);
+        last = last ? b.CreateAnd(last, not_) : not_;
+      }
+    }
+    storeAll(nest, at, [&](size_t t) { m_.bindVector(dx, gradients[t]); });
+  });
+  return loops.items();
+}
+
+} // namespace
+
+KernelCode emitMap(KernelContext &k) {
+  std::vector<Nest> nests = nestsOf(k);
+  KernelCode code;
+  KernelStep &step = code.steps.emplace_back();
+  step.symbol = k.symbol;
+  step.items = 0;
+  k.e.beginKernel(k.symbol);
+  MapEmitter emitter(k, nests.size() == 1);
+  for (const Nest &nest : nests)
+    step.items += emitter.emit(nest, step.items, step.work);
+  k.e.endFunction();
+  return code;
+}
+
+} // namespace gradc

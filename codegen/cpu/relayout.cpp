@@ -1,0 +1,95 @@
+// Relayout between row-major and n16, [N][R] and [N/16][R][16]: tiles of 16 x 16 are transposed in registers.
+#include "codegen/cpu/element.h"
+#include "codegen/cpu/kernel.h"
+#include "codegen/cpu/transpose.h"
+#include "ir/layout.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kTilesPerItem = 16;
+constexpr double kSecondsPerTile = 20e-9;
+
+struct Relayout {
+  KernelContext &k;
+  ElementEmitter m;
+  Type from, to; // as [N, R]
+  llvm::Value *source, *target;
+
+  explicit Relayout(KernelContext &k) : k(k), m(k.e, k.fn, k.region()) {
+    const OpData &op = k.fn[k.body().ops[0]];
+    from = k.fn.type(op.operands[0]);
+    to = k.fn.type(op.results[0]);
+    from.shape = to.shape = Shape{from.shape[0], from.elements() / from.shape[0]};
+    source = k.e.buffer(0);
+    target = k.e.buffer(1);
+  }
+
+  /// Example n0 + j and position r0 + lane (row-major), or position r0 + j and example n0 + lane (n16).
+  LaneIndex at(const Type &type, LaneValue n, LaneValue r, int64_t j, llvm::Value *mask) {
+    if (type.layout.empty()) {
+      n = m.math.add(n, j);
+      r.step = 1;
+    } else {
+      r = m.math.add(r, j);
+      n.step = 1;
+      mask = nullptr;
+    }
+    return LaneIndex::of({n, r}, mask);
+  }
+
+  void tile(LaneValue n, LaneValue r, int64_t width) {
+    llvm::Value *mask = width < kLanes ? k.e.laneMask(static_cast<int>(width)) : nullptr;
+    Values rows;
+    for (int64_t j = 0; j < kLanes; ++j) {
+      bool absent = !from.layout.empty() && j >= width;
+      rows.push_back(absent ? llvm::Constant::getNullValue(k.e.vectorType(from.dtype))
+                            : m.load(from, source, at(from, n, r, j, mask)));
+    }
+    transpose16(k.e, rows);
+    for (int64_t j = 0; j < kLanes; ++j)
+      if (to.layout.empty() || j < width)
+        m.store(to, target, at(to, n, r, j, mask), rows[j]);
+  }
+};
+
+} // namespace
+
+bool isTransposingRelayout(const KernelContext &k) {
+  const RegionData &body = k.body();
+  if (body.ops.size() != 1 || body.yields.size() != 1 || k.fn[body.ops[0]].def->name != "relayout" ||
+      k.fn[body.yields[0]].def != body.ops[0])
+    return false;
+  const Type &from = k.fn.type(k.fn[body.ops[0]].operands[0]), &to = k.fn.type(body.yields[0]);
+  return from.layout != to.layout && from.rank() >= 2;
+}
+
+KernelCode emitRelayout(KernelContext &k) {
+  k.e.beginKernel(k.symbol);
+  Relayout r(k);
+  Emit &e = k.e;
+  int64_t blocks = r.from.shape[0] / kLanes, width = r.from.shape[1];
+  int64_t full = width / kLanes, rest = width % kLanes, tiles = full + (rest != 0);
+  int64_t pieces = (tiles + kTilesPerItem - 1) / kTilesPerItem;
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+    llvm::Value *block = e.div(item, pieces), *piece = e.mod(item, pieces);
+    LaneValue n = r.m.math.uniform(e.mul(block, kLanes), kLanes);
+    llvm::Value *low = e.mul(piece, kTilesPerItem), *high = e.add(low, e.i64(kTilesPerItem));
+    auto atMost = [&](int64_t bound) {
+      return e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(bound)), high, e.i64(bound));
+    };
+    e.loop(low, atMost(full), 1, [&](llvm::Value *t) {
+      r.tile(n, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes);
+    });
+    if (rest != 0)
+      e.loop(e.i64(full), atMost(tiles), 1, [&](llvm::Value *) { // once, in the last piece
+        r.tile(n, r.m.math.uniform(e.i64(full * kLanes), kLanes), rest);
+      });
+  });
+  e.endFunction();
+  KernelCode code;
+  code.steps.push_back({k.symbol, blocks * pieces, 0, static_cast<double>(blocks * tiles) * kSecondsPerTile});
+  return code;
+}
+
+} // namespace gradc
