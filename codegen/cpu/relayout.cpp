@@ -3,6 +3,7 @@
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/transpose.h"
 #include "ir/layout.h"
+#include "ir/op.h"
 
 namespace gradc {
 namespace {

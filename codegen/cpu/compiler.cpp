@@ -1,0 +1,101 @@
+#include "codegen/cpu/compiler.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+void initializeTargets() {
+  static const bool done = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)done;
+}
+
+/// The module of one kernel, verified.
+struct KernelModule {
+  llvm::LLVMContext context;
+  llvm::Module module;
+  KernelCode code;
+
+  KernelModule(llvm::TargetMachine &machine, const CpuTarget &target, const Function &fn, OpId kernel,
+               const std::string &symbol)
+      : module(symbol, context) {
+    module.setDataLayout(machine.createDataLayout());
+    module.setTargetTriple(target.triple);
+    code = emitKernel(module, target, fn, kernel, symbol);
+    std::string problem;
+    llvm::raw_string_ostream out(problem);
+    CHECK(!llvm::verifyModule(module, &out), "kernel {}: {}", symbol, problem);
+  }
+
+  llvm::SmallVector<char, 0> emit(llvm::TargetMachine &machine, llvm::CodeGenFileType form) {
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream out(bytes);
+    llvm::legacy::PassManager passes; // code generation only: the IR is made as it should be
+    CHECK(!machine.addPassesToEmitFile(passes, out, nullptr, form, /*DisableVerify=*/true));
+    passes.run(module);
+    return bytes;
+  }
+};
+
+} // namespace
+
+KernelCompiler::KernelCompiler(CpuTarget target, std::unique_ptr<llvm::TargetMachine> machine)
+    : target_(std::move(target)), machine_(std::move(machine)) {}
+KernelCompiler::KernelCompiler(KernelCompiler &&) noexcept = default;
+KernelCompiler::~KernelCompiler() = default;
+
+StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
+  initializeTargets();
+  std::string problem;
+  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(target.triple, problem);
+  if (!backend)
+    return failure(ExitCode::Device, fmt::format("LLVM cannot make code for {}: {}", target.triple, problem));
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict; // what is fused says so: llvm.fma
+  std::unique_ptr<llvm::TargetMachine> machine(
+      backend->createTargetMachine(target.triple, target.name, target.features, options, llvm::Reloc::PIC_,
+                                   llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+  return KernelCompiler(target, std::move(machine));
+}
+
+KernelObject KernelCompiler::compile(const Function &fn, OpId kernel, const std::string &symbol) {
+  KernelModule module(*machine_, target_, fn, kernel, symbol);
+  llvm::SmallVector<char, 0> bytes = module.emit(*machine_, llvm::CodeGenFileType::ObjectFile);
+  return {std::string(bytes.begin(), bytes.end()), std::move(module.code)};
+}
+
+std::string KernelCompiler::text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
+                                 const std::string &comment) {
+  KernelModule module(*machine_, target_, fn, kernel, symbol);
+  std::string text;
+  std::string_view mark = form == CodeText::Llvm ? "; " : "# ";
+  for (size_t at = 0; at < comment.size();) {
+    size_t end = std::min(comment.find('\n', at), comment.size());
+    text += std::string(mark) + comment.substr(at, end - at) + "\n";
+    at = end + 1;
+  }
+  if (form == CodeText::Llvm) {
+    llvm::raw_string_ostream out(text);
+    module.module.print(out, nullptr);
+  } else {
+    llvm::SmallVector<char, 0> bytes = module.emit(*machine_, llvm::CodeGenFileType::AssemblyFile);
+    text.append(bytes.begin(), bytes.end());
+  }
+  return text;
+}
+
+} // namespace gradc

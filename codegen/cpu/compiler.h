@@ -1,0 +1,36 @@
+// LLVM IR to machine code or text. One compiler per thread: it owns a target machine and makes a context per kernel.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "codegen/object.h"
+#include "support/result.h"
+
+namespace llvm {
+class TargetMachine;
+}
+
+namespace gradc {
+
+enum class CodeText : uint8_t { Llvm, Assembly };
+
+class KernelCompiler {
+public:
+  static StatusOr<KernelCompiler> create(const CpuTarget &target);
+  KernelCompiler(KernelCompiler &&) noexcept;
+  ~KernelCompiler();
+
+  KernelObject compile(const Function &fn, OpId kernel, const std::string &symbol);
+  /// For people; `comment` lines go above the code.
+  std::string text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
+                   const std::string &comment);
+
+private:
+  KernelCompiler(CpuTarget target, std::unique_ptr<llvm::TargetMachine> machine);
+
+  CpuTarget target_;
+  std::unique_ptr<llvm::TargetMachine> machine_;
+};
+
+} // namespace gradc

@@ -1,0 +1,259 @@
+// Kernels with reductions over the same axes of one shape, and what hangs on them. A row is what one element of the
+// reduced shape needs: all reductions, level by level of their dependence, each level one pass over the row; then the
+// results of the reduced shape; then one last pass for those of the full shape.
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "codegen/cpu/kernel.h"
+#include "codegen/cpu/loop_nest.h"
+#include "codegen/cpu/reduction.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+
+namespace gradc {
+namespace {
+
+constexpr double kCyclesPerItem = 3000;
+constexpr double kCyclesPerSecond = 3e9;
+
+/// The region's reductions by level: those of a level need only earlier ones.
+struct Plan {
+  Shape shape; // that is reduced
+  std::string layout;
+  ReductionOrder order;
+  std::vector<std::vector<OpId>> levels;
+  std::vector<OpId> argmaxes;
+};
+
+/// What the rows have in common, or nothing where they do not (then each reduction is computed on the spot).
+std::optional<Plan> planOf(const KernelContext &k) {
+  Plan plan;
+  std::map<ValueId, size_t> level;
+  bool first = true;
+  for (OpId id : k.body().ops) {
+    const OpData &op = k.fn[id];
+    size_t depth = 0;
+    for (ValueId operand : op.operands)
+      depth = std::max(depth, level[operand]);
+    if (op.def->is(kReduction)) {
+      ReductionOrder order = reductionOrder(k.fn, id);
+      const Type &type = k.fn.type(op.operands[0]);
+      if (first) {
+        plan.shape = type.shape;
+        plan.order = order;
+        first = false;
+      }
+      if (!(plan.shape == type.shape) || !(plan.order == order))
+        return std::nullopt;
+      if (op.def->name == "argmax") {
+        plan.argmaxes.push_back(id);
+      } else {
+        plan.levels.resize(std::max(plan.levels.size(), depth + 1));
+        plan.levels[depth].push_back(id);
+      }
+      ++depth;
+    }
+    for (ValueId result : op.results)
+      level[result] = depth;
+  }
+  if (first)
+    return std::nullopt;
+  for (ValueId arg : k.body().args)
+    if (k.fn.type(arg).shape == plan.shape)
+      plan.layout = k.fn.type(arg).layout;
+  // An argmax that feeds a reduction would need a pass of its own between.
+  for (OpId id : plan.argmaxes)
+    for (const auto &ops : plan.levels)
+      for (OpId op : ops)
+        if (level[k.fn[op].operands[0]] > 0 && level[k.fn[id].results[0]] <= level[k.fn[op].operands[0]])
+          return std::nullopt;
+  return plan;
+}
+
+class RowsEmitter {
+public:
+  RowsEmitter(KernelContext &k, Plan plan) : k_(k), plan_(std::move(plan)), m_(k.e, k.fn, k.region()) {
+    for (int axis = 0; axis < plan_.shape.rank(); ++axis)
+      if (!isReduced(axis))
+        kept_.push_back(axis);
+    chooseLanes();
+  }
+
+  KernelCode emit();
+
+private:
+  bool isReduced(int axis) const {
+    return std::ranges::find(plan_.order.axes, axis) != plan_.order.axes.end();
+  }
+  void chooseLanes();
+  void row(llvm::Value *number);
+  void bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+  void storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask);
+  void storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+
+  KernelContext &k_;
+  Plan plan_;
+  ElementEmitter m_;
+  std::vector<int> kept_;
+  bool partialsInLanes_ = false;
+  int laneDim_ = -1; // the kept dimension that lies in the lanes, or -1
+  Values results_;
+};
+
+/// Lanes go where memory is contiguous: along the batch in n16, else along the innermost dimension; a reduced one
+/// holds partial sums there if its order has 16 of them.
+void RowsEmitter::chooseLanes() {
+  int inner = plan_.layout == kLayoutN16 ? 0 : plan_.shape.rank() - 1;
+  bool lanesReduced = plan_.order.lanes == kLanes && (plan_.order.laneAxis == inner || kept_.empty());
+  if (plan_.argmaxes.empty() && lanesReduced) {
+    partialsInLanes_ = true;
+    return;
+  }
+  if (!kept_.empty())
+    laneDim_ = std::ranges::find(kept_, inner) != kept_.end() ? inner : kept_.back();
+}
+
+KernelCode RowsEmitter::emit() {
+  Emit &e = k_.e;
+  const RegionData &body = k_.body();
+  KernelCode code;
+  KernelStep &step = code.steps.emplace_back();
+  step.symbol = k_.symbol;
+  int64_t rows = 1, rowLength = 1;
+  for (int axis : kept_)
+    rows *= axis == laneDim_ ? (plan_.shape[axis] + kLanes - 1) / kLanes : plan_.shape[axis];
+  for (int axis : plan_.order.axes)
+    rowLength *= plan_.shape[axis];
+  double vectors = static_cast<double>(partialsInLanes_ ? (rowLength + kLanes - 1) / kLanes : rowLength);
+  double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), body.yields) + 20;
+  int64_t perItem = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / cycles), 1, rows);
+  step.items = (rows + perItem - 1) / perItem;
+  step.work = static_cast<double>(rows) * cycles / kCyclesPerSecond;
+
+  e.beginKernel(k_.symbol);
+  for (size_t i = 0; i < body.args.size(); ++i)
+    m_.bindBuffer(body.args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))));
+  for (size_t i = 0; i < body.yields.size(); ++i)
+    results_.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
+  llvm::Value *low = e.mul(e.itemBegin(), perItem), *high = e.mul(e.itemEnd(), perItem);
+  if (rows % perItem != 0)
+    high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(rows)), high, e.i64(rows));
+  e.loop(low, high, 1, [&](llvm::Value *number) { row(number); });
+  e.endFunction();
+  return code;
+}
+
+void RowsEmitter::row(llvm::Value *number) {
+  Emit &e = k_.e;
+  ElementEmitter::Scope scope(m_);
+  std::vector<LaneValue> dims(plan_.shape.rank(), m_.math.constant(0));
+  llvm::Value *mask = nullptr;
+  for (size_t i = kept_.size(); i-- > 0;) {
+    int axis = kept_[i];
+    bool lanes = axis == laneDim_;
+    int64_t size = plan_.shape[axis], count = lanes ? (size + kLanes - 1) / kLanes : size;
+    llvm::Value *position = i == 0 ? number : e.mod(number, count);
+    if (i > 0)
+      number = e.div(number, count);
+    if (!lanes) {
+      dims[axis] = m_.math.uniform(position);
+      continue;
+    }
+    dims[axis] = m_.math.consecutive(e.mul(position, kLanes), kLanes);
+    if (size % kLanes != 0)
+      mask = m_.math.lessThan(dims[axis], size);
+  }
+  ReductionLoops loops{m_, plan_.shape, plan_.order, partialsInLanes_};
+  bindReductions(loops, dims, mask);
+  storeReduced(dims, mask);
+  storeFull(loops, dims, mask);
+  for (const auto &ops : plan_.levels)
+    for (OpId op : ops)
+      m_.unbind(k_.fn[op].results[0]);
+  for (OpId op : plan_.argmaxes)
+    m_.unbind(k_.fn[op].results[0]);
+}
+
+void RowsEmitter::bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask) {
+  for (const std::vector<OpId> &ops : plan_.levels) {
+    Values sums = loops.reduce(ops, dims, mask);
+    for (size_t i = 0; i < ops.size(); ++i)
+      m_.bindVector(k_.fn[ops[i]].results[0], sums[i]);
+  }
+  for (OpId op : plan_.argmaxes) {
+    std::vector<LaneValue> kept;
+    for (int axis : kept_)
+      kept.push_back(dims[axis]);
+    llvm::Value *found = m_.emit(k_.fn[op].results[0], LaneIndex::of(kept, mask));
+    m_.bindVector(k_.fn[op].results[0], found);
+  }
+}
+
+void RowsEmitter::storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask) {
+  const RegionData &body = k_.body();
+  Shape keptShape;
+  std::vector<LaneValue> kept;
+  for (int axis : kept_) {
+    keptShape.push(plan_.shape[axis]);
+    kept.push_back(dims[axis]);
+  }
+  LaneIndex index = LaneIndex::of(kept, mask);
+  std::vector<std::tuple<size_t, LaneIndex, llvm::Value *>> stores;
+  for (size_t i = 0; i < body.yields.size(); ++i) {
+    const Type &type = k_.fn.type(body.yields[i]);
+    if (type.shape == plan_.shape && type.elements() != keptShape.elements())
+      continue;
+    LaneIndex at = m_.reshaped(keptShape, index, type.shape);
+    stores.emplace_back(i, at, m_.emit(body.yields[i], at));
+  }
+  for (auto &[i, at, value] : stores)
+    m_.store(k_.fn.type(body.yields[i]), results_[i], at, value);
+}
+
+void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask) {
+  const RegionData &body = k_.body();
+  int64_t keptElements = 1;
+  for (int axis : kept_)
+    keptElements *= plan_.shape[axis];
+  std::vector<size_t> full;
+  for (size_t i = 0; i < body.yields.size(); ++i)
+    if (k_.fn.type(body.yields[i]).shape == plan_.shape && plan_.shape.elements() != keptElements)
+      full.push_back(i);
+  if (full.empty())
+    return;
+  ReductionLoops pass = loops;
+  if (!partialsInLanes_)
+    pass.order.lanes = 1;
+  pass.forEach(dims, {}, mask, [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &) {
+    LaneIndex index = LaneIndex::of(at, laneMask);
+    Values values;
+    for (size_t i : full)
+      values.push_back(m_.emit(body.yields[i], index));
+    for (size_t j = 0; j < full.size(); ++j)
+      m_.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
+    return Values{};
+  });
+}
+
+/// Every yield has the reduced shape, with or without kept ones, or the full one.
+bool fits(const KernelContext &k, const Plan &plan) {
+  int64_t kept = plan.shape.elements();
+  for (int axis : plan.order.axes)
+    kept /= plan.shape[axis];
+  return std::ranges::all_of(k.body().yields, [&](ValueId value) {
+    const Type &type = k.fn.type(value);
+    return type.shape == plan.shape || type.elements() == kept;
+  });
+}
+
+} // namespace
+
+KernelCode emitRows(KernelContext &k) {
+  std::optional<Plan> plan = planOf(k);
+  if (!plan || !fits(k, *plan))
+    return emitMap(k);
+  return RowsEmitter(k, *std::move(plan)).emit();
+}
+
+} // namespace gradc

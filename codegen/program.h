@@ -1,0 +1,51 @@
+// From a planned function to a program that the runtime executes: machine code for each kernel, and the table of
+// steps (runtime/abi.h) that says which runs when on which memory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/cpu/compiler.h"
+#include "codegen/object_cache.h"
+#include "ir/ir.h"
+#include "runtime/abi.h"
+
+namespace gradc {
+
+struct CompileOptions {
+  CpuTarget target;
+  int threads = 1;          // compile workers
+  const ObjectCache *cache = nullptr; // null: --no-cache
+};
+
+struct CompileStatistics {
+  int kernels = 0, distinct = 0, fromCache = 0;
+  double codegenSeconds = 0; // of all workers, wall clock
+  double linkSeconds = 0;
+};
+
+/// Owns the table, its strings and constants, and the code.
+class CompiledProgram {
+public:
+  virtual ~CompiledProgram() = default;
+  virtual const gradc_program &program() const = 0;
+  /// The symbol of the code behind step i, as `--emit asm` shows it.
+  virtual const std::string &symbol(int64_t step) const = 0;
+  virtual const CompileStatistics &statistics() const = 0;
+};
+
+/// Compiles a function that plan-memory has placed (ir/plan.h). Arguments {var = @x} become ports among `vars`, in
+/// the order of the arguments; the others among `args`; results that are not a variable's among `results`, numbered
+/// as in the function. Several functions of a module may be compiled from several threads.
+StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, const Function &fn,
+                                                          const CompileOptions &options);
+
+/// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Works
+/// on functions that are not planned too.
+StatusOr<std::string> emitText(const Function &fn, const CpuTarget &target, CodeText form);
+
+/// "conv1+conv1.bias+relu": the model's names of what a kernel computes.
+std::string stepName(const Function &fn, OpId kernel);
+
+} // namespace gradc
