@@ -211,8 +211,7 @@ gradc_ref Program::ref(const Place &place) const {
   case Place::Space::Arena: return {GRADC_SPACE_ARENA, 0, place.number};
   case Place::Space::Var: return {GRADC_SPACE_VAR, varIndex(place.var), 0};
   case Place::Space::Arg:
-    if (argIndex_[number] < 0)
-      return ref(Place{Place::Space::Var, 0, varNames_[0]});
+    CHECK(argIndex_[number] >= 0, "argument {} lies at its variable", number);
     return {GRADC_SPACE_ARGUMENT, argIndex_[number], 0};
   case Place::Space::Result: return {GRADC_SPACE_RESULT, resultIndex_[number], 0};
   }

@@ -10,7 +10,7 @@ namespace gradc {
 namespace {
 
 const ElementRule *findRule(std::string_view op) {
-  for (std::span<const ElementRule> rules : {movementRules(), generatorRules(), windowRules(), reductionRules()})
+  for (std::span<const ElementRule> rules : {movementEmitters(), generatorEmitters(), windowEmitters(), reductionEmitters()})
     for (const ElementRule &rule : rules)
       if (rule.op == op)
         return &rule;

@@ -94,7 +94,7 @@ llvm::Value *randomUniform(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 } // namespace
 
-std::span<const ElementRule> generatorRules() {
+std::span<const ElementRule> generatorEmitters() {
   static constexpr ElementRule rules[] = {
       {"constant", constant}, {"iota", iota}, {"random_uniform", randomUniform}};
   return rules;

@@ -151,7 +151,7 @@ llvm::Value *gather(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 } // namespace
 
-std::span<const ElementRule> movementRules() {
+std::span<const ElementRule> movementEmitters() {
   static constexpr ElementRule rules[] = {
       {"broadcast", broadcast}, {"reshape", reshape}, {"transpose", transpose}, {"slice", slice}, {"pad", pad},
       {"concat", concat},       {"reverse", reverse}, {"gather", gather},       {"relayout", relayout},

@@ -211,7 +211,7 @@ llvm::Value *scatterAddHere(ElementEmitter &m, OpId op, const LaneIndex &index) 
 
 } // namespace
 
-std::span<const ElementRule> reductionRules() {
+std::span<const ElementRule> reductionEmitters() {
   static constexpr ElementRule rules[] = {{"reduce_sum", reduceHere},
                                           {"reduce_max", reduceHere},
                                           {"reduce_min", reduceHere},

@@ -165,7 +165,7 @@ llvm::Value *windowMaxGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 } // namespace
 
-std::span<const ElementRule> windowRules() {
+std::span<const ElementRule> windowEmitters() {
   static constexpr ElementRule rules[] = {{"window_max", windowMax},
                                           {"window_sum", windowSum},
                                           {"window_max_grad", windowMaxGrad},

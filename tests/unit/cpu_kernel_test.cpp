@@ -1,0 +1,333 @@
+// Every op's code against the interpreter: one kernel around a function's ops, on a given processor.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "codegen/cpu/compiler.h"
+#include "codegen/cpu/jit.h"
+#include "codegen/storage.h"
+#include "ir/interpreter.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/text.h"
+#include "ir/verifier.h"
+
+namespace gradc {
+namespace {
+
+/// 64-byte aligned memory between guards that must not change.
+class Guarded {
+public:
+  explicit Guarded(int64_t bytes) : bytes_(bytes), memory_(static_cast<size_t>(bytes) + 3 * kGuard, std::byte{0xA5}) {
+    auto start = reinterpret_cast<uintptr_t>(memory_.data()) + kGuard;
+    data_ = reinterpret_cast<std::byte *>((start + 63) / 64 * 64);
+  }
+  std::span<std::byte> span() { return {data_, static_cast<size_t>(bytes_)}; }
+  bool intact() const {
+    const std::byte *end = memory_.data() + memory_.size();
+    auto guard = [](const std::byte *from, const std::byte *to) {
+      return std::all_of(from, to, [](std::byte b) { return b == std::byte{0xA5}; });
+    };
+    return guard(memory_.data(), data_) && guard(data_ + bytes_, end);
+  }
+
+private:
+  static constexpr size_t kGuard = 256;
+  int64_t bytes_;
+  std::vector<std::byte> memory_;
+  std::byte *data_;
+};
+
+Tensor randomTensor(const Type &type, uint64_t seed) {
+  Type plain{type.dtype, type.shape, {}};
+  Tensor tensor(plain);
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal;
+  for (int64_t i = 0; i < tensor.elements(); ++i)
+    if (type.dtype == DType::Bool)
+      tensor.setInt(i, static_cast<int64_t>(random() & 1));
+    else if (isInteger(type.dtype))
+      tensor.setInt(i, static_cast<int64_t>(random() % 11) - (type.dtype == DType::U8 ? 0 : 3));
+    else
+      tensor.set(i, std::round(normal(random) * 64) / 64); // ties happen
+  return tensor;
+}
+
+/// Wraps all ops of a function in one kernel.
+Module asKernel(const Module &module, std::string_view kind) {
+  const Function &fn = *module.functions[0];
+  Module result;
+  Function &into = result.addFunction(fn.name);
+  std::vector<ValueId> args;
+  for (ValueId arg : fn.body().args)
+    args.push_back(into.addArg(Function::kBody, fn.type(arg), fn[arg].name));
+  std::vector<Type> types;
+  std::vector<std::string> names;
+  for (ValueId value : fn.body().yields) {
+    types.push_back(fn.type(value));
+    names.push_back("r");
+  }
+  Dict attrs;
+  attrs.set("kind", Keyword{std::string(kind)});
+  OpId kernel = into.makeOp(Function::kBody, &opDef("kernel"), args, attrs, types, names, {});
+  into[Function::kBody].ops.push_back(kernel);
+  RegionId region = into.addRegion(kernel);
+  ValueMap map(fn.numValues(), kNoValue);
+  for (ValueId arg : fn.body().args)
+    map[index(arg)] = into.addArg(region, fn.type(arg), fn[arg].name);
+  Builder builder(into, region);
+  for (OpId op : fn.body().ops) {
+    OpId copy = cloneOp(fn, op, builder, map);
+    for (size_t i = 0; i < fn[op].results.size(); ++i)
+      into[into[copy].results[i]].type = fn.type(fn[op].results[i]);
+  }
+  for (ValueId value : fn.body().yields)
+    into[region].yields.push_back(map[index(value)]);
+  into.body().yields = into[kernel].results;
+  return result;
+}
+
+CpuTarget targetNamed(const char *name) { return *parseCpuTarget(name); }
+
+std::vector<Tensor> runKernel(const Module &module, const CpuTarget &target, const std::vector<Tensor> &arguments,
+                              int64_t stepSize = 0) {
+  const Function &fn = *module.functions[0];
+  OpId kernel = fn.body().ops[0];
+  auto compiler = KernelCompiler::create(target);
+  EXPECT_TRUE(compiler);
+  std::string symbol = kernelSymbol(fn, kernel, target);
+  KernelObject object = compiler->compile(fn, kernel, symbol);
+  auto jit = *Jit::create(target);
+  EXPECT_TRUE(jit->add(symbol, object.bytes).ok());
+  std::vector<Guarded> memory;
+  memory.reserve(arguments.size() + fn.body().yields.size() + 2);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Type &type = fn.type(fn.body().args[i]);
+    toStorage(arguments[i], type, memory.emplace_back(storageBytes(type)).span());
+  }
+  for (ValueId value : fn.body().yields)
+    memory.emplace_back(storageBytes(fn.type(value)));
+  memory.emplace_back(object.code.workspaceBytes);
+  std::vector<void *> buffers;
+  for (Guarded &buffer : memory)
+    buffers.push_back(buffer.span().data());
+  for (const KernelStep &step : object.code.steps) {
+    Guarded scratch(step.scratchBytes);
+    gradc_ctx ctx{scratch.span().data()};
+    gradc_kernel code = *jit->find(step.symbol);
+    // Items in any order and in pieces.
+    int64_t size = stepSize > 0 ? stepSize : step.items;
+    for (int64_t begin = (step.items - 1) / size * size; begin >= 0; begin -= size)
+      code(&ctx, buffers.data(), begin, std::min(begin + size, step.items));
+    EXPECT_TRUE(scratch.intact()) << "scratch overrun";
+  }
+  std::vector<Tensor> results;
+  for (size_t i = 0; i < memory.size(); ++i)
+    EXPECT_TRUE(memory[i].intact()) << "buffer " << i << " overrun";
+  for (size_t i = 0; i < fn.body().yields.size(); ++i)
+    results.push_back(fromStorage(memory[arguments.size() + i].span(), fn.type(fn.body().yields[i])));
+  return results;
+}
+
+void expectClose(const Tensor &got, const Tensor &want, double tolerance) {
+  ASSERT_EQ(toString(got.type()), toString(Type{want.type().dtype, want.type().shape, {}}));
+  int wrong = 0;
+  for (int64_t i = 0; i < want.elements() && wrong < 5; ++i) {
+    double a = got.get(i), b = want.get(i);
+    bool same = (std::isnan(a) && std::isnan(b)) || a == b || std::fabs(a - b) <= tolerance * (1 + std::fabs(b));
+    EXPECT_TRUE(same) << "element " << i << ": got " << a << ", want " << b << (++wrong, "");
+  }
+}
+
+/// Parses a function, runs it as a kernel of `kind` on several processors and compares with the interpreter; all
+/// processors with fused multiply-add must agree to the bit.
+void check(std::string_view text, std::string_view kind = "map", double tolerance = 2e-6) {
+  SCOPED_TRACE(std::string(text));
+  Diagnostics diag;
+  Result<Module> module = parseModule(text, "test.gir", diag);
+  ASSERT_TRUE(module) << diag.render();
+  Module wrapped = asKernel(*module, kind);
+  std::vector<Tensor> arguments;
+  for (ValueId arg : module->functions[0]->body().args)
+    arguments.push_back(randomTensor(module->functions[0]->type(arg), arguments.size() + 1));
+  std::vector<Tensor> want = interpret(*module, *module->functions[0], arguments), first;
+  for (const char *name : {"native", "haswell"}) {
+    SCOPED_TRACE(name);
+    for (int64_t pieces : {int64_t{0}, int64_t{1}}) {
+      std::vector<Tensor> got = runKernel(wrapped, targetNamed(name), arguments, pieces);
+      for (size_t i = 0; i < want.size(); ++i) {
+        expectClose(got[i], want[i], tolerance);
+        if (!first.empty()) {
+          EXPECT_EQ(got[i], first[i]) << "other bits than before";
+        }
+      }
+      if (first.empty())
+        first = std::move(got);
+    }
+  }
+}
+
+std::string unary(std::string_view op, std::string_view type, std::string_view pre = "") {
+  return fmt::format("func @f(%x: {1}) -> {1} {{\n {2}%y = {0}({3}) : {1}\n return %y\n}}", op, type, pre,
+                     pre.empty() ? "%x" : "%p");
+}
+
+TEST(CpuKernel, UnaryOps) {
+  for (const char *op : {"neg", "abs", "sign", "exp", "square", "tanh", "sigmoid", "erf", "floor", "relu",
+                         "leaky_relu", "elu", "gelu", "softplus"})
+    check(unary(op, "f32[5,37]"));
+  for (const char *op : {"log", "sqrt", "rsqrt"})
+    check(unary(op, "f32[5,37]", "%p = square(%x) : f32[5,37]\n "));
+  for (const char *op : {"exp", "tanh", "erf", "abs", "floor"})
+    check(unary(op, "f64[3,17]"));
+}
+
+TEST(CpuKernel, BinaryOps) {
+  for (const char *type : {"f32[3,50]", "f32[32,3,5]<n16>", "i32[33]", "i64[40]", "f64[21]", "f32[]", "f32[1]"})
+    for (const char *op : {"add", "sub", "mul", "maximum", "minimum"})
+      check(fmt::format("func @f(%x: {1}, %y: {1}) -> {1} {{\n %z = {0}(%x, %y) : {1}\n return %z\n}}", op, type));
+  check("func @f(%x: f32[90], %y: f32[90]) -> f32[90] {\n %z = div(%x, %y) : f32[90]\n return %z\n}");
+  check("func @f(%x: f32[90], %y: f32[90]) -> f32[90] {\n %a = abs(%x) : f32[90]\n %z = pow(%a, %y) : f32[90]\n "
+        "return %z\n}");
+}
+
+TEST(CpuKernel, ComparisonsAndSelect) {
+  for (const char *op : {"eq", "ne", "lt", "le", "gt", "ge"})
+    for (const char *type : {"f32[67]", "i32[67]"}) {
+      std::string shape = std::string(type).substr(3);
+      check(fmt::format("func @f(%x: {1}, %y: {1}) -> (bool{2}, {1}) {{\n %c = {0}(%x, %y) : bool{2}\n"
+                        " %n = not(%c) : bool{2}\n %o = or(%n, %c) : bool{2}\n %s = select(%c, %x, %y) : {1}\n"
+                        " return %n, %s\n}}", op, type, shape));
+    }
+}
+
+TEST(CpuKernel, Casts) {
+  for (const char *from : {"f32", "f64", "i32", "i64", "u8", "i8", "bool", "bf16", "f16"})
+    for (const char *to : {"f32", "f64", "i32", "i64", "u8", "i8", "bool", "bf16", "f16"})
+      check(fmt::format("func @f(%x: {0}[35]) -> {1}[35] {{\n %y = cast(%x) {{dtype = {1}}} : {1}[35]\n"
+                        " return %y\n}}", from, to));
+}
+
+TEST(CpuKernel, Movement) {
+  check("func @f(%b: f32[6]) -> f32[32,6,3,5]<n16> {\n"
+        " %y = broadcast(%b) {axes = [1], shape = [32,6,3,5]} : f32[32,6,3,5]<n16>\n return %y\n}");
+  check("func @f(%b: f32[6], %x: f32[5,6,3,5]) -> f32[5,6,3,5] {\n"
+        " %e = broadcast(%b) {axes = [1], shape = [5,6,3,5]} : f32[5,6,3,5]\n"
+        " %y = add(%x, %e) : f32[5,6,3,5]\n return %y\n}");
+  check("func @f(%b: f32[3,5]) -> f32[7,3,2,5] {\n"
+        " %y = broadcast(%b) {axes = [1,3], shape = [7,3,2,5]} : f32[7,3,2,5]\n return %y\n}");
+  check("func @f(%x: f32[32,6,4,4]<n16>) -> f32[32,96]<n16> {\n"
+        " %y = reshape(%x) {shape = [32,96]} : f32[32,96]<n16>\n return %y\n}");
+  check("func @f(%x: f32[32,96]<n16>) -> f32[32,6,4,4]<n16> {\n"
+        " %y = reshape(%x) {shape = [32,6,4,4]} : f32[32,6,4,4]<n16>\n return %y\n}");
+  check("func @f(%x: f32[4,6,10]) -> f32[3,8,10] {\n"
+        " %y = reshape(%x) {shape = [3,8,10]} : f32[3,8,10]\n return %y\n}");
+  check("func @f(%x: f32[4,6,10]) -> f32[10,4,6] {\n"
+        " %y = transpose(%x) {permutation = [2,0,1]} : f32[10,4,6]\n return %y\n}");
+  check("func @f(%x: f32[40,20]) -> f32[20,40] {\n"
+        " %y = transpose(%x) {permutation = [1,0]} : f32[20,40]\n return %y\n}");
+  check("func @f(%x: f32[5,40]) -> f32[2,18] {\n"
+        " %y = slice(%x) {start = [1,3], limit = [4,38], stride = [2,2]} : f32[2,18]\n return %y\n}");
+  check("func @f(%x: f32[5,40]) -> f32[8,42] {\n"
+        " %y = pad(%x) {low = [2,1], high = [1,1], value = 1.5} : f32[8,42]\n return %y\n}");
+  check("func @f(%x: f32[5,10]) -> f32[9,30] {\n"
+        " %y = pad(%x) {low = [0,1], high = [0,1], interior = [1,2]} : f32[9,30]\n return %y\n}");
+  check("func @f(%x: f32[5,20], %y: f32[5,7]) -> f32[5,27] {\n"
+        " %z = concat(%x, %y) {axis = 1} : f32[5,27]\n return %z\n}");
+  check("func @f(%x: f32[5,20], %y: f32[2,20]) -> f32[7,20] {\n"
+        " %z = concat(%x, %y) {axis = 0} : f32[7,20]\n return %z\n}");
+  check("func @f(%x: f32[3,37]) -> f32[3,37] {\n %y = reverse(%x) {axes = [0,1]} : f32[3,37]\n return %y\n}");
+  check("func @f(%x: f32[9,20], %i: i32[7]) -> f32[7,20] {\n"
+        " %y = gather(%x, %i) {axis = 0} : f32[7,20]\n return %y\n}");
+  check("func @f(%x: f32[4,9], %i: i32[2,11]) -> f32[4,2,11] {\n"
+        " %y = gather(%x, %i) {axis = 1} : f32[4,2,11]\n return %y\n}");
+  check("func @f(%i: i32[30], %u: f32[30,20]) -> f32[9,20] {\n"
+        " %y = scatter_add(%i, %u) {axis = 0, size = 9} : f32[9,20]\n return %y\n}");
+}
+
+TEST(CpuKernel, Relayout) {
+  for (const char *shape : {"[32,784]", "[16,3]", "[64,5,7]", "[48,40]"})
+    for (const char *dtype : {"f32", "i32", "f64", "bool"}) {
+      check(fmt::format("func @f(%x: {0}{1}) -> {0}{1}<n16> {{\n"
+                        " %y = relayout(%x) {{layout = n16}} : {0}{1}<n16>\n return %y\n}}", dtype, shape));
+      check(fmt::format("func @f(%x: {0}{1}<n16>) -> {0}{1} {{\n"
+                        " %y = relayout(%x) {{layout = row_major}} : {0}{1}\n return %y\n}}", dtype, shape));
+    }
+}
+
+TEST(CpuKernel, Generators) {
+  check("func @f(%s: i64[], %t: i64[], %r: i64[]) -> f32[6,35] {\n"
+        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [6,35]} : f32[6,35]\n return %y\n}", "map", 0);
+  check("func @f(%s: i64[], %t: i64[], %r: i64[]) -> f32[32,35]<n16> {\n"
+        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [32,35]} : f32[32,35]<n16>\n return %y\n}",
+        "map", 0);
+  for (int axis : {0, 1})
+    check(fmt::format("func @f() -> i32[5,20] {{\n %y = iota() {{shape = [5,20], axis = {}}} : i32[5,20]\n"
+                      " return %y\n}}", axis));
+  check("func @f(%x: f32[6]) -> f32[6] {\n %c = constant() {value = [1.0,2.0,3.0,4.0,5.0,6.5]} : f32[6]\n"
+        " %y = mul(%x, %c) : f32[6]\n return %y\n}");
+}
+
+TEST(CpuKernel, Windows) {
+  for (const char *layout : {"", "<n16>"})
+    for (const char *attrs : {"window = [2,2], stride = [2,2]", "window = [3,3], stride = [2,2]",
+                              "window = [3,2], stride = [1,1], padding = [1,1,1,0]"}) {
+      std::string_view first = std::string_view(attrs).substr(10, 3);
+      int oh = first == "2,2" ? 4 : first == "3,3" ? 3 : 8, ow = first == "2,2" ? 5 : first == "3,3" ? 4 : 10;
+      std::string x = fmt::format("f32[16,3,8,10]{}", layout), r = fmt::format("f32[16,3,{},{}]{}", oh, ow, layout);
+      for (const char *op : {"window_max", "window_sum"})
+        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{{3}}} : {1}\n return %y\n}}", x, r, op, attrs));
+      check(fmt::format("func @f(%x: {0}, %d: {1}) -> {0} {{\n %y = window_max_grad(%x, %d) {{{2}}} : {0}\n"
+                        " return %y\n}}", x, r, attrs));
+      check(fmt::format("func @f(%d: {1}) -> {0} {{\n %y = window_sum_grad(%d) {{input = [8,10], {2}}} : {0}\n"
+                        " return %y\n}}", x, r, attrs));
+    }
+}
+
+TEST(CpuKernel, Reductions) {
+  struct Case {
+    const char *type, *axes, *result;
+  };
+  const Case cases[] = {{"f32[64]", "[0]", "f32[]"},          {"f32[5,7]", "[0,1]", "f32[]"},
+                        {"f32[33,40]", "[1]", "f32[33]"},     {"f32[33,40]", "[0]", "f32[40]"},
+                        {"f32[32,40]", "[0]", "f32[40]"},     {"f32[32,40]<n16>", "[0]", "f32[40]"},
+                        {"f32[32,10]<n16>", "[1]", "f32[32]"}, {"f32[32,40]<n16>", "[1]", "f32[32]"},
+                        {"f32[32,6,4,5]<n16>", "[0,2,3]", "f32[6]"}, {"f32[32,6,4,5]", "[0,2,3]", "f32[6]"},
+                        {"f32[3,6,4,35]", "[1,3]", "f32[3,4]"}, {"f64[3,50]", "[1]", "f64[3]"},
+                        {"f32[20]", "[0]", "f32[]"}};
+  for (const Case &c : cases)
+    for (const char *op : {"reduce_sum", "reduce_max", "reduce_min"})
+      for (const char *kind : {"rows", "map"})
+        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{axes = {3}}} : {1}\n return %y\n}}", c.type,
+                          c.result, op, c.axes), kind, 1e-5);
+  check("func @f(%x: f32[5,40]) -> i32[5] {\n %y = argmax(%x) {axis = 1} : i32[5]\n return %y\n}", "rows");
+  check("func @f(%x: f32[32,10]<n16>) -> i32[32] {\n %y = argmax(%x) {axis = 1} : i32[32]\n return %y\n}", "rows");
+}
+
+TEST(CpuKernel, SoftmaxRow) {
+  for (const char *type : {"f32[32,10]<n16>", "f32[5,10]", "f32[7,100]", "f32[32,40]"}) {
+    std::string shape(type), rows = shape.substr(4, shape.find(',') - 4);
+    std::string plain = shape.substr(3, shape.find(']') - 2);
+    check(fmt::format("func @f(%x: {0}) -> ({0}, f32[{1}], f32[{1},1]) {{\n"
+                      " %m = reduce_max(%x) {{axes = [1]}} : f32[{1}]\n"
+                      " %b = broadcast(%m) {{axes = [0], shape = {2}}} : {0}\n"
+                      " %d = sub(%x, %b) : {0}\n %e = exp(%d) : {0}\n"
+                      " %s = reduce_sum(%e) {{axes = [1]}} : f32[{1}]\n"
+                      " %t = broadcast(%s) {{axes = [0], shape = {2}}} : {0}\n"
+                      " %y = div(%e, %t) : {0}\n %l = log(%s) : f32[{1}]\n"
+                      " %k = reduce_min(%x) {{axes = [1], keep_dims = true}} : f32[{1},1]\n"
+                      " return %y, %l, %k\n}}", type, rows, plain), "rows", 5e-6);
+  }
+}
+
+TEST(CpuKernel, Multi) {
+  check("func @f(%w: f32[500], %g: f32[500], %b: f32[10], %c: f32[10], %lr: f32[]) -> (f32[500], f32[10]) {\n"
+        " %r = broadcast(%lr) {axes = [], shape = [500]} : f32[500]\n %d = mul(%r, %g) : f32[500]\n"
+        " %v = sub(%w, %d) : f32[500]\n %q = broadcast(%lr) {axes = [], shape = [10]} : f32[10]\n"
+        " %e = mul(%q, %c) : f32[10]\n %u = sub(%b, %e) : f32[10]\n return %v, %u\n}", "multi");
+}
+
+} // namespace
+} // namespace gradc
