@@ -5,7 +5,9 @@
 namespace gradc {
 namespace {
 
-Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &) {
+Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &diag) {
+  if (request.inMemory)
+    return interpretInMemory(request.module, request.fn, request.arguments, diag);
   return interpret(request.module, request.fn, request.arguments);
 }
 

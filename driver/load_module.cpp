@@ -24,6 +24,20 @@ std::optional<Module> loadGir(const std::string &path, ExitCode &exit) {
   return std::move(*module);
 }
 
+std::optional<Module> loadModule(const ModelFlags &flags, std::optional<int64_t> batch, ExitCode &exit) {
+  if (!isModelFile(flags.file))
+    return loadGir(flags.file, exit);
+  std::optional<LoadedModel> model = loadModelFile(flags, exit);
+  if (!model)
+    return std::nullopt;
+  Diagnostics diag;
+  Result<Module> module = model->instantiate(batch.value_or(model->train.batchSize), diag);
+  exit = finish(diag);
+  if (!module)
+    return std::nullopt;
+  return std::move(*module);
+}
+
 const Function *chooseFunction(const Module &module, const std::string &name, ExitCode &exit) {
   std::vector<std::string_view> names;
   for (const auto &fn : module.functions)
