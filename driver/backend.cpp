@@ -11,8 +11,15 @@ Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostic
   return interpret(request.module, request.fn, request.arguments);
 }
 
+} // namespace
+
+Result<std::vector<Tensor>> runCpu(const RunRequest &request, Diagnostics &diag); // backend_cpu.cpp
+
+namespace {
+
 constexpr Backend kBackends[] = {
     {"interp", "the reference interpreter", runInterpreter},
+    {"cpu", "compiled for this processor", runCpu},
 };
 
 } // namespace

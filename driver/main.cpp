@@ -12,6 +12,7 @@
 namespace gradc {
 
 void registerRun(CLI::App &app, ExitCode &exit);
+void registerCompile(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
 void registerDiff(CLI::App &app, ExitCode &exit);
 void registerCheck(CLI::App &app, ExitCode &exit);
@@ -22,6 +23,7 @@ namespace {
 // In the order of --help. One line each, so that two additions do not collide.
 constexpr RegisterCommand kCommands[] = {
     registerRun,
+    registerCompile,
     registerOpt,
     registerDiff,
     registerCheck,

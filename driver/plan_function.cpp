@@ -1,0 +1,56 @@
+#include "driver/plan_function.h"
+
+#include <algorithm>
+
+#include "ir/op.h"
+#include "ir/plan.h"
+#include "passes/pipeline.h"
+
+namespace gradc {
+namespace {
+
+Dict scheduleOptionsOf(const CpuTarget &target) {
+  Dict options;
+  options.set("registers", int64_t{target.vectorRegisters});
+  options.set("bits", int64_t{target.vectorBits});
+  options.set("l1", target.l1Bytes);
+  options.set("l2", target.l2Bytes);
+  return options;
+}
+
+bool hasKernels(const Function &fn) {
+  return std::ranges::any_of(fn.body().ops, [&](OpId op) { return fn[op].def->name == "kernel"; });
+}
+
+void keepOnly(Module &module, std::string_view function) {
+  std::vector<std::string> others;
+  for (const auto &fn : module.functions)
+    if (fn->name != function)
+      others.push_back(fn->name);
+  for (const std::string &name : others)
+    module.removeFunction(name);
+}
+
+} // namespace
+
+Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
+                          const CpuTarget &target, PassManager &manager, Diagnostics &diag) {
+  keepOnly(module, function);
+  const Function &fn = *module.function(function);
+  if (isPlanned(fn))
+    return {};
+  Pipeline pipeline = buildPipeline({.train = train, .schedule = scheduleOptionsOf(target)});
+  if (hasKernels(fn)) {
+    auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });
+    pipeline.erase(pipeline.begin(), fuse + 1);
+  }
+  if (!stage.empty()) {
+    Pipeline part = upTo(pipeline, stage);
+    if (part.empty())
+      return std::unexpected(diag.error({}, "the pipeline has no pass '{}'", stage));
+    pipeline = part;
+  }
+  return manager.run(module, pipeline, diag);
+}
+
+} // namespace gradc

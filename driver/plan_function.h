@@ -1,0 +1,18 @@
+// The pipeline for one function of a module, from whatever stage it is at: what gradc run and compile share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "codegen/cpu/target.h"
+#include "passes/pass.h"
+
+namespace gradc {
+
+/// Leaves only the named function and brings it to planned kernels. What is planned stays as it is; what has kernels
+/// gets the passes after fuse; all else the whole pipeline. With `train` the function is a loss, and the result
+/// has @train_step. `stage` stops after the pass of that name; empty: to the end.
+Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
+                          const CpuTarget &target, PassManager &manager, Diagnostics &diag);
+
+} // namespace gradc
