@@ -13,6 +13,8 @@ config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(site["binary_dir"], "tests", "lit")
 
 bin_dir = os.path.join(site["binary_dir"], "bin")
+if "roundtrip" in lit_config.params:  # every pass's result is printed, parsed and compared
+    config.substitutions.append(("%gradc opt", os.path.join(bin_dir, "gradc") + " opt --roundtrip-each"))
 config.substitutions.append(("%gradc", os.path.join(bin_dir, "gradc")))
 config.substitutions.append(("%examples", os.path.join(site["source_dir"], "examples")))
 config.environment["PATH"] = os.pathsep.join([bin_dir, site["llvm_tools"], "/usr/bin", "/bin"])
