@@ -11,6 +11,11 @@
 
 namespace gradc {
 
+void registerTrain(CLI::App &app, ExitCode &exit);
+void registerEval(CLI::App &app, ExitCode &exit);
+void registerPredict(CLI::App &app, ExitCode &exit);
+void registerBench(CLI::App &app, ExitCode &exit);
+void registerDoctor(CLI::App &app, ExitCode &exit);
 void registerRun(CLI::App &app, ExitCode &exit);
 void registerCompile(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
@@ -22,12 +27,17 @@ namespace {
 
 // In the order of --help. One line each, so that two additions do not collide.
 constexpr RegisterCommand kCommands[] = {
+    registerTrain,
+    registerEval,
+    registerPredict,
+    registerBench,
     registerRun,
     registerCompile,
     registerOpt,
     registerDiff,
     registerCheck,
     registerOps,
+    registerDoctor,
 };
 
 [[noreturn]] void outOfMemory() {

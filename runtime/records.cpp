@@ -61,4 +61,9 @@ std::string eventJson(const std::string &event, int64_t step, const std::string 
   return line({{"kind", "event"}, {"event", event}, {"step", step}, {"text", text}});
 }
 
+std::string firstStepJson(int64_t step, double seconds, double dataSeconds) {
+  return line({{"kind", "event"}, {"event", "first_step"}, {"step", step}, {"seconds", number(seconds)},
+               {"data_seconds", number(dataSeconds)}});
+}
+
 } // namespace gradc

@@ -39,6 +39,9 @@ std::string toJson(const EpochRecord &record);
 std::optional<EpochRecord> parseEpoch(const std::string &line);
 /// {"kind":"event","event":"stopped","step":…,"text":…}
 std::string eventJson(const std::string &event, int64_t step, const std::string &text);
+/// {"kind":"event","event":"first_step",…}: seconds since the start of the process, and those of them that passed
+/// only in waiting for data.
+std::string firstStepJson(int64_t step, double seconds, double dataSeconds);
 
 /// Time of one step of a program, under the model's names.
 struct StepTime {

@@ -189,8 +189,7 @@ Status TrainLoop::runBatch(const std::vector<int64_t> &order) {
   ++state_.batch;
   ++state_.step;
   if (stepsHere_++ == 0)
-    folder_->log(eventJson("first_step", state_.step,
-                           fmt::format("{:.3f} s after the start of the process", secondsSince(options_.start))));
+    folder_->log(firstStepJson(state_.step, secondsSince(options_.start), options_.dataSeconds));
   if (state_.step % kLogEvery == 0)
     folder_->log(toJson(stepRecord()));
   if (progress_.wantsStep(elapsed()))

@@ -38,6 +38,7 @@ struct TrainOptions {
   std::map<std::string, std::string> weightsMetadata;
   std::string resumeCommand; // what a stopped run tells its user
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(); // of the process
+  double dataSeconds = 0; // that passed only in waiting for data
 };
 
 struct TrainResult {

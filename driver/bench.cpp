@@ -1,0 +1,187 @@
+// gradc bench: times of compiling, of a training step and of inference, per kernel, on made-up inputs.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "driver/commands.h"
+#include "driver/session.h"
+#include "support/philox.h"
+
+namespace gradc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kWarmupSeconds = 0.2;
+
+struct BenchFlags {
+  SessionFlags session;
+  double seconds = 1; // of measuring, a program
+  bool json = false, train = true, infer = true;
+};
+
+struct Measured {
+  double compileMs = 0, passMs = 0, medianMs = 0, fastestMs = 0;
+  int64_t runs = 0, arenaBytes = 0;
+  std::vector<StepTime> steps;
+};
+
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Pixels-like inputs in [0, 1) and labels of class 0, 1, 2, …; scalars of a training step as at its beginning.
+void fillInputs(BatchRunner &runner, const LoadedModel &model) {
+  const gradc_program &program = runner.executor().program();
+  for (int64_t i = 0; i < program.num_args; ++i) {
+    const gradc_port &port = program.args[i];
+    const auto input = std::ranges::find(model.data.inputs, std::string(port.name), &InputSpec::name);
+    if (input == model.data.inputs.end())
+      continue;
+    void *memory = runner.argument(port.name);
+    const int64_t elements = port.bytes / static_cast<int64_t>(dtypeSize(static_cast<DType>(port.dtype)));
+    for (int64_t k = 0; k < elements; ++k)
+      if (static_cast<DType>(port.dtype) == DType::F32)
+        static_cast<float *>(memory)[k] = uniformFromBits(randomBits(1, streamHash(port.name), 0, k)[0]);
+      else if (static_cast<DType>(port.dtype) == DType::I32)
+        static_cast<int32_t *>(memory)[k] = static_cast<int32_t>(k % std::max<int64_t>(input->classes, 1));
+  }
+  for (const HyperParameter &hyper : model.train.hyper)
+    runner.setFloat(hyper.name, static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
+}
+
+StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, ProgramKind kind) {
+  Measured m;
+  const Clock::time_point start = Clock::now();
+  StatusOr<BatchRunner *> found = runners.get(kind, session.batchSize());
+  if (!found)
+    return std::unexpected(found.error());
+  m.compileMs = secondsSince(start) * 1e3;
+  m.passMs = session.programs->timing(kind, session.batchSize()).passSeconds * 1e3;
+  BatchRunner &runner = **found;
+  m.arenaBytes = runner.executor().program().arena_bytes;
+  fillInputs(runner, session.model);
+  for (const Clock::time_point warm = Clock::now(); secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
+    runner.run();
+
+  std::vector<double> times;
+  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < flags.seconds || times.size() < 5;) {
+    const Clock::time_point run = Clock::now();
+    runner.run();
+    times.push_back(secondsSince(run) * 1e3);
+  }
+  std::ranges::sort(times);
+  m.runs = static_cast<int64_t>(times.size());
+  m.medianMs = times[times.size() / 2];
+  m.fastestMs = times.front();
+
+  runner.executor().setProfiling(true);
+  for (const Clock::time_point begin = Clock::now();
+       secondsSince(begin) < flags.seconds / 2 || runner.executor().profile().front().runs < 5;)
+    runner.run();
+  m.steps = runner.executor().stepTimes();
+  runner.executor().setProfiling(false);
+  return m;
+}
+
+void printTable(const char *title, const Measured &m) {
+  fmt::print("{}: median {:.3f} ms, fastest {:.3f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
+             m.fastestMs, m.runs, m.compileMs);
+  const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
+                                       [](double sum, const StepTime &s) { return sum + s.milliseconds; });
+  fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  kernel\n", "ms", "share", "GFLOP/s", "GB/s");
+  for (const StepTime &s : m.steps) {
+    const auto rate = [&](double amount) {
+      return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6) : std::string("-");
+    };
+    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {}\n", s.milliseconds, 100 * s.milliseconds / std::max(total, 1e-9),
+               rate(s.flops), rate(s.bytes), s.name);
+  }
+}
+
+nlohmann::ordered_json toJson(const Measured &m) {
+  nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  for (const StepTime &s : m.steps)
+    steps.push_back({{"name", s.name}, {"ms", s.milliseconds}, {"fastest_ms", s.fastest}, {"flops", s.flops},
+                     {"bytes", s.bytes}});
+  return steps;
+}
+
+Status bench(const BenchFlags &flags, Session &session) {
+  const bool train = flags.train && session.model.hasLoss;
+  StatusOr<VariableStore> variables = session.makeVariables(train);
+  if (!variables)
+    return variables.error();
+  if (Status status = variables->initialise(session.model.train.seed, session.dataFolder(), *session.pool);
+      !status.ok())
+    return status;
+  Runners runners(*session.programs, *session.pool, session.workspace, *variables, session.model.data.inputs);
+  Measured step, infer;
+  int64_t variableBytes = 0;
+  for (const StoredVariable &variable : variables->variables())
+    variableBytes += variable.data.size();
+  const auto run = [&](ProgramKind kind, Measured &into) -> Status {
+    StatusOr<Measured> measured = measure(flags, session, runners, kind);
+    if (!measured)
+      return measured.error();
+    into = std::move(*measured);
+    return okStatus();
+  };
+  if (train)
+    if (Status status = run(ProgramKind::TrainStep, step); !status.ok())
+      return status;
+  if (flags.infer)
+    if (Status status = run(ProgramKind::Infer, infer); !status.ok())
+      return status;
+
+  const int64_t peak = variableBytes + std::max(step.arenaBytes, infer.arenaBytes);
+  const double compile = train ? step.compileMs : infer.compileMs;
+  if (flags.json) {
+    nlohmann::ordered_json object = {{"model", session.model.name}, {"batch", session.batchSize()},
+                                     {"threads", session.pool->threads()}, {"cpu", session.target.name},
+                                     {"compile_ms", compile}, {"train_step_ms", step.medianMs},
+                                     {"infer_ms", infer.medianMs}, {"peak_bytes", peak}};
+    object["train_step_fastest_ms"] = step.fastestMs;
+    object["infer_fastest_ms"] = infer.fastestMs;
+    object["train_step_kernels"] = toJson(step);
+    object["infer_kernels"] = toJson(infer);
+    fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return okStatus();
+  }
+  fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n", session.model.name,
+             session.batchSize(), session.pool->threads(), session.target.name, static_cast<double>(peak) / (1 << 20));
+  if (train)
+    printTable("training step", step);
+  if (flags.infer)
+    printTable("inference", infer);
+  return okStatus();
+}
+
+ExitCode runBench(const BenchFlags &flags) {
+  ExitCode exit = ExitCode::Ok;
+  const std::unique_ptr<Session> session = Session::open(flags.session, exit);
+  if (!session)
+    return exit;
+  const Status status = bench(flags, *session);
+  return status.ok() ? ExitCode::Ok : fail(status);
+}
+
+} // namespace
+
+void registerBench(CLI::App &app, ExitCode &exit) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App *command = app.add_subcommand("bench", "Times of compiling, training and inference, per kernel");
+  addSessionFlags(*command, flags->session);
+  command->add_option("--seconds", flags->seconds, "How long to measure each program")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->type_name("S");
+  command->add_flag("--train,!--no-train", flags->train, "Measure the training step (default)");
+  command->add_flag("--infer,!--no-infer", flags->infer, "Measure inference (default)");
+  command->add_flag("--json", flags->json, "Print one JSON object");
+  command->callback([flags, &exit] { exit = runBench(*flags); });
+}
+
+} // namespace gradc

@@ -1,0 +1,139 @@
+#include "driver/model_programs.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace gradc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::vector<VariableSpec> slotsOf(const Module &module) {
+  std::vector<VariableSpec> slots;
+  for (const Variable &variable : module.variables)
+    if (variable.kind == VarKind::Slot)
+      slots.push_back({.kind = VariableSpec::Kind::Slot,
+                       .name = variable.name,
+                       .shape = {variable.type.shape.begin(), variable.type.shape.end()},
+                       .init = {.kind = InitSpec::Kind::Zeros}});
+  return slots;
+}
+
+/// Without what prints: --print-ir-dir shows one program.
+CompileFlags quiet(CompileFlags flags) {
+  PassManagerOptions &o = flags.passes;
+  o.printAfterAll = o.printAfterChange = o.printBeforeAll = o.timing = o.statistics = false;
+  o.printDir.clear();
+  o.remarks.clear();
+  return flags;
+}
+
+} // namespace
+
+ModelPrograms::ModelPrograms(const LoadedModel &model, CompileFlags flags, CompileOptions options)
+    : model_(model), flags_(std::move(flags)), options_(std::move(options)), worker_([this] { work(); }) {}
+
+ModelPrograms::~ModelPrograms() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    queue_.clear();
+  }
+  changed_.notify_all();
+  worker_.join();
+}
+
+ModelPrograms::Job &ModelPrograms::request(ProgramKind kind, int64_t batch) {
+  std::unique_ptr<Job> &job = jobs_[{kind, batch}];
+  if (!job) {
+    job = std::make_unique<Job>();
+    job->kind = kind;
+    job->batch = batch;
+    job->first = jobs_.size() == 1;
+    queue_.push_back(job.get());
+    changed_.notify_all();
+  }
+  return *job;
+}
+
+void ModelPrograms::prefetch(ProgramKind kind, int64_t batch) {
+  std::lock_guard lock(mutex_);
+  request(kind, batch);
+}
+
+StatusOr<const gradc_program *> ModelPrograms::get(ProgramKind kind, int64_t batch) {
+  std::unique_lock lock(mutex_);
+  Job &job = request(kind, batch);
+  changed_.wait(lock, [&] { return job.done; });
+  if (!job.status.ok())
+    return std::unexpected(job.status);
+  return &job.program->program();
+}
+
+StatusOr<std::vector<VariableSpec>> ModelPrograms::slots(int64_t batch) {
+  std::unique_lock lock(mutex_);
+  Job &job = request(ProgramKind::TrainStep, batch);
+  changed_.wait(lock, [&] { return job.planned || job.done; });
+  if (!job.planned)
+    return std::unexpected(job.status);
+  return job.slots;
+}
+
+ModelPrograms::Timing ModelPrograms::timing(ProgramKind kind, int64_t batch) {
+  std::lock_guard lock(mutex_);
+  return request(kind, batch).timing;
+}
+
+void ModelPrograms::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    if (stop_)
+      return;
+    Job &job = *queue_.front();
+    queue_.pop_front();
+    lock.unlock();
+    compile(job);
+    lock.lock();
+    job.done = true;
+    changed_.notify_all();
+  }
+}
+
+/// Runs without the lock: what it writes before `planned` or `done` nobody reads.
+void ModelPrograms::compile(Job &job) {
+  const Clock::time_point start = Clock::now();
+  Diagnostics diag;
+  Result<Module> module =
+      planModel(model_, job.kind, job.batch, options_.target, job.first ? flags_ : quiet(flags_), diag);
+  finish(diag);
+  if (!module) {
+    job.status = {ExitCode::InvalidInput, fmt::format("cannot compile @{} for a batch of {}", functionName(job.kind),
+                                                      job.batch)};
+    return;
+  }
+  job.timing.passSeconds = secondsSince(start);
+  {
+    std::lock_guard lock(mutex_);
+    job.slots = slotsOf(*module);
+    job.planned = true;
+  }
+  changed_.notify_all();
+
+  CompileOptions options = options_;
+  if (!job.first)
+    options.threads = 1; // training runs meanwhile
+  const Function *function = module->function(functionName(job.kind));
+  StatusOr<std::unique_ptr<CompiledProgram>> program = compileProgram(*module, *function, options);
+  if (!program) {
+    job.status = program.error();
+    return;
+  }
+  job.program = std::move(*program);
+  job.timing.code = job.program->statistics();
+}
+
+} // namespace gradc

@@ -1,0 +1,25 @@
+// From a model to one planned function: what train, eval, predict, bench and compile have in common.
+#pragma once
+
+#include <string_view>
+
+#include "codegen/cpu/target.h"
+#include "driver/compile_flags.h"
+#include "frontend/model.h"
+#include "ir/ir.h"
+#include "runtime/programs.h"
+
+namespace gradc {
+
+/// "train_step", "eval", "infer"
+std::string_view functionName(ProgramKind kind);
+
+/// The module of one function, planned for the target. Only this function and what it is made of goes through the
+/// pipeline, so that the first training step does not wait for @infer.
+Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CpuTarget &target,
+                         const CompileFlags &flags, Diagnostics &diag);
+
+/// What the pass `schedule` has to know of the target.
+Dict scheduleOptions(const CpuTarget &target);
+
+} // namespace gradc
