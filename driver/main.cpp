@@ -20,6 +20,7 @@ void registerRun(CLI::App &app, ExitCode &exit);
 void registerCompile(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
 void registerDiff(CLI::App &app, ExitCode &exit);
+void registerGradcheck(CLI::App &app, ExitCode &exit);
 void registerCheck(CLI::App &app, ExitCode &exit);
 void registerOps(CLI::App &app, ExitCode &exit);
 
@@ -35,6 +36,7 @@ constexpr RegisterCommand kCommands[] = {
     registerCompile,
     registerOpt,
     registerDiff,
+    registerGradcheck,
     registerCheck,
     registerOps,
     registerDoctor,

@@ -1,0 +1,194 @@
+// gradc gradcheck: compares the gradients of a user's own model with central differences, in f64, through the
+// interpreter.
+#include <cmath>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "driver/arguments.h"
+#include "driver/commands.h"
+#include "driver/compile_flags.h"
+#include "driver/load_module.h"
+#include "driver/values.h"
+#include "ir/interpreter.h"
+#include "support/philox.h"
+
+namespace gradc {
+namespace {
+
+constexpr double kStep = 1e-5; // truncation error about 1e-10, rounding about 1e-11
+
+struct GradcheckFlags {
+  ModelFlags model;
+  ArgumentFlags arguments;
+  std::string function = "loss", wrt;
+  int64_t samples = 8;
+  Tolerance tolerance{1e-6, 1e-8};
+};
+
+/// What was found for one value.
+struct Report {
+  std::string name;
+  int64_t samples = 0, notSmooth = 0, wrong = 0;
+  double largest = 0;   // error of a sample
+  std::string firstWrong;
+};
+
+class GradientCheck {
+public:
+  GradientCheck(const Module &module, const Function &fn, const Function &grad, std::vector<Tensor> arguments,
+                const GradcheckFlags &flags)
+      : module_(module), fn_(fn), arguments_(std::move(arguments)), flags_(flags),
+        gradients_(interpret(module, grad, arguments_)) {}
+
+  /// Result `result` of the gradient function is the gradient of argument `argument`.
+  Report check(size_t argument, size_t result) {
+    const Tensor &gradient = gradients_[result];
+    Report report{fn_[fn_.body().args[argument]].name};
+    for (int64_t s = 0; s < std::min(flags_.samples, gradient.elements()); ++s) {
+      uint64_t bits = randomBits(flags_.arguments.seed, streamHash("gradc gradcheck"), argument, uint64_t(s))[0];
+      checkElement(argument, gradient, static_cast<int64_t>(bits % uint64_t(gradient.elements())), report);
+    }
+    return report;
+  }
+
+private:
+  double evaluate(size_t argument, int64_t element, double value) {
+    double former = arguments_[argument].get(element);
+    arguments_[argument].set(element, value);
+    double loss = interpret(module_, fn_, arguments_)[0].get(0);
+    arguments_[argument].set(element, former);
+    return loss;
+  }
+
+  double difference(size_t argument, int64_t element, double step) {
+    double x = arguments_[argument].get(element);
+    return (evaluate(argument, element, x + step) - evaluate(argument, element, x - step)) / (2 * step);
+  }
+
+  void checkElement(size_t argument, const Tensor &gradient, int64_t element, Report &report) {
+    double got = gradient.get(element), want = difference(argument, element, kStep);
+    double error = std::abs(got - want), allowed = flags_.tolerance.absolute + flags_.tolerance.relative * std::abs(want);
+    bool good = error <= allowed; // false for NaN
+    if (!good && std::isfinite(error)) {
+      // Another step gives another slope: a kink (relu, max) lies between, and differences say nothing there.
+      double other = difference(argument, element, kStep / 4);
+      if (std::abs(other - want) > error / 10) {
+        ++report.notSmooth;
+        return;
+      }
+    }
+    ++report.samples;
+    report.largest = std::max(report.largest, error);
+    if (good)
+      return;
+    ++report.wrong;
+    if (report.firstWrong.empty())
+      report.firstWrong = fmt::format("at [{}]: gradient {}, difference quotient {}",
+                                      fmt::join(unflatten(gradient.type().shape, element), ","), got, want);
+  }
+
+  const Module &module_;
+  const Function &fn_;
+  std::vector<Tensor> arguments_;
+  const GradcheckFlags &flags_;
+  std::vector<Tensor> gradients_;
+};
+
+/// Weights of about the size that initialisers give, so that nothing saturates.
+void scaleWeights(const Function &fn, std::vector<Tensor> &arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const ValueData &arg = fn[fn.body().args[i]];
+    if (!arg.attrs.has("var") || arg.type.rank() < 2)
+      continue;
+    double fanIn = static_cast<double>(arg.type.elements() / arg.type.shape[0]);
+    for (int64_t k = 0; k < arguments[i].elements(); ++k)
+      arguments[i].set(k, arguments[i].get(k) / std::sqrt(fanIn));
+  }
+}
+
+/// The module in f64, with the gradient function beside the function.
+std::optional<Module> differentiate(const Module &module, const GradcheckFlags &flags, ExitCode &exit) {
+  Module wide = retypeToF64(module);
+  std::string wrt = flags.wrt.empty() ? "" : fmt::format(",wrt=[{}]", flags.wrt);
+  Diagnostics diag;
+  Result<Pipeline> pipeline = parsePipeline(fmt::format("autodiff{{of=@{}{}}}", flags.function, wrt), diag);
+  bool good = pipeline && PassManager({}).run(wide, *pipeline, diag);
+  exit = finish(diag);
+  if (!good)
+    return std::nullopt;
+  return wide;
+}
+
+/// Which argument each gradient belongs to; -1 for values that are no arguments.
+int argumentOf(const Function &fn, const Attr &grad) {
+  const std::vector<ValueId> &args = fn.body().args;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Attr *var = fn[args[i]].attrs.find("var");
+    if ((var && *var == grad) || (grad.as<std::string>() && *grad.as<std::string>() == fn[args[i]].name))
+      return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void print(const Report &report) {
+  fmt::print("%{}: {} samples, largest error {:.1e}{}{}\n", report.name, report.samples, report.largest,
+             report.notSmooth ? fmt::format(", {} left out at kinks", report.notSmooth) : "",
+             report.wrong ? fmt::format(", {} WRONG: {}", report.wrong, report.firstWrong) : "");
+}
+
+ExitCode runGradcheck(GradcheckFlags &flags) {
+  ExitCode exit = ExitCode::Ok;
+  std::optional<Module> module = loadModule(flags.model, flags.model.overrides.batchSize.value_or(2), exit);
+  if (!module || !chooseFunction(*module, flags.function, exit))
+    return exit;
+  std::optional<Module> wide = differentiate(*module, flags, exit);
+  if (!wide)
+    return exit;
+  const Function &fn = *wide->function(flags.function), &grad = *wide->function(flags.function + ".grad");
+  bool given = !flags.arguments.weights.empty() || !flags.arguments.inputs.empty();
+  if (flags.arguments.fill.empty())
+    flags.arguments.fill = "random";
+  StatusOr<std::vector<Tensor>> arguments = makeArguments(fn, flags.arguments);
+  if (!arguments)
+    return fail(arguments.error());
+  if (!given)
+    scaleWeights(fn, *arguments);
+
+  GradientCheck check(*wide, fn, grad, std::move(*arguments), flags);
+  int64_t samples = 0, wrong = 0;
+  for (size_t i = 0; i < grad.resultAttrs.size(); ++i) {
+    const Attr *of = grad.resultAttrs[i].find("grad");
+    int argument = of ? argumentOf(fn, *of) : -1;
+    if (argument < 0)
+      continue;
+    Report report = check.check(static_cast<size_t>(argument), i);
+    print(report);
+    samples += report.samples;
+    wrong += report.wrong;
+  }
+  fmt::print("{} of {} samples agree\n", samples - wrong, samples);
+  return wrong ? ExitCode::Mismatch : ExitCode::Ok;
+}
+
+} // namespace
+
+void registerGradcheck(CLI::App &app, ExitCode &exit) {
+  auto flags = std::make_shared<GradcheckFlags>();
+  CLI::App *command = app.add_subcommand("gradcheck", "Compare a model's gradients with finite differences, in f64");
+  addModelFlags(*command, flags->model);
+  command->add_option("--func", flags->function, "The function whose first result is differentiated (default: loss)");
+  command->add_option("--wrt", flags->wrt, "Values, as '@conv1.weight,%image' (default: every trainable parameter)");
+  command->add_option("--samples", flags->samples, "Elements of each value (default: 8)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
+  command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance (default: 1e-6)");
+  command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance (default: 1e-8)");
+  addArgumentFlags(*command, flags->arguments);
+  command->callback([flags, &exit] {
+    flags->arguments.seed = flags->model.overrides.seed.value_or(0);
+    exit = runGradcheck(*flags);
+  });
+}
+
+} // namespace gradc
