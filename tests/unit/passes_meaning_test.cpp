@@ -1,5 +1,6 @@
 // Every pass leaves the meaning of every test file as it was: what the interpreter computes on random arguments
 // before and after, to the bit where the pass says that it is exact.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -19,7 +20,7 @@ constexpr int64_t kMaxElements = 1 << 16; // of the values of a function: larger
 
 std::vector<std::string> testFiles() {
   std::vector<std::string> files;
-  for (const char *area : {"exec", "passes"}) {
+  for (const char *area : {"exec", "ops", "edges", "passes"}) {
     std::string folder = std::string(GRADC_SOURCE_DIR) + "/tests/lit/" + area;
     if (!std::filesystem::exists(folder))
       continue;
