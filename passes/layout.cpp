@@ -74,11 +74,8 @@ public:
       v = inLayout(v, Want::RowMajor);
     if (!changed_)
       return false;
+    nameCopies();
     dropDeadOps(fn_);
-    const std::vector<uint32_t> uses = fn_.countUses();
-    for (auto [from, to] : copies_)
-      if (uses[index(from)] == 0)
-        takeName(fn_, from, to);
     fn_.compact();
     return true;
   }
@@ -109,7 +106,7 @@ private:
     for (ValueId v : fn_[id].results) {
       mark(carries_, v, choice.carries);
       mark(free_, v, !choice.carries && isFree(fn_[id]));
-      if (choice.carries)
+      if (choice.carries && !fn_[id].def->is(kStructural))
         setLanes(v);
     }
   }
@@ -136,9 +133,9 @@ private:
     const OpDef &def = *op.def;
     const bool any = std::ranges::any_of(op.operands, [&](ValueId v) { return carries(v); });
     if (def.is(kStructural))
-      return {std::vector(op.operands.size(), Want::AsIs)};
-    if (!any)
-      return rowMajor(op);
+      return {std::vector(op.operands.size(), Want::AsIs), op.def->name == "relayout" && any};
+    if (!any) // elementwise operands agree as they are
+      return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::AsIs)} : rowMajor(op);
     if (def.is(kElementwise) || def.is(kWindow))
       return all(op);
     if (def.is(kContraction))
@@ -242,6 +239,19 @@ private:
     setLanes(copy);
     copies_.emplace_back(v, copy);
     return copy;
+  }
+
+  /// A copy in lanes takes over the name of a value that is dead now. Copies stand after those they read.
+  void nameCopies() {
+    std::vector<uint32_t> uses = fn_.countUses();
+    for (size_t i = copies_.size(); i-- > 0;) {
+      const auto [from, to] = copies_[i];
+      if (uses[index(from)] != 0)
+        continue;
+      takeName(fn_, from, to);
+      for (ValueId operand : fn_[fn_[from].def].operands)
+        --uses[index(operand)];
+    }
   }
 
   Function &fn_;

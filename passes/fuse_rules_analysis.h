@@ -1,0 +1,23 @@
+// What the ops are to fusion: which are cheap, which read memory, which take no part.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "passes/fuse_analysis.h"
+
+namespace gradc {
+
+/// Computed again in every kernel that reads through it: trait cheap, and small constants.
+bool isCheap(const Function &fn, const OpData &op);
+/// reduce_* and argmax.
+bool isReduce(const OpData &op);
+/// Reads its operands at other elements than the one it computes, many times: they must lie in memory.
+bool readsMemory(const OpData &op);
+/// Why an op takes no part in fusion at all.
+std::optional<Refusal> refusesAll(const Function &fn, const OpData &op);
+
+/// 0, 1, …, rank - 1
+std::vector<int64_t> identityAxes(int rank);
+
+} // namespace gradc
