@@ -22,6 +22,10 @@ std::vector<int64_t> reducedAxes(const OpData &op) {
   return axes;
 }
 
+/// A kernel that reduces everything has one item. Above this many elements, what needs its outcome at every element
+/// does not join it.
+constexpr int64_t kOneItem = 4096;
+
 bool contains(const std::vector<int> &set, int node) { return std::ranges::binary_search(set, node); }
 
 } // namespace
@@ -218,8 +222,10 @@ std::optional<Refusal> FusionGraph::checkRows(const std::vector<int> &set) const
     for (int e : nodes_[node].in) {
       if (!contains(set, edges_[e].producer))
         continue;
-      const bool down =
-          full && !isFull(edges_[e].producer); // a reduced value seen by each element of its row
+      // A reduced value is seen by each element of its row.
+      const bool down = full && !isFull(edges_[e].producer);
+      if (down && kept.empty() && space.elements() > kOneItem)
+        return Refusal::ReductionBoundary;
       if (edges_[e].broadcast != down || (down && edges_[e].axes != kept))
         return Refusal::DifferentSpace;
     }

@@ -53,7 +53,7 @@ OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId>
   Builder inner(fn, region);
   ValueMap local(fn.numValues(), kNoValue);
   for (ValueId v : inputs)
-    local[index(v)] = fn.addArg(region, fn.type(v), fn[v].name);
+    local[index(v)] = fn.addArg(region, fn.type(v), fn[map[index(v)]].name);
   for (OpId op : ops)
     cloneOp(fn, op, inner, local);
   for (ValueId v : yields)
