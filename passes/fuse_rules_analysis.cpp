@@ -22,8 +22,8 @@ std::vector<int64_t> reducedAxes(const OpData &op) {
   return axes;
 }
 
-/// A kernel that reduces everything has one item. Above this many elements, what needs its outcome at every element
-/// does not join it.
+/// A kernel that reduces everything has one item. Above this many elements, what needs its outcome at every
+/// element does not join it.
 constexpr int64_t kOneItem = 4096;
 
 bool contains(const std::vector<int> &set, int node) { return std::ranges::binary_search(set, node); }

@@ -20,8 +20,9 @@
 // - A result that is an argument or another result too is copied.
 // - Offsets: best fit, largest first, multiples of 64.
 //
-// Runs last, on kernels (after outline and schedule). What a kernel needs for itself (scratch) is not planned
-// here. The plan verifier (ir/plan_verifier.cpp) checks the outcome and shares no code with this file. Exact.
+// A function that has a plan is left alone. Runs last, on kernels (after outline and schedule). What a kernel
+// needs for itself (scratch) is not planned here. The plan verifier (ir/plan_verifier.cpp) checks the outcome
+// and shares no code with this file. Exact.
 #include <algorithm>
 #include <map>
 #include <queue>
@@ -294,17 +295,23 @@ private:
   int64_t arenaBytes_ = 0;
 };
 
+Result<void> checkKernels(const Function &fn, Diagnostics &diag) {
+  for (OpId op : fn.body().ops)
+    if (fn[op].regions.empty())
+      return std::unexpected(diag.error(
+          fn[op].loc, "plan-memory plans kernels, but got {}; run outline first", fn[op].def->name));
+  return {};
+}
+
 Result<bool> run(Module &module, PassContext &context) {
-  for (const auto &fn : module.functions)
-    for (OpId op : fn->body().ops)
-      if ((*fn)[op].regions.empty())
-        return std::unexpected(context.diag.error(
-            (*fn)[op].loc, "plan-memory plans kernels, but got {}; run outline first", (*fn)[op].def->name));
   bool changed = false;
   for (auto &fn : module.functions) {
-    const uint64_t before = contentHash(*fn);
+    if (isPlanned(*fn))
+      continue;
+    if (auto checked = checkKernels(*fn, context.diag); !checked)
+      return std::unexpected(checked.error());
     Planner(*fn, context).run();
-    changed |= contentHash(*fn) != before;
+    changed = true;
   }
   return changed;
 }
