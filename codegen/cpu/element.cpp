@@ -10,7 +10,8 @@ namespace gradc {
 namespace {
 
 const ElementRule *findRule(std::string_view op) {
-  for (std::span<const ElementRule> rules : {movementEmitters(), generatorEmitters(), windowEmitters(), reductionEmitters()})
+  for (std::span<const ElementRule> rules : {movementEmitters(), generatorEmitters(), windowEmitters(),
+                                             reductionEmitters(), contractionEmitters()})
     for (const ElementRule &rule : rules)
       if (rule.op == op)
         return &rule;

@@ -109,6 +109,7 @@ std::span<const ElementRule> movementEmitters();  // movement.cpp
 std::span<const ElementRule> generatorEmitters(); // generator.cpp: constant, iota, random_uniform
 std::span<const ElementRule> windowEmitters();    // window.cpp
 std::span<const ElementRule> reductionEmitters(); // reduction.cpp: computed on the spot
+std::span<const ElementRule> contractionEmitters(); // contraction_here.cpp, likewise
 
 /// One leaf of a scalar program on vectors (or scalars) of `dtype`; comparisons give masks.
 llvm::Value *emitLeaf(Emit &e, Leaf leaf, DType dtype, std::span<llvm::Value *const> args);

@@ -221,7 +221,25 @@ double leafCycles(Leaf leaf) {
   }
 }
 
-double opCycles(const OpData &op) {
+/// Products in one sum of a contraction: what one element of the result reads of the first operand.
+double chainLength(const Function &fn, const OpData &op) {
+  const Shape &a = fn.type(op.operands[0]).shape, &result = fn.type(op.results[0]).shape;
+  if (op.def->name == "matmul") {
+    bool transposed = withDefaults(*op.def, op.attrs).flag("transpose_a");
+    return static_cast<double>(a[a.rank() - (transposed ? 2 : 1)]);
+  }
+  const Shape &b = fn.type(op.operands[1]).shape;
+  if (op.def->name == "conv2d_grad_weight")
+    return static_cast<double>(b[0] * b[2] * b[3]);
+  return static_cast<double>(b.elements()) / static_cast<double>(result[1]);
+}
+
+double opCycles(const Function &fn, const OpData &op, bool sumsHere) {
+  if (op.def->is(kContraction))
+    return 4 * chainLength(fn, op);
+  if (op.def->is(kReduction) && sumsHere)
+    return 4 * static_cast<double>(fn.type(op.operands[0]).elements()) /
+           static_cast<double>(fn.type(op.results[0]).elements());
   if (op.def->name == "random_uniform")
     return 60;
   if (op.def->is(kWindow))
@@ -236,13 +254,13 @@ double opCycles(const OpData &op) {
 
 } // namespace
 
-double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots) {
+double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots, bool sumsHere) {
   double cycles = 0;
   auto bytes = [&](ValueId value) { return static_cast<double>(dtypeSize(fn.type(value).dtype)); };
   for (ValueId root : roots)
     cycles += 0.5 * bytes(root);
   forEachSource(fn, region, roots, [&](ValueId value, const OpData *op) {
-    cycles += op ? opCycles(*op) : 0.15 * bytes(value);
+    cycles += op ? opCycles(fn, *op, sumsHere) : 0.15 * bytes(value);
     return true;
   });
   return std::max(cycles, 1.0);

@@ -51,7 +51,8 @@ private:
 /// Which neighbouring dimensions of the region's results no op tells apart, for results of `shape`.
 std::vector<bool> mergeableDims(const Function &fn, RegionId region, const std::vector<ValueId> &roots,
                                 const Shape &shape);
-/// Estimated cycles for 16 elements of the values, with what they depend on.
-double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots);
+/// Estimated cycles for 16 elements of the values, with what they depend on. `sumsHere`: reductions are computed for
+/// each element on the spot.
+double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots, bool sumsHere = true);
 
 } // namespace gradc

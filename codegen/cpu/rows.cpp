@@ -126,7 +126,7 @@ KernelCode RowsEmitter::emit() {
   for (int axis : plan_.order.axes)
     rowLength *= plan_.shape[axis];
   double vectors = static_cast<double>(partialsInLanes_ ? (rowLength + kLanes - 1) / kLanes : rowLength);
-  double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), body.yields) + 20;
+  double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), body.yields, false) + 20;
   int64_t perItem = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / cycles), 1, rows);
   step.items = (rows + perItem - 1) / perItem;
   step.work = static_cast<double>(rows) * cycles / kCyclesPerSecond;

@@ -322,6 +322,32 @@ TEST(CpuKernel, SoftmaxRow) {
   }
 }
 
+TEST(CpuKernel, ContractionsOnTheSpot) {
+  for (const char *type : {"f32", "f64"}) {
+    check(fmt::format("func @f(%a: {0}[5,7], %b: {0}[7,20]) -> {0}[5,20] {{\n"
+                      " %y = matmul(%a, %b) : {0}[5,20]\n return %y\n}}", type), "map", 1e-5);
+    check(fmt::format("func @f(%a: {0}[3,7,5], %b: {0}[3,20,7]) -> {0}[3,5,20] {{\n"
+                      " %y = matmul(%a, %b) {{transpose_a = true, transpose_b = true}} : {0}[3,5,20]\n return %y\n}}",
+                      type), "map", 1e-5);
+  }
+  struct Case {
+    int n, c, f, groups, oh, ow;
+    const char *attrs;
+  };
+  for (Case k : {Case{3, 4, 6, 1, 6, 5, ""}, Case{3, 4, 6, 2, 4, 4, "stride = [2,2], padding = [1,1,1,1], "},
+                 Case{16, 2, 3, 1, 6, 5, "padding = [1,1,0,0], dilation = [2,1], "}}) {
+    std::string x = fmt::format("f32[{},{},8,7]", k.n, k.c), w = fmt::format("f32[{},{},3,3]", k.f, k.c / k.groups);
+    std::string y = fmt::format("f32[{},{},{},{}]", k.n, k.f, k.oh, k.ow);
+    std::string attrs = fmt::format("{}groups = {}", k.attrs, k.groups);
+    check(fmt::format("func @f(%x: {}, %w: {}) -> {} {{\n %y = conv2d(%x, %w) {{{}}} : {}\n return %y\n}}", x, w, y,
+                      attrs, y), "map", 1e-5);
+    check(fmt::format("func @f(%d: {}, %w: {}) -> {} {{\n %y = conv2d_grad_input(%d, %w) {{input = [8,7], {}}} : {}\n"
+                      " return %y\n}}", y, w, x, attrs, x), "map", 1e-5);
+    check(fmt::format("func @f(%x: {}, %d: {}) -> {} {{\n %y = conv2d_grad_weight(%x, %d) {{kernel = [3,3], {}}} : {}\n"
+                      " return %y\n}}", x, y, w, attrs, w), "map", 1e-4);
+  }
+}
+
 TEST(CpuKernel, Multi) {
   check("func @f(%w: f32[500], %g: f32[500], %b: f32[10], %c: f32[10], %lr: f32[]) -> (f32[500], f32[10]) {\n"
         " %r = broadcast(%lr) {axes = [], shape = [500]} : f32[500]\n %d = mul(%r, %g) : f32[500]\n"
