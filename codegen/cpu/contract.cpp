@@ -115,7 +115,8 @@ KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
   Emit &e = k.e;
   const Shape &shape = k.fn.type(sum).shape;
   const int64_t elements = shape.elements();
-  KernelStep step{.symbol = k.symbol + ".combine", .items = ceilDiv(elements, kLanes)};
+  KernelStep step{.symbol = k.symbol + ".combine", .items = ceilDiv(elements, kLanes),
+                  .work = 1e-10 * static_cast<double>(elements * segments)};
   e.beginKernel(step.symbol);
   EpilogueStore store(k, sum);
   store.begin(e.argument(1));

@@ -1,24 +1,8 @@
 #include "codegen/cpu/panel.h"
 
-#include <algorithm>
+#include "codegen/cpu/transpose.h"
 
 namespace gradc {
-
-void emitTranspose(Emit &e, Values &vectors) {
-  for (int step = 1; step < kVectorLanes; step *= 2) {
-    std::vector<int> low, high;
-    for (int lane = 0; lane < kVectorLanes; ++lane) {
-      low.push_back(lane & step ? kVectorLanes + lane - step : lane);
-      high.push_back(lane & step ? kVectorLanes + lane : lane + step);
-    }
-    for (int i = 0; i < kVectorLanes; ++i)
-      if (!(i & step)) {
-        llvm::Value *a = vectors[i], *c = vectors[i + step];
-        vectors[i] = e.b.CreateShuffleVector(a, c, low);
-        vectors[i + step] = e.b.CreateShuffleVector(a, c, high);
-      }
-  }
-}
 
 namespace {
 
@@ -37,7 +21,7 @@ void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows,
                      ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, address, align))
                      : e.b.CreateMaskedLoad(type, address, align, e.laneMask(depth), zero);
   }
-  emitTranspose(e, vectors);
+  transpose16(e, vectors);
   for (int k = 0; k < depth; ++k)
     e.b.CreateAlignedStore(vectors[k], e.offset(target, k * targetPitch), align);
 }

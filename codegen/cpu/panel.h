@@ -5,9 +5,6 @@
 
 namespace gradc {
 
-/// Transposes 16 vectors of 16 elements.
-void emitTranspose(Emit &e, Values &vectors);
-
 /// target[k][row] = source[row][k] for f32: `rows` rows of `depth` elements, `sourcePitch` and `targetPitch` bytes
 /// from one to the next. Rows of the target are filled up with zeros to a multiple of 16 elements; the target has
 /// room for that.
