@@ -1,0 +1,241 @@
+// Speed of contraction kernels alone, one thread, as a share of the processor's peak of multiply-adds measured in
+// the same run:   gradc_bench_kernels [PROCESSOR [FILTER [ROWSxVECTORS]]]
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "codegen/cpu/contract_plan.h"
+#include "codegen/cpu/kernel.h"
+#include "ir/layout.h"
+#include "ir/text.h"
+#include "support/tiling.h"
+#include "tests/support/kernel_jit.h"
+
+namespace gradc::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
+
+/// Best of several batches, seconds per call.
+double bestOf(const std::function<void()> &f) {
+  f();
+  auto start = Clock::now();
+  f();
+  const int calls = std::max(1, static_cast<int>(0.001 / std::max(1e-7, seconds(start))));
+  double best = 1e9;
+  for (int round = 0; round < 30; ++round) {
+    start = Clock::now();
+    for (int i = 0; i < calls; ++i)
+      f();
+    best = std::min(best, seconds(start) / calls);
+  }
+  return best;
+}
+
+/// Independent chains of multiply-adds in registers: what the processor can do at most.
+class Peak {
+public:
+  explicit Peak(const CpuTarget &target)
+      : chains_(target.vectorRegisters == 32 ? 20 : 10 / target.registersPerVector()),
+        jit_(target, [this](Emit &e) { emit(e); }) {}
+
+  double gflops() {
+    alignas(64) float buffer[16] = {};
+    void *buffers[] = {buffer};
+    gradc_kernel kernel = jit_.kernel("peak");
+    constexpr int64_t kSteps = 100000;
+    return 2.0 * kVectorLanes * chains_ * kSteps / bestOf([&] { kernel(nullptr, buffers, 0, kSteps); }) / 1e9;
+  }
+
+private:
+  void emit(Emit &e) {
+    e.beginKernel("peak");
+    llvm::Value *out = e.buffer(0);
+    llvm::Value *x = e.b.CreateLoad(e.vectorType(DType::F32), out);
+    Values sums(chains_, x);
+    sums = e.loop(e.itemBegin(), e.itemEnd(), 1, sums, [&](llvm::Value *, const Values &in) {
+      Values next;
+      for (llvm::Value *sum : in)
+        next.push_back(e.fma(x, x, sum));
+      return next;
+    });
+    for (size_t i = 1; i < sums.size(); ++i)
+      sums[0] = e.b.CreateFAdd(sums[0], sums[i]);
+    e.b.CreateStore(sums[0], out);
+    e.endFunction();
+  }
+
+  int chains_;
+  testing::KernelJit jit_;
+};
+
+struct Options {
+  CpuTarget target;
+  std::string filter;
+  RegisterTile tile{0, 0};
+  double peak = 0;
+};
+
+struct Case {
+  std::string name;
+  double flops;
+  std::string op;                // the contraction of %p0 and %p1, type in `sum`
+  std::string sum;
+  std::vector<std::string> args; // types of the region's arguments
+  std::string epilogue, yields, results;
+};
+
+std::string text(const Case &c) {
+  std::string values, args, region;
+  for (size_t i = 0; i < c.args.size(); ++i) {
+    const char *comma = i ? ", " : "";
+    values += fmt::format("{}%a{}", comma, i);
+    args += fmt::format("{}%a{}: {}", comma, i, c.args[i]);
+    region += fmt::format("{}%p{}: {}", comma, i, c.args[i]);
+  }
+  const std::string names = c.results.find(',', c.results.find(']')) == std::string::npos ? "%r0" : "%r0, %r1";
+  return fmt::format("func @f({0}) -> ({1}) {{\n  {2} = kernel({3}) {{kind = contract}} {{ ^({4}):\n"
+                     "    %c = {5} : {6}\n{7}    yield {8}\n  }} : {1}\n  return {2}\n}}\n",
+                     args, c.results, names, values, region, c.op, c.sum, c.epilogue, c.yields);
+}
+
+float *allocate(int64_t bytes) {
+  auto *data = static_cast<float *>(std::aligned_alloc(64, (bytes + 127) / 64 * 64));
+  for (int64_t i = 0; i < bytes / 4; ++i)
+    data[i] = static_cast<float>((i * 2654435761u) >> 16 & 0xff) / 256.f - .5f;
+  return data;
+}
+
+void run(const Options &options, const Case &c) {
+  if (c.name.find(options.filter) == std::string::npos)
+    return;
+  Diagnostics diag;
+  Result<Module> module = parseModule(text(c), "bench", diag);
+  CHECK(module.has_value(), "{}\n{}", diag.render(), text(c));
+  Function &fn = *module->functions[0];
+  const OpId kernel = fn.body().ops[0];
+  const ContractionShape shape = contractionShape(fn, findContraction(fn, fn[kernel].regions[0]));
+  const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
+  const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit);
+  Dict schedule;
+  schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
+  fn[kernel].attrs.set("schedule", schedule);
+
+  KernelCode code;
+  testing::KernelJit jit(options.target, [&](Emit &e) {
+    KernelContext context{e, fn, kernel, "k"};
+    code = emitContract(context);
+  });
+  std::vector<void *> buffers;
+  for (ValueId arg : fn.body().args)
+    buffers.push_back(allocate(storageBytes(fn.type(arg))));
+  // The optimiser's results lie over its operands, as plan-memory places them.
+  std::vector<void *> owned = buffers;
+  for (size_t i = 0; i < fn[kernel].results.size(); ++i) {
+    if (fn[kernel].results.size() == 1)
+      owned.push_back(allocate(storageBytes(fn.type(fn[kernel].results[i]))));
+    buffers.push_back(fn[kernel].results.size() == 1 ? owned.back() : buffers[2 + i]);
+  }
+  buffers.push_back(allocate(code.workspaceBytes));
+  const gradc_ctx ctx{allocate(code.steps[0].scratchBytes)};
+  std::vector<gradc_kernel> kernels;
+  for (const KernelStep &step : code.steps)
+    kernels.push_back(jit.kernel(step.symbol));
+  const double time = bestOf([&] {
+    for (size_t i = 0; i < kernels.size(); ++i)
+      kernels[i](&ctx, buffers.data(), 0, code.steps[i].items);
+  });
+  std::printf("%-40s %2dx%d %4ld items %8.2f us %7.1f GF/s %5.1f %%  compile %4.1f ms\n", c.name.c_str(), tile.rows,
+              tile.vectors, static_cast<long>(code.steps[0].items), time * 1e6, c.flops / time / 1e9,
+              100 * c.flops / time / 1e9 / options.peak, jit.milliseconds);
+  std::fflush(stdout);
+  owned.push_back(buffers.back());
+  for (void *buffer : owned)
+    std::free(buffer);
+  std::free(ctx.scratch);
+}
+
+/// Bias and relu, as fusion leaves them.
+std::string biasRelu(const std::string &type, const std::string &dims) {
+  return fmt::format("    %e = broadcast(%p2) {{axes = [1], shape = {1}}} : {0}\n    %d = add(%c, %e) : {0}\n"
+                     "    %r = relu(%d) : {0}\n",
+                     type, dims);
+}
+
+/// w -= lr·(μ·v + g): the step of SGD with momentum.
+std::string update(const std::string &type, const std::string &dims) {
+  return fmt::format("    %m = broadcast(%p4) {{axes = [], shape = {1}}} : {0}\n    %n = mul(%p3, %m) : {0}\n"
+                     "    %v = add(%n, %c) : {0}\n    %l = broadcast(%p5) {{axes = [], shape = {1}}} : {0}\n"
+                     "    %s = mul(%v, %l) : {0}\n    %w = sub(%p2, %s) : {0}\n",
+                     type, dims);
+}
+
+void dense(const Options &options, const char *model, int64_t n, int64_t in, int64_t out) {
+  const double flops = 2.0 * n * in * out;
+  const std::string name = fmt::format("{} dense {}x{}x{}", model, n, in, out);
+  const std::string x = fmt::format("f32[{},{}]<n16>", n, in), y = fmt::format("f32[{},{}]<n16>", n, out);
+  const std::string wDims = fmt::format("[{},{}]", out, in), w = "f32" + wDims;
+  run(options, {name + " fwd+bias+relu", flops, "matmul(%p0, %p1) {transpose_b = true}", y,
+                {x, w, fmt::format("f32[{}]", out)}, biasRelu(y, fmt::format("[{},{}]", n, out)), "%r", y});
+  run(options, {name + " dX", flops, "matmul(%p0, %p1)", x, {y, w}, "", "%c", x});
+  run(options, {name + " dW", flops, "matmul(%p0, %p1) {transpose_a = true}", w,
+                {y, fmt::format("f32[{},{}]", n, in)}, "", "%c", w});
+  run(options, {name + " dW+sgd", flops, "matmul(%p0, %p1) {transpose_a = true}", w,
+                {y, fmt::format("f32[{},{}]", n, in), w, w, "f32[]", "f32[]"}, update(w, wDims), "%w, %v",
+                w + ", " + w});
+}
+
+struct Conv {
+  const char *model;
+  int64_t n, in, out, size, kernel, padding, stride = 1;
+};
+
+void conv(const Options &options, const Conv &c) {
+  const int64_t o = (c.size + 2 * c.padding - c.kernel) / c.stride + 1;
+  const double flops = 2.0 * c.n * c.out * o * o * c.in * c.kernel * c.kernel;
+  const std::string name =
+      fmt::format("{} conv {}x{} {}->{} {}x{}/{}", c.model, c.kernel, c.kernel, c.in, c.out, c.size, c.size, c.stride);
+  const std::string x = fmt::format("f32[{},{},{},{}]<n16>", c.n, c.in, c.size, c.size);
+  const std::string yDims = fmt::format("[{},{},{},{}]", c.n, c.out, o, o), y = "f32" + yDims + "<n16>";
+  const std::string wDims = fmt::format("[{},{},{},{}]", c.out, c.in, c.kernel, c.kernel), w = "f32" + wDims;
+  const std::string attrs = fmt::format("stride = [{0},{0}], padding = [{1},{1},{1},{1}]}}", c.stride, c.padding);
+  run(options, {name + " fwd+bias+relu", flops, "conv2d(%p0, %p1) {" + attrs, y,
+                {x, w, fmt::format("f32[{}]", c.out)}, biasRelu(y, yDims), "%r", y});
+  run(options, {name + " dX", flops,
+                fmt::format("conv2d_grad_input(%p0, %p1) {{input = [{0},{0}], {1}", c.size, attrs), x, {y, w}, "", "%c",
+                x});
+  run(options, {name + " dW+sgd", flops,
+                fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs), w,
+                {x, y, w, w, "f32[]", "f32[]"}, update(w, wDims), "%w, %v", w + ", " + w});
+}
+
+int runAll(int argc, char **argv) {
+  auto target = parseCpuTarget(argc > 1 ? argv[1] : "native");
+  if (!target) {
+    std::fprintf(stderr, "error: %s\n", target.error().text.c_str());
+    return static_cast<int>(target.error().code);
+  }
+  Options options{*target, argc > 2 ? argv[2] : ""};
+  if (argc > 3)
+    std::sscanf(argv[3], "%dx%d", &options.tile.rows, &options.tile.vectors);
+  options.peak = Peak(*target).gflops();
+  std::printf("%s: peak %.1f GFLOP/s\n", target->name.c_str(), options.peak);
+  for (auto [in, out] : {std::pair{784, 512}, {512, 512}, {512, 10}})
+    dense(options, "mlp", 64, in, out);
+  for (auto [in, out] : {std::pair{400, 120}, {120, 84}, {84, 10}})
+    dense(options, "lenet5", 64, in, out);
+  for (auto [in, out] : {std::pair{800, 500}, {500, 10}})
+    dense(options, "caffe", 64, in, out);
+  for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2}, {"lenet5", 64, 6, 16, 14, 5, 0},
+                        {"caffe", 64, 1, 20, 28, 5, 0}, {"caffe", 64, 20, 50, 12, 5, 0},
+                        {"cifar", 64, 3, 64, 32, 3, 1}, {"cifar", 64, 64, 64, 32, 3, 1}})
+    conv(options, c);
+  return 0;
+}
+
+} // namespace
+} // namespace gradc::bench
+
+int main(int argc, char **argv) { return gradc::bench::runAll(argc, argv); }

@@ -1,0 +1,84 @@
+// Compiles one LLVM module of kernels in memory, for unit tests and kernel benchmarks.
+#pragma once
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+#include "codegen/cpu/emit.h"
+#include "codegen/cpu/tile_kernel.h"
+#include "runtime/abi.h"
+#include "support/check.h"
+
+namespace gradc::testing {
+
+/// A compiled module; the kernels live as long as it does.
+class KernelJit {
+public:
+  KernelJit(const CpuTarget &target, const std::function<void(Emit &)> &fill) {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    const auto start = std::chrono::steady_clock::now();
+    llvm::LLVMContext context;
+    llvm::Module module("kernels", context);
+    std::unique_ptr<llvm::TargetMachine> machine = makeMachine(target);
+    module.setDataLayout(machine->createDataLayout());
+    module.setTargetTriple(machine->getTargetTriple().str());
+    Emit e(module, target);
+    fill(e);
+    if (std::getenv("DUMP_IR"))
+      module.print(llvm::errs(), nullptr);
+    CHECK(!llvm::verifyModule(module, &llvm::errs()), "invalid module");
+    if (std::getenv("DUMP_ASM"))
+      llvm::errs() << object(*machine, *llvm::CloneModule(module), llvm::CodeGenFileType::AssemblyFile);
+    auto code = object(*machine, module, llvm::CodeGenFileType::ObjectFile);
+    milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    jit_ = llvm::cantFail(llvm::orc::LLJITBuilder().create());
+    jit_->getMainJITDylib().addGenerator(
+        llvm::cantFail(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+            jit_->getDataLayout().getGlobalPrefix())));
+    llvm::cantFail(jit_->addObjectFile(std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(code))));
+  }
+
+  gradc_kernel kernel(const std::string &name) {
+    return llvm::cantFail(jit_->lookup(name)).toPtr<gradc_kernel>();
+  }
+
+  double milliseconds = 0; // building the IR and generating code
+
+private:
+  static std::unique_ptr<llvm::TargetMachine> makeMachine(const CpuTarget &target) {
+    std::string error;
+    const llvm::Target *found = llvm::TargetRegistry::lookupTarget(target.triple, error);
+    CHECK(found, "{}", error);
+    return std::unique_ptr<llvm::TargetMachine>(
+        found->createTargetMachine(target.triple, target.name, target.features, {}, llvm::Reloc::PIC_, {},
+                                   llvm::CodeGenOptLevel::Default));
+  }
+  static llvm::SmallVector<char, 0> object(llvm::TargetMachine &machine, llvm::Module &module,
+                                           llvm::CodeGenFileType type) {
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    llvm::legacy::PassManager passes;
+    CHECK(!machine.addPassesToEmitFile(passes, stream, nullptr, type));
+    passes.run(module);
+    return bytes;
+  }
+
+  std::unique_ptr<llvm::orc::LLJIT> jit_;
+};
+
+} // namespace gradc::testing

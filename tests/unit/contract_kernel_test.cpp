@@ -1,0 +1,456 @@
+// Contraction kernels against chains of fmaf in the canonical order (ir/order.h): every bit must agree, for every
+// processor, tile and partition of the grid.
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "codegen/cpu/contract_plan.h"
+#include "codegen/cpu/kernel.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/order.h"
+#include "ir/text.h"
+#include "tests/support/kernel_jit.h"
+
+namespace gradc {
+namespace {
+
+using Floats = std::vector<float>;
+
+/// Where a logical element lies in memory.
+int64_t memoryIndex(const Type &type, int64_t linear) {
+  if (type.layout.empty())
+    return linear;
+  const int64_t rest = type.elements() / type.shape[0];
+  const int64_t n = linear / rest;
+  return (n / kLanes * rest + linear % rest) * kLanes + n % kLanes;
+}
+
+/// A tensor in memory with poison around it.
+class Buffer {
+public:
+  explicit Buffer(Type type) : type_(std::move(type)) {
+    memory_.assign(type_.elements() + 2 * kMargin, kPoison);
+  }
+  void set(const Floats &logical) {
+    for (int64_t i = 0; i < type_.elements(); ++i)
+      data()[memoryIndex(type_, i)] = logical[i];
+  }
+  Floats get() {
+    Floats logical(type_.elements());
+    for (int64_t i = 0; i < type_.elements(); ++i)
+      logical[i] = data()[memoryIndex(type_, i)];
+    return logical;
+  }
+  bool marginsIntact() const {
+    return std::all_of(memory_.begin(), memory_.begin() + kMargin, [](float x) { return x == kPoison; }) &&
+           std::all_of(memory_.end() - kMargin, memory_.end(), [](float x) { return x == kPoison; });
+  }
+  float *data() { return memory_.data() + kMargin; }
+
+private:
+  static constexpr int64_t kMargin = 64;
+  static constexpr float kPoison = 1e30f;
+  Type type_;
+  std::vector<float, std::allocator<float>> memory_;
+};
+
+Floats randomFloats(int64_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Floats values(count);
+  for (float &value : values)
+    value = uniform(random);
+  return values;
+}
+
+bool fusedClass = true; // multiply-adds round once
+float step(float x, float y, float sum) {
+  if (fusedClass)
+    return std::fmaf(x, y, sum);
+  volatile float product = x * y;
+  return product + sum;
+}
+
+// --- References -----------------------------------------------------------------------------------------------
+
+struct Operation {
+  const OpDef *def;
+  Type a, b, result;
+  Dict attrs;
+};
+
+Floats referenceMatmul(const Operation &op, const Floats &a, const Floats &b) {
+  const int rank = op.result.rank();
+  const bool ta = op.attrs.flag("transpose_a"), tb = op.attrs.flag("transpose_b");
+  const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
+  const int64_t depth = op.a.shape[ta ? rank - 2 : rank - 1];
+  Floats result(op.result.elements());
+  for (int64_t i = 0; i < op.result.elements(); ++i) {
+    const int64_t n = i % columns, m = i / columns % rows, batch = i / (rows * columns);
+    float sum = 0;
+    for (int64_t k = 0; k < depth; ++k)
+      sum = step(a[batch * rows * depth + (ta ? k * rows + m : m * depth + k)],
+                 b[batch * depth * columns + (tb ? n * depth + k : k * columns + n)], sum);
+    result[i] = sum;
+  }
+  return result;
+}
+
+/// The forward convolution that an op belongs to.
+struct Conv {
+  Shape x, w, y;
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups;
+
+  int64_t xAt(int64_t n, int64_t c, int64_t h, int64_t v) const { return ((n * x[1] + c) * x[2] + h) * x[3] + v; }
+  int64_t wAt(int64_t o, int64_t c, int64_t h, int64_t v) const { return ((o * w[1] + c) * w[2] + h) * w[3] + v; }
+  int64_t yAt(int64_t n, int64_t o, int64_t h, int64_t v) const { return ((n * y[1] + o) * y[2] + h) * y[3] + v; }
+  /// The input position of an output position and a tap, or -1.
+  int64_t in(int axis, int64_t o, int64_t tap) const {
+    const int64_t i = o * stride[axis] - padding[2 * axis] + tap * dilation[axis];
+    return i >= 0 && i < x[2 + axis] ? i : -1;
+  }
+};
+
+Conv convOf(const Operation &op, Shape x, Shape w, Shape y) {
+  return {x, w, y, op.attrs.ints("stride"), op.attrs.ints("padding"), op.attrs.ints("dilation"),
+          op.attrs.i64("groups")};
+}
+
+Floats referenceConv(const Conv &c, const Floats &x, const Floats &w) {
+  Floats y(c.y.elements());
+  const int64_t perGroup = c.w[1], filters = c.w[0] / c.groups;
+  for (int64_t n = 0; n < c.y[0]; ++n)
+    for (int64_t o = 0; o < c.y[1]; ++o)
+      for (int64_t oh = 0; oh < c.y[2]; ++oh)
+        for (int64_t ow = 0; ow < c.y[3]; ++ow) {
+          float sum = 0;
+          for (int64_t kh = 0; kh < c.w[2]; ++kh)
+            for (int64_t kw = 0; kw < c.w[3]; ++kw)
+              for (int64_t i = 0; i < perGroup; ++i)
+                if (const int64_t h = c.in(0, oh, kh), v = c.in(1, ow, kw); h >= 0 && v >= 0)
+                  sum = step(w[c.wAt(o, i, kh, kw)], x[c.xAt(n, o / filters * perGroup + i, h, v)], sum);
+          y[c.yAt(n, o, oh, ow)] = sum;
+        }
+  return y;
+}
+
+Floats referenceGradInput(const Conv &c, const Floats &dy, const Floats &w) {
+  Floats dx(c.x.elements(), 0);
+  const int64_t perGroup = c.w[1], filters = c.w[0] / c.groups;
+  for (int64_t n = 0; n < c.x[0]; ++n)
+    for (int64_t i = 0; i < c.x[1]; ++i)
+      for (int64_t h = 0; h < c.x[2]; ++h)
+        for (int64_t v = 0; v < c.x[3]; ++v) {
+          float sum = 0;
+          for (int64_t kh = 0; kh < c.w[2]; ++kh)
+            for (int64_t kw = 0; kw < c.w[3]; ++kw) {
+              const int64_t oh = (h + c.padding[0] - kh * c.dilation[0]), ow = v + c.padding[2] - kw * c.dilation[1];
+              if (oh < 0 || ow < 0 || oh % c.stride[0] || ow % c.stride[1] || oh / c.stride[0] >= c.y[2] ||
+                  ow / c.stride[1] >= c.y[3])
+                continue;
+              for (int64_t o = 0; o < filters; ++o) {
+                const int64_t filter = i / perGroup * filters + o;
+                sum = step(w[c.wAt(filter, i % perGroup, kh, kw)],
+                           dy[c.yAt(n, filter, oh / c.stride[0], ow / c.stride[1])], sum);
+              }
+            }
+          dx[c.xAt(n, i, h, v)] = sum;
+        }
+  return dx;
+}
+
+float tree(Floats values) {
+  for (size_t half = values.size() / 2; half > 0; half /= 2)
+    for (size_t i = 0; i < half; ++i)
+      values[i] += values[i + half];
+  return values[0];
+}
+
+Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Floats &x, const Floats &dy) {
+  Floats dw(c.w.elements());
+  const int64_t perGroup = c.w[1], filters = c.w[0] / c.groups;
+  const int64_t lanes = order.lanes, blocks = c.x[0] / lanes, segment = blocks / order.split;
+  for (int64_t o = 0; o < c.w[0]; ++o)
+    for (int64_t i = 0; i < perGroup; ++i)
+      for (int64_t kh = 0; kh < c.w[2]; ++kh)
+        for (int64_t kw = 0; kw < c.w[3]; ++kw) {
+          Floats segments;
+          for (int64_t s = 0; s < order.split; ++s) {
+            Floats partial(lanes, 0);
+            for (int64_t lane = 0; lane < lanes; ++lane)
+              for (int64_t block = s * segment; block < (s + 1) * segment; ++block)
+                for (int64_t oh = 0; oh < c.y[2]; ++oh)
+                  for (int64_t ow = 0; ow < c.y[3]; ++ow)
+                    if (const int64_t h = c.in(0, oh, kh), v = c.in(1, ow, kw); h >= 0 && v >= 0) {
+                      const int64_t n = block * lanes + lane;
+                      partial[lane] = step(dy[c.yAt(n, o, oh, ow)], x[c.xAt(n, o / filters * perGroup + i, h, v)],
+                                           partial[lane]);
+                    }
+            segments.push_back(tree(partial));
+          }
+          dw[c.wAt(o, i, kh, kw)] = tree(segments);
+        }
+  return dw;
+}
+
+Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
+  if (op.def->name == "matmul")
+    return referenceMatmul(op, a, b);
+  if (op.def->name == "conv2d")
+    return referenceConv(convOf(op, op.a.shape, op.b.shape, op.result.shape), a, b);
+  if (op.def->name == "conv2d_grad_input")
+    return referenceGradInput(convOf(op, op.result.shape, op.b.shape, op.a.shape), a, b);
+  return referenceGradWeight(convOf(op, op.a.shape, op.result.shape, op.b.shape), order, a, b);
+}
+
+// --- Running ----------------------------------------------------------------------------------------------------
+
+/// Runs the steps of a kernel over a partition of its items that depends on `seed`.
+void runSteps(testing::KernelJit &jit, const KernelCode &code, std::vector<void *> buffers, uint32_t seed) {
+  std::vector<float> workspace(code.workspaceBytes / 4 + 16);
+  buffers.push_back(workspace.data());
+  std::mt19937 random(seed);
+  for (const KernelStep &kernelStep : code.steps) {
+    std::vector<char> scratch(kernelStep.scratchBytes + 64);
+    const gradc_ctx ctx{scratch.data()};
+    std::vector<std::pair<int64_t, int64_t>> parts;
+    for (int64_t begin = 0; begin < kernelStep.items;) {
+      const int64_t end = std::min<int64_t>(kernelStep.items, begin + 1 + random() % kernelStep.items);
+      parts.emplace_back(begin, end);
+      begin = end;
+    }
+    std::ranges::shuffle(parts, random);
+    for (auto [begin, end] : parts)
+      jit.kernel(kernelStep.symbol)(&ctx, buffers.data(), begin, end);
+  }
+}
+
+Result<Module> parseKernel(const std::string &text, Diagnostics &diag) { return parseModule(text, "test", diag); }
+
+struct Case {
+  std::string op;     // "conv2d(%p, %q) {padding = [2,2,2,2]}"
+  std::string a, b, result;
+};
+
+class ContractKernel : public ::testing::Test {
+protected:
+  void check(const Case &c, const std::string &mcpu, RegisterTile tile, uint32_t seed) {
+    SCOPED_TRACE(fmt::format("{} : {} {} -> {} on {}, tile {}x{}", c.op, c.a, c.b, c.result, mcpu, tile.rows,
+                             tile.vectors));
+    const std::string schedule =
+        tile.rows ? fmt::format(", schedule = {{tile = [{}, {}]}}", tile.rows, tile.vectors) : "";
+    const std::string text = fmt::format("func @f(%a: {0}, %b: {1}) -> {2} {{\n"
+                                         "  %y = kernel(%a, %b) {{kind = contract{4}}} {{ ^(%p: {0}, %q: {1}):\n"
+                                         "      %c = {3} : {2}\n      yield %c\n  }} : {2}\n  return %y\n}}\n",
+                                         c.a, c.b, c.result, c.op, schedule);
+    Diagnostics diag;
+    Result<Module> module = parseKernel(text, diag);
+    ASSERT_TRUE(module.has_value()) << diag.render() << text;
+    const Function &fn = *module->functions[0];
+    const OpId kernel = fn.body().ops[0];
+    const OpId contraction = findContraction(fn, fn[kernel].regions[0]);
+    const Operation op{fn[contraction].def, fn.type(fn.body().args[0]), fn.type(fn.body().args[1]),
+                       fn.type(fn[kernel].results[0]), withDefaults(*fn[contraction].def, fn[contraction].attrs)};
+
+    const CpuTarget target = *parseCpuTarget(mcpu);
+    fusedClass = target.fma;
+    KernelCode code;
+    testing::KernelJit jit(target, [&](Emit &e) {
+      KernelContext context{e, fn, kernel, "k"};
+      code = emitContract(context);
+    });
+    const Floats a = randomFloats(op.a.elements(), seed), b = randomFloats(op.b.elements(), seed + 1);
+    Buffer bufferA(op.a), bufferB(op.b), result(op.result);
+    bufferA.set(a);
+    bufferB.set(b);
+    runSteps(jit, code, {bufferA.data(), bufferB.data(), result.data()}, seed);
+    EXPECT_TRUE(result.marginsIntact());
+    const Floats expected = reference(op, reductionOrder(fn, contraction), a, b), actual = result.get();
+    int64_t wrong = 0;
+    for (size_t i = 0; i < expected.size(); ++i)
+      if (std::bit_cast<uint32_t>(expected[i]) != std::bit_cast<uint32_t>(actual[i]) && ++wrong <= 3)
+        ADD_FAILURE() << "element " << i << ": expected " << expected[i] << ", got " << actual[i];
+    EXPECT_EQ(wrong, 0) << "of " << expected.size();
+  }
+
+  void checkAll(const Case &c) {
+    uint32_t seed = 1;
+    for (const char *mcpu : {"native", "haswell", "x86-64"})
+      check(c, mcpu, {0, 0}, seed++);
+    check(c, "native", {3, 2}, seed++);
+  }
+};
+
+std::string f32(const std::vector<int64_t> &dims, bool n16) {
+  std::string text = "f32[";
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? "," : "") + std::to_string(dims[i]);
+  return text + (n16 ? "]<n16>" : "]");
+}
+
+TEST_F(ContractKernel, MatmulBatchLanes) {
+  for (auto [n, k, m] : {std::array{64, 84, 10}, {16, 17, 33}, {48, 1, 5}, {80, 130, 7}}) {
+    checkAll({"matmul(%p, %q) {transpose_b = true}", f32({n, k}, true), f32({m, k}, false), f32({n, m}, true)});
+    checkAll({"matmul(%p, %q)", f32({n, k}, true), f32({k, m}, false), f32({n, m}, true)});
+  }
+}
+
+TEST_F(ContractKernel, MatmulColumnLanes) {
+  for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 32, 16}, {1, 16, 7}, {40, 48, 130}}) {
+    checkAll({"matmul(%p, %q) {transpose_a = true}", f32({k, m}, true), f32({k, n}, false), f32({m, n}, false)});
+    checkAll({"matmul(%p, %q) {transpose_a = true}", f32({k, m}, false), f32({k, n}, false), f32({m, n}, false)});
+    checkAll({"matmul(%p, %q)", f32({m, k}, false), f32({k, n}, false), f32({m, n}, false)});
+  }
+  checkAll({"matmul(%p, %q)", f32({2, 3, 5, 7}, false), f32({2, 3, 7, 20}, false), f32({2, 3, 5, 20}, false)});
+}
+
+TEST_F(ContractKernel, MatmulPackedLanes) {
+  for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 37, 16}, {1, 5, 7}, {7, 48, 130}})
+    checkAll({"matmul(%p, %q) {transpose_b = true}", f32({m, k}, false), f32({n, k}, false), f32({m, n}, false)});
+  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({3, 9, 4}, false), f32({3, 18, 9}, false),
+            f32({3, 4, 18}, false)});
+}
+
+TEST_F(ContractKernel, MatmulExampleLanes) {
+  checkAll({"matmul(%p, %q)", f32({32, 3, 5, 7}, true), f32({32, 3, 7, 6}, true), f32({32, 3, 5, 6}, true)});
+  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({16, 7, 5}, true), f32({16, 9, 7}, true),
+            f32({16, 5, 9}, true)});
+}
+
+struct ConvCase {
+  int64_t n, channels, height, width, filters, kh, kw;
+  std::vector<int64_t> stride = {1, 1}, padding = {0, 0, 0, 0}, dilation = {1, 1};
+  int64_t groups = 1;
+};
+
+const ConvCase kConvCases[] = {
+    {64, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}},               // LeNet-5, first
+    {32, 6, 14, 14, 16, 5, 5},                                    // LeNet-5, second
+    {16, 3, 9, 7, 5, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {16, 4, 8, 9, 6, 3, 2, {2, 2}, {1, 0, 0, 1}},
+    {32, 2, 11, 11, 3, 3, 3, {3, 2}, {2, 2, 2, 2}},
+    {16, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2},    // dilated, grouped
+    {16, 4, 7, 6, 8, 1, 1},                                       // 1×1
+    {16, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},      // depthwise
+    {16, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},                 // rows and columns of padding only
+    {16, 2, 1, 40, 2, 1, 9, {1, 4}, {0, 0, 4, 4}},
+    {16, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
+    {16, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}},                 // strided 1×1: elements without a tap
+    {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
+};
+
+struct ConvTexts {
+  std::string attrs, kernel, input, x, w, y;
+};
+
+ConvTexts texts(const ConvCase &c, bool n16) {
+  auto list = [](const std::vector<int64_t> &values) {
+    std::string text;
+    for (int64_t value : values)
+      text += (text.empty() ? "" : ", ") + std::to_string(value);
+    return "[" + text + "]";
+  };
+  auto out = [&](int axis, int64_t in, int64_t kernel) {
+    const int64_t padded = in + c.padding[2 * axis] + c.padding[2 * axis + 1];
+    return (padded - (kernel - 1) * c.dilation[axis] - 1) / c.stride[axis] + 1;
+  };
+  ConvTexts t;
+  t.attrs = fmt::format("stride = {}, padding = {}, dilation = {}, groups = {}", list(c.stride), list(c.padding),
+                        list(c.dilation), c.groups);
+  t.kernel = fmt::format("kernel = [{}, {}], ", c.kh, c.kw);
+  t.input = fmt::format("input = [{}, {}], ", c.height, c.width);
+  t.x = f32({c.n, c.channels, c.height, c.width}, n16);
+  t.w = f32({c.filters, c.channels / c.groups, c.kh, c.kw}, false);
+  t.y = f32({c.n, c.filters, out(0, c.height, c.kh), out(1, c.width, c.kw)}, n16);
+  return t;
+}
+
+TEST_F(ContractKernel, Conv) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
+  }
+}
+
+TEST_F(ContractKernel, ConvGradInput) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
+  }
+}
+
+TEST_F(ContractKernel, ConvGradWeight) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
+  }
+}
+
+/// Other layouts and batch sizes take the generic path, in the same order of operations.
+TEST_F(ContractKernel, Generic) {
+  for (ConvCase c : {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
+                     ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
+    const ConvTexts t = texts(c, false);
+    check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
+    check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
+    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+  }
+  check({"matmul(%p, %q)", f32({32, 5}, true), f32({5, 7}, false), f32({32, 7}, false)}, "native", {0, 0}, 4);
+}
+
+/// Bias and relu on a matmul, two results, one of them over its operand.
+TEST_F(ContractKernel, EpilogueInPlace) {
+  const char *text = R"(
+func @f(%x: f32[32,9], %dy: f32[32,5]<n16>, %w: f32[5,9], %v: f32[5,9], %lr: f32[]) -> (f32[5,9], f32[5,9]) {
+  %a, %b = kernel(%x, %dy, %w, %v, %lr) {kind = contract} {
+    ^(%p: f32[32,9], %q: f32[32,5]<n16>, %r: f32[5,9], %s: f32[5,9], %l: f32[]):
+      %g = matmul(%q, %p) {transpose_a = true} : f32[5,9]
+      %t = add(%s, %g) : f32[5,9]
+      %m = broadcast(%l) {axes = [], shape = [5,9]} : f32[5,9]
+      %u = mul(%m, %t) : f32[5,9]
+      %o = sub(%r, %u) : f32[5,9]
+      yield %o, %t
+  } : f32[5,9], f32[5,9]
+  return %a, %b
+})";
+  Diagnostics diag;
+  Result<Module> module = parseKernel(text, diag);
+  ASSERT_TRUE(module.has_value()) << diag.render();
+  const Function &fn = *module->functions[0];
+  KernelCode code;
+  testing::KernelJit jit(hostCpuTarget(), [&](Emit &e) {
+    KernelContext context{e, fn, fn.body().ops[0], "k"};
+    code = emitContract(context);
+  });
+  std::vector<Buffer> buffers;
+  std::vector<Floats> values;
+  for (ValueId arg : fn.body().args) {
+    values.push_back(randomFloats(fn.type(arg).elements(), static_cast<uint32_t>(buffers.size())));
+    buffers.emplace_back(fn.type(arg));
+    buffers.back().set(values.back());
+  }
+  std::vector<void *> pointers;
+  for (Buffer &buffer : buffers)
+    pointers.push_back(buffer.data());
+  pointers.push_back(buffers[2].data()); // w' over w
+  pointers.push_back(buffers[3].data()); // v' over v
+  runSteps(jit, code, pointers, 7);
+  const Floats w = buffers[2].get(), v = buffers[3].get();
+  for (int64_t u = 0; u < 5; ++u)
+    for (int64_t i = 0; i < 9; ++i) {
+      float gradient = 0;
+      for (int64_t n = 0; n < 32; ++n)
+        gradient = std::fmaf(values[1][n * 5 + u], values[0][n * 9 + i], gradient);
+      const float momentum = values[3][u * 9 + i] + gradient;
+      const volatile float change = values[4][0] * momentum;
+      EXPECT_EQ(v[u * 9 + i], momentum);
+      EXPECT_EQ(w[u * 9 + i], values[2][u * 9 + i] - change);
+    }
+}
+
+} // namespace
+} // namespace gradc
