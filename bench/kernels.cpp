@@ -118,7 +118,7 @@ void run(const Options &options, const Case &c) {
   const OpId kernel = fn.body().ops[0];
   const ContractionShape shape = contractionShape(fn, findContraction(fn, fn[kernel].regions[0]));
   const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
-  const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit);
+  const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
   Dict schedule;
   schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   fn[kernel].attrs.set("schedule", schedule);

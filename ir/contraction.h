@@ -23,6 +23,9 @@ enum class ContractionForm : uint8_t {
 struct ContractionShape {
   ContractionForm form = ContractionForm::Generic;
   int64_t rows = 1, columns = 1; // of the result, in units of the tile; of one group or example
+
+  /// The row operand is 16 lanes, too.
+  bool vectorRows() const { return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight; }
 };
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,

@@ -32,7 +32,7 @@ Dict contractionSchedule(const Function &fn, OpId contraction, const VectorUnit 
   schedule.set("algorithm", Keyword{"direct"});
   schedule.set("form", Keyword{std::string(contractionFormName(shape.form))});
   if (shape.form != ContractionForm::Generic) {
-    const RegisterTile tile = chooseTile(shape.rows, shape.columns, unit);
+    const RegisterTile tile = chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
     schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   }
   addOrder(fn, contraction, schedule);

@@ -14,17 +14,18 @@ namespace {
 
 /// Cycles of one step of the reduction: two multiply-adds and two loads a cycle, and a latency of four that
 /// needs eight independent accumulators.
-double stepCycles(int64_t rows, int64_t vectors, int perVector) {
+double stepCycles(int64_t rows, int64_t vectors, int perVector, bool vectorRows) {
   const double multiplyAdds = 0.5 * static_cast<double>(rows * vectors * perVector);
   const double loads = 0.5 * static_cast<double>(rows + vectors * perVector);
   // Among equals the tile that loads less wins; a vector is 16 times a scalar and often comes from L2.
-  const double traffic = 0.06 * static_cast<double>(rows) + 0.12 * static_cast<double>(vectors * perVector);
+  const double traffic =
+      0.06 * static_cast<double>(vectorRows ? 2 * rows * perVector : rows) + 0.12 * static_cast<double>(vectors * perVector);
   return std::max({multiplyAdds, loads, 4.0}) + traffic;
 }
 
 } // namespace
 
-RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit) {
+RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, bool vectorRows) {
   RegisterTile best;
   double bestCost = std::numeric_limits<double>::infinity();
   const int perVector = unit.perVector();
@@ -33,7 +34,8 @@ RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit) {
       double cost = 0;
       for (const TileRun &row : balancedTiles(rows, r))
         for (const TileRun &column : balancedTiles(vectors, v))
-          cost += static_cast<double>(row.count * column.count) * stepCycles(row.size, column.size, perVector);
+          cost += static_cast<double>(row.count * column.count) *
+                  stepCycles(row.size, column.size, perVector, vectorRows);
       if (cost < bestCost) {
         bestCost = cost;
         best = {r, v};

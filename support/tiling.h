@@ -24,8 +24,9 @@ struct RegisterTile {
 /// True when the accumulators, one vector operand per column and one scalar operand stay in registers.
 bool fitsRegisters(RegisterTile tile, const VectorUnit &unit);
 
-/// The tile with the least estimated time for a result of rows × vectors.
-RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit);
+/// The tile with the least estimated time for a result of rows × vectors. `vectorRows`: the row operand is 16 lanes
+/// too, instead of one scalar.
+RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, bool vectorRows = false);
 
 /// `count` neighbouring tiles of one size.
 struct TileRun {

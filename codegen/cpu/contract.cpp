@@ -152,7 +152,7 @@ RegisterTile scheduledTile(const KernelContext &k, OpId contraction) {
       return {static_cast<int>(tile[0]), static_cast<int>(tile[1])};
     }
   const ContractionShape shape = contractionShape(k.fn, contraction);
-  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits});
+  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits}, shape.vectorRows());
 }
 
 /// The buffer of a contraction's operand.
