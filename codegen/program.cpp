@@ -9,6 +9,7 @@
 
 #include "codegen/cpu/jit.h"
 #include "codegen/cpu/kernel.h"
+#include "ir/cost.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/plan.h"
@@ -239,13 +240,15 @@ Status Program::makeSteps(const Function &fn) {
       refs_.push_back({GRADC_SPACE_ARENA, 0, arena});
     workspace = std::max(workspace, code.workspaceBytes);
     const char *name = keep(stepName(fn, op));
+    Cost cost = costOf(fn, op);
     for (const KernelStep &step : code.steps) {
       StatusOr<gradc_kernel> address = jit_->find(step.symbol);
       if (!address)
         return address.error();
       scratch = std::max(scratch, step.scratchBytes);
       steps_.push_back({*address, name, firstRef, static_cast<int32_t>(refs_.size()) - firstRef, step.items,
-                        step.scratchBytes, step.work});
+                        step.scratchBytes, step.work, cost.flops, cost.bytes});
+      cost = {}; // the kernel's first step stands for all of it
       stepSymbols_.push_back(step.symbol);
     }
   }

@@ -25,10 +25,11 @@ void onSignal(int signal) {
   case SIGHUP:
   case SIGUSR1: checkpointRequest = true; break;
   case SIGUSR2: statusRequest = true; break;
+  case SIGXFSZ: break; // a file beyond the size limit: the write fails and says so
   }
 }
 
-constexpr std::array<int, 5> kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+constexpr std::array<int, 6> kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
 
 } // namespace
 
