@@ -24,9 +24,9 @@ public:
   /// Replaces or appends.
   void set(std::string_view name, Attr value);
   void erase(std::string_view name);
-  bool empty() const { return entries_.empty(); }
-  auto begin() const { return entries_.begin(); }
-  auto end() const { return entries_.end(); }
+  bool empty() const; // defined below: Attr is incomplete here
+  auto begin() const;
+  auto end() const;
 
   /// Typed access to an attribute that must be there with that kind (CHECK).
   int64_t i64(std::string_view name) const;
@@ -86,6 +86,10 @@ public:
 private:
   Storage value_;
 };
+
+inline bool Dict::empty() const { return entries_.empty(); }
+inline auto Dict::begin() const { return entries_.begin(); }
+inline auto Dict::end() const { return entries_.end(); }
 
 /// The text form, as ir/parser.h reads it back.
 std::string toString(const Attr &attr);

@@ -8,6 +8,9 @@
 namespace gradc {
 namespace {
 
+/// The header of a function that would be wider is broken before its results, then between its arguments.
+constexpr size_t kMaxWidth = 110;
+
 class Printer {
 public:
   explicit Printer(const PrintOptions &options, bool oneLine = false)
@@ -33,19 +36,24 @@ public:
   }
 
   void function(const Function &fn) {
-    const RegionData &body = fn.body();
-    put("func {}(", symbolText(fn.name));
-    args(fn, body);
-    put(")");
-    results(fn);
-    if (!fn.attrs.empty())
-      put(" attributes");
-    dict(fn.attrs);
-    loc(fn.loc);
-    put(" {{");
+    std::vector<std::string> args = argTexts(fn, fn.body()), results = resultTexts(fn);
+    bool list =
+        results.size() > 1 || std::ranges::any_of(fn.resultAttrs, [](const Dict &d) { return !d.empty(); });
+    std::string head = fmt::format("func {}(", symbolText(fn.name)), arrow = list ? " -> (" : " -> ";
+    std::string attributes = fn.attrs.empty() ? "" : " attributes" + dictText(fn.attrs);
+    size_t argsWidth = head.size() + joined(args, true, 0).size();
+    size_t resultsWidth = arrow.size() + joined(results, true, 0).size() + attributes.size() + 4;
+    bool fits = oneLine_ || argsWidth + resultsWidth <= kMaxWidth;
+    if (!fits && !results.empty())
+      arrow = "\n   " + arrow;
+    put("{}{})", head, joined(args, fits || argsWidth <= kMaxWidth, head.size()));
+    if (!results.empty())
+      put("{}{}{}", arrow, joined(results, fits || resultsWidth <= kMaxWidth, arrow.size() - 1),
+          list ? ")" : "");
+    put("{}{} {{", attributes, locText(fn.loc));
     ops(fn, Function::kBody, 1);
     newLine(1);
-    terminator(fn, body, "return");
+    terminator(fn, fn.body(), "return");
     newLine(0);
     put("}}\n");
   }
@@ -92,36 +100,33 @@ private:
     put("\n");
   }
 
-  void args(const Function &fn, const RegionData &region) {
-    for (size_t i = 0; i < region.args.size(); ++i) {
-      const ValueData &arg = fn[region.args[i]];
-      put("{}{}: {}", i ? ", " : "", valueText(arg.name), toString(arg.type));
-      dict(arg.attrs);
-      loc(arg.loc);
-    }
+  /// Separated by commas: on one line, or each on its own at column `indent`.
+  static std::string joined(const std::vector<std::string> &texts, bool oneLine, size_t indent) {
+    return fmt::format("{}", fmt::join(texts, oneLine ? ", " : ",\n" + std::string(indent, ' ')));
   }
 
-  void results(const Function &fn) {
-    const std::vector<ValueId> &yields = fn.body().yields;
-    auto annotated = [](const Dict &attrs) { return !attrs.empty(); };
-    if (yields.empty())
-      return;
-    bool list = yields.size() > 1 || std::ranges::any_of(fn.resultAttrs, annotated);
-    put(" -> {}", list ? "(" : "");
-    for (size_t i = 0; i < yields.size(); ++i) {
-      put("{}{}", i ? ", " : "", toString(fn.type(yields[i])));
-      if (i < fn.resultAttrs.size())
-        dict(fn.resultAttrs[i]);
+  std::vector<std::string> argTexts(const Function &fn, const RegionData &region) const {
+    std::vector<std::string> texts;
+    for (ValueId id : region.args) {
+      const ValueData &arg = fn[id];
+      texts.push_back(fmt::format("{}: {}{}{}", valueText(arg.name), toString(arg.type), dictText(arg.attrs),
+                                  locText(arg.loc)));
     }
-    put("{}", list ? ")" : "");
+    return texts;
+  }
+
+  std::vector<std::string> resultTexts(const Function &fn) const {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < fn.body().yields.size(); ++i)
+      texts.push_back(toString(fn.type(fn.body().yields[i])) +
+                      (i < fn.resultAttrs.size() ? dictText(fn.resultAttrs[i]) : ""));
+    return texts;
   }
 
   void region(const Function &fn, RegionId id, int depth) {
     put(" {{");
     newLine(depth + 1);
-    put("^(");
-    args(fn, fn[id]);
-    put("):");
+    put("^({}):", joined(argTexts(fn, fn[id]), true, 0));
     ops(fn, id, depth + 2);
     newLine(depth + 2);
     terminator(fn, fn[id], "yield");
@@ -150,18 +155,20 @@ private:
     return text;
   }
 
+  void dict(const Dict &dict) { out_ += dictText(dict); }
+  void loc(const Location &loc) { out_ += locText(loc); }
+
   /// With a space before; nothing where there are no attributes.
-  void dict(const Dict &dict) {
+  std::string dictText(const Dict &dict) const {
     if (dict.empty())
-      return;
-    bool first = true;
+      return "";
+    std::string text;
     for (const auto &[name, value] : dict) {
-      put("{}{}", first ? " {" : ", ", isBareName(name) ? name : quoted(name));
+      text += fmt::format("{}{}", text.empty() ? " {" : ", ", isBareName(name) ? name : quoted(name));
       if (!value.as<Unit>())
-        put(" = {}", attr(value));
-      first = false;
+        text += fmt::format(" = {}", attr(value));
     }
-    put("}}");
+    return text + "}";
   }
 
   std::string attr(const Attr &value) const {
@@ -171,17 +178,15 @@ private:
     return toString(value);
   }
 
-  void loc(const Location &loc) {
-    if (options_.locations)
-      put(" {}", locText(loc));
-  }
+  /// With a space before; nothing unless locations are wanted.
+  std::string locText(const Location &loc) const { return options_.locations ? " " + placeText(loc) : ""; }
 
-  static std::string locText(const Location &loc) {
+  static std::string placeText(const Location &loc) {
     if (!loc.fused.empty()) {
-      std::string parts;
+      std::vector<std::string> parts;
       for (const Location &part : loc.fused)
-        parts += (parts.empty() ? "" : ", ") + locText(part);
-      return fmt::format("loc(fused[{}])", parts);
+        parts.push_back(placeText(part));
+      return fmt::format("loc(fused[{}])", fmt::join(parts, ", "));
     }
     if (loc.line != 0)
       return fmt::format("loc({}:{}:{})", quoted(loc.file), loc.line, loc.column);

@@ -40,7 +40,8 @@ buffer @"a b" : f32[2]
 slot @w.momentum : f32[4,3] {of = @w}
 const @c : i32[3] = [1, 2, 3]
 
-func @f(%x: f32[2,3] {input}, %w: f32[4,3] {var = @w}) -> (f32[2,4] {output = "y"}, f32[4,3] {var = @w}) attributes {note = 128} {
+func @f(%x: f32[2,3] {input}, %w: f32[4,3] {var = @w})
+    -> (f32[2,4] {output = "y"}, f32[4,3] {var = @w}) attributes {note = 128} {
   %y = matmul(%x, %w) {transpose_b = true} : f32[2,4]
   %c = constant() {value = @c} : i32[3]
   %"r~s t" = relu(%y) : f32[2,4]
@@ -52,6 +53,17 @@ func @empty() {
   return
 }
 )");
+}
+
+TEST(Text, WideHeadersAreBroken) {
+  std::string text = "func @f(";
+  for (int i = 0; i < 5; ++i)
+    text += fmt::format("{}%x{}: f32[64,28,28] {{input}}", i ? ",\n        " : "", i);
+  expectCanonical(text + ")\n    -> (f32[64,28,28] {output = \"y\"}, f32[64,28,28]) {\n  return %x0, %x1\n}\n");
+  text += ")\n    -> (";
+  for (int i = 0; i < 5; ++i)
+    text += fmt::format("{}f32[64,28,28] {{output = \"y{}\"}}", i ? ",\n        " : "", i);
+  expectCanonical(text + ") {\n  return %x0, %x1, %x2, %x3, %x4\n}\n");
 }
 
 TEST(Text, KernelsAreIndented) {
