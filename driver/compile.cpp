@@ -21,20 +21,6 @@ struct CompileCommandFlags {
   CompileFlags compile;
 };
 
-/// What --entry or --func ask for: the function to start from, and whether it is to be trained.
-struct Source {
-  std::string function;
-  bool train = false;
-};
-
-std::optional<Source> chooseSource(const Module &module, const CompileCommandFlags &flags, ExitCode &exit) {
-  if (flags.entry == "train-step" && !module.function("train_step"))
-    return module.function("loss") ? std::optional(Source{"loss", true}) : (chooseFunction(module, "loss", exit), std::nullopt);
-  std::string name = flags.entry == "train-step" ? "train_step" : !flags.entry.empty() ? flags.entry : flags.function;
-  const Function *fn = chooseFunction(module, name, exit);
-  return fn ? std::optional(Source{fn->name, false}) : std::nullopt;
-}
-
 StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags &flags, const CpuTarget &target) {
   if (flags.emit == "gir")
     return print(module, {.locations = flags.compile.passes.printLocations});
@@ -58,7 +44,7 @@ ExitCode runCompile(const CompileCommandFlags &flags) {
   std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
   if (!module)
     return exit;
-  std::optional<Source> source = chooseSource(*module, flags, exit);
+  std::optional<Source> source = chooseSource(*module, flags.entry, flags.function, exit);
   if (!source)
     return exit;
   Diagnostics diag;

@@ -18,6 +18,7 @@ void registerBench(CLI::App &app, ExitCode &exit);
 void registerDoctor(CLI::App &app, ExitCode &exit);
 void registerRun(CLI::App &app, ExitCode &exit);
 void registerCompile(CLI::App &app, ExitCode &exit);
+void registerExplain(CLI::App &app, ExitCode &exit);
 void registerOpt(CLI::App &app, ExitCode &exit);
 void registerDiff(CLI::App &app, ExitCode &exit);
 void registerGradcheck(CLI::App &app, ExitCode &exit);
@@ -34,6 +35,7 @@ constexpr RegisterCommand kCommands[] = {
     registerBench,
     registerRun,
     registerCompile,
+    registerExplain,
     registerOpt,
     registerDiff,
     registerGradcheck,

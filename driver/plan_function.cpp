@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "driver/load_module.h"
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "passes/pipeline.h"
@@ -32,6 +33,19 @@ void keepOnly(Module &module, std::string_view function) {
 }
 
 } // namespace
+
+std::optional<Source> chooseSource(const Module &module, const std::string &entry,
+                                   const std::string &function, ExitCode &exit) {
+  const bool step = entry == "train-step";
+  if (step && !module.function("train_step")) {
+    if (module.function("loss"))
+      return Source{"loss", true};
+    (void)chooseFunction(module, "loss", exit);
+    return std::nullopt;
+  }
+  const Function *fn = chooseFunction(module, step ? "train_step" : entry.empty() ? function : entry, exit);
+  return fn ? std::optional(Source{fn->name, false}) : std::nullopt;
+}
 
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
                           const CpuTarget &target, PassManager &manager, Diagnostics &diag) {

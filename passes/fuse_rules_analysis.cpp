@@ -215,7 +215,9 @@ std::optional<Refusal> FusionGraph::checkRows(const std::vector<int> &set) const
       return Refusal::ReductionBoundary;
     const bool loops = op.def->is(kElementwise) || isCheap(fn_, op) || isReduction(node);
     const bool full = isReduction(node) || isFull(node);
-    if (!loops || (!full && !(type.shape == reduced.shape)) || reduced.shape == space.shape)
+    if (!loops)
+      return Refusal::ReductionBoundary;
+    if ((!full && !(type.shape == reduced.shape)) || reduced.shape == space.shape)
       return Refusal::DifferentSpace;
     if (read.layout != (full ? space.layout : reduced.layout))
       return Refusal::Layout;

@@ -1,0 +1,228 @@
+// gradc explain: what the compiler decided about a function and why: fusion, loops, memory.
+#include <algorithm>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "driver/commands.h"
+#include "driver/compile_flags.h"
+#include "driver/io.h"
+#include "driver/load_module.h"
+#include "driver/plan_function.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/plan.h"
+
+namespace gradc {
+namespace {
+
+struct ExplainFlags {
+  ModelFlags model;
+  std::string entry, function, mcpu = "native", node;
+  bool fusion = false, memory = false, schedule = false;
+  CompileFlags compile;
+};
+
+// ---- fusion
+
+/// "%conv1 -> %relu: fused" belongs to node conv1 and to node relu; names that passes made of a node's belong to it.
+bool isAbout(std::string_view edge, std::string_view node) {
+  for (size_t at = edge.find('%'); at != std::string_view::npos; at = edge.find('%', at + 1)) {
+    std::string_view name = edge.substr(at + 1);
+    if (!name.starts_with(node))
+      continue;
+    const char next = name.size() > node.size() ? name[node.size()] : ' ';
+    if (next == ' ' || next == ':' || next == '~' || next == '.')
+      return true;
+  }
+  return false;
+}
+
+/// The remarks of fuse, as it made them: one for each producer and consumer.
+std::vector<std::string> fusionEdges(const Diagnostics &diag, std::string_view function) {
+  const std::string prefix = fmt::format("@{}: ", function);
+  std::vector<std::string> edges;
+  for (const Diagnostic &diagnostic : diag.all())
+    if (diagnostic.severity == Severity::Remark && diagnostic.message.starts_with(prefix))
+      edges.push_back(diagnostic.message.substr(prefix.size()));
+  return edges;
+}
+
+std::string explainFusion(const Function &fn, const Diagnostics &diag, std::string_view node) {
+  std::vector<std::string> edges = fusionEdges(diag, fn.name);
+  const auto fused =
+      std::ranges::count_if(edges, [](std::string_view edge) { return edge.ends_with(": fused"); });
+  std::string text =
+      fmt::format("fusion of @{}: {} kernels; of {} edges from a producer to a consumer {} are fused\n",
+                  fn.name, fn.body().ops.size(), edges.size(), fused);
+  for (const std::string &edge : edges)
+    if (node.empty() || isAbout(edge, node))
+      text += fmt::format("  {}\n", edge);
+  return text;
+}
+
+/// Nothing if the node is known: some value of the graph bears its name.
+std::string unknownNode(const Function &fn, const Diagnostics &diag, const std::string &node) {
+  std::vector<std::string> edges = fusionEdges(diag, fn.name);
+  if (node.empty() || std::ranges::any_of(edges, [&](std::string_view edge) { return isAbout(edge, node); }))
+    return {};
+  std::vector<std::string_view> names;
+  for (const std::string &edge : edges)
+    names.push_back(std::string_view(edge).substr(1, edge.find(' ') - 1));
+  return fmt::format("no edge of @{} touches a node '{}'{}", fn.name, node, proposal(node, names));
+}
+
+// ---- kernels
+
+std::string resultNames(const Function &fn, OpId kernel) {
+  std::string names;
+  for (ValueId v : fn[kernel].results)
+    names += (names.empty() ? "" : ", ") + fn[v].name;
+  return names;
+}
+
+size_t widestName(const Function &fn) {
+  size_t width = 6;
+  for (OpId op : fn.body().ops)
+    width = std::max(width, resultNames(fn, op).size());
+  return width;
+}
+
+/// "conv2d add relu": what a kernel computes, without what only repeats or names values.
+std::string opNames(const Function &fn, OpId kernel) {
+  std::string names;
+  for (OpId op : fn[fn[kernel].regions[0]].ops)
+    if (const OpDef &def = *fn[op].def; !def.is(kCheap) && def.name != "constant")
+      names += (names.empty() ? "" : " ") + std::string(def.name);
+  return names.empty() ? "copy" : names;
+}
+
+std::string explainSchedule(const Function &fn) {
+  std::string text = fmt::format("schedule of @{}\n", fn.name);
+  const size_t width = widestName(fn);
+  for (OpId op : fn.body().ops) {
+    const Attr *schedule = fn[op].attrs.find("schedule");
+    text += fmt::format("  {:<{}}  {:<8}  {}{}{}\n", resultNames(fn, op), width,
+                        takesNoStep(fn, op) ? "view" : fn[op].attrs.str("kind"), opNames(fn, op),
+                        schedule ? "  " : "", schedule ? toString(*schedule) : "");
+  }
+  return text;
+}
+
+// ---- memory
+
+std::string lifeOf(const Function &fn, ValueId v) {
+  const std::vector<OpId> &ops = fn.body().ops;
+  size_t first = 0, last = 0;
+  for (size_t t = 0; t < ops.size(); ++t) {
+    if (fn[v].def == ops[t])
+      first = last = t;
+    if (std::ranges::find(fn[ops[t]].operands, v) != fn[ops[t]].operands.end())
+      last = t;
+  }
+  if (std::ranges::find(fn.body().yields, v) != fn.body().yields.end())
+    return fmt::format("{} .. end", first);
+  return fmt::format("{} .. {}", first, last);
+}
+
+std::string explainMemory(const Function &fn) {
+  const std::vector<std::optional<Place>> places = placesOfValues(fn);
+  int64_t apart = 0, variables = 0;
+  for (ValueId arg : fn.body().args)
+    variables += fn[arg].attrs.has("var") ? storageBytes(fn.type(arg)) : 0;
+  size_t width = 6;
+  for (OpId op : fn.body().ops)
+    for (ValueId v : fn[op].results)
+      width = std::max(width, fn[v].name.size());
+  std::string table =
+      fmt::format("  {:>3}  {:<{}}  {:>12}  {:<24}  {}\n", "#", "value", width, "bytes", "place", "lives");
+  for (size_t t = 0; t < fn.body().ops.size(); ++t)
+    for (ValueId v : fn[fn.body().ops[t]].results) {
+      const bool view = takesNoStep(fn, fn.body().ops[t]);
+      if (places[index(v)]->space == Place::Space::Arena && !view)
+        apart += storageBytes(fn.type(v));
+      table += fmt::format("  {:>3}  {:<{}}  {:>12}  {:<24}  {}{}\n", t, fn[v].name, width,
+                           storageBytes(fn.type(v)), toString(*places[index(v)]), lifeOf(fn, v),
+                           view ? " (view)" : "");
+    }
+  return fmt::format(
+      "memory of @{}: arena {} bytes (its values one beside the other: {}), variables {} bytes\n{}", fn.name,
+      fn.attrs.i64(kArenaAttr), apart, variables, table);
+}
+
+// ----
+
+/// The most a model is compiled for: its training step where it has a loss.
+std::string defaultEntry(const Module &module, const ExplainFlags &flags) {
+  if (!flags.entry.empty() || !flags.function.empty())
+    return flags.entry;
+  if (module.function("loss") || module.function("train_step"))
+    return "train-step";
+  return module.function("infer") ? "infer" : "";
+}
+
+ExitCode runExplain(ExplainFlags flags) {
+  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
+  if (!target)
+    return fail(target.error());
+  ExitCode exit = ExitCode::Ok;
+  std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
+  if (!module)
+    return exit;
+  std::optional<Source> source = chooseSource(*module, defaultEntry(*module, flags), flags.function, exit);
+  if (!source)
+    return exit;
+  Diagnostics diag;
+  flags.compile.passes.remarks = {"fuse"};
+  PassManager manager(flags.compile.passes);
+  auto planned = planFunction(*module, source->function, source->train, "", *target, manager, diag);
+  printReports(flags.compile, manager);
+  if (!planned)
+    return finish(diag);
+  const Function &fn = *module->function(source->train ? "train_step" : source->function);
+  if (std::string unknown = unknownNode(fn, diag, flags.node); !unknown.empty())
+    return fail({ExitCode::InvalidInput, unknown});
+  const bool all = !flags.fusion && !flags.memory && !flags.schedule;
+  std::vector<std::string> parts;
+  if (all || flags.fusion)
+    parts.push_back(explainFusion(fn, diag, flags.node));
+  if (all || flags.schedule)
+    parts.push_back(explainSchedule(fn));
+  if (all || flags.memory)
+    parts.push_back(explainMemory(fn));
+  fmt::print("{}", fmt::join(parts, "\n"));
+  return ExitCode::Ok;
+}
+
+} // namespace
+
+void registerExplain(CLI::App &app, ExitCode &exit) {
+  auto flags = std::make_shared<ExplainFlags>();
+  CLI::App *command =
+      app.add_subcommand("explain", "Say what was fused and why not, and how loops and memory are planned");
+  addModelFlags(*command, flags->model);
+  CLI::Option *fusion =
+      command
+          ->add_option("--fusion", flags->node,
+                       "Each edge from a producer to a consumer: fused, or why not; =NODE: of "
+                       "this node only")
+          ->expected(0, 1)
+          ->type_name("[NODE]");
+  command->add_flag("--memory", flags->memory, "Where each value lies and how long it lives");
+  command->add_flag("--schedule", flags->schedule,
+                    "The kernels, what they compute and how their loops are cut");
+  command
+      ->add_option("--entry", flags->entry, "What is compiled (default: train-step, or infer without a loss)")
+      ->check(CLI::IsMember({"infer", "eval", "loss", "train-step"}));
+  command->add_option("--func", flags->function,
+                      "The function of IR text; not needed where there is only one");
+  command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
+  addCompileFlags(*command, flags->compile);
+  command->callback([flags, fusion, &exit] {
+    flags->fusion = fusion->count() > 0;
+    exit = runExplain(*flags);
+  });
+}
+
+} // namespace gradc
