@@ -26,6 +26,7 @@ struct OpSyntax {
   Token name;
   std::optional<AttrSyntax> attrs;
   std::vector<RegionId> regions;
+  bool brokenRegion = false; // an error inside: what it yields is not known
   std::vector<Type> types; // empty: to be inferred
   Token typesAt;
   Location loc;
@@ -368,7 +369,10 @@ private:
       return false;
     Scope scope{fn_->addRegion(kNoOp), &outer};
     op.regions.push_back(scope.region);
-    return args(scope, ')') && s_.expect(':', "after the region's arguments") && body(scope, "yield");
+    size_t errors = s_.errorCount();
+    bool closed = args(scope, ')') && s_.expect(':', "after the region's arguments") && body(scope, "yield");
+    op.brokenRegion = op.brokenRegion || s_.errorCount() != errors;
+    return closed;
   }
 
   /// The results, or nothing where the op is in error (which was reported).
@@ -383,14 +387,14 @@ private:
     AttrSyntax none{.kind = AttrSyntax::Kind::Dict, .token = op.name};
     std::optional<Dict> attrs =
         s_.opAttrs(*def, op.attrs ? *op.attrs : none, op.name, op.types.empty() ? nullptr : &op.types[0]);
-    if (!attrs || !good)
+    if (!attrs || !good || op.brokenRegion)
       return {};
     std::optional<std::vector<Type>> types = resultTypes(*def, op, operands, *attrs);
     if (!types)
       return {};
     if (types->size() != op.results.size()) {
-      s_.error(op.name, "{} has {} result{}, but {} names stand before it", def->name, types->size(),
-               types->size() == 1 ? "" : "s", op.results.size());
+      s_.error(op.name, "{} has {} result{}, but {} {} named", def->name, types->size(),
+               types->size() == 1 ? "" : "s", op.results.size(), op.results.size() == 1 ? "is" : "are");
       return {};
     }
     return link(scope, op, *def, std::move(operands), std::move(*attrs), *types);
