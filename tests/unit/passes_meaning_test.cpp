@@ -20,14 +20,9 @@ constexpr int64_t kMaxElements = 1 << 16; // of the values of a function: larger
 
 std::vector<std::string> testFiles() {
   std::vector<std::string> files;
-  for (const char *area : {"exec", "ops", "edges", "passes"}) {
-    std::string folder = std::string(GRADC_SOURCE_DIR) + "/tests/lit/" + area;
-    if (!std::filesystem::exists(folder))
-      continue;
-    for (const auto &entry : std::filesystem::directory_iterator(folder))
-      if (entry.path().extension() == ".gir")
-        files.push_back(entry.path());
-  }
+  for (const auto &entry : std::filesystem::recursive_directory_iterator(GRADC_SOURCE_DIR "/tests/lit"))
+    if (entry.path().extension() == ".gir")
+      files.push_back(entry.path());
   std::ranges::sort(files);
   return files;
 }
