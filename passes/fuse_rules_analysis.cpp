@@ -35,6 +35,10 @@ bool isCheap(const Function &fn, const OpData &op) {
     return false;
   if (op.def->name == "constant")
     return fn.type(op.results[0]).elements() <= kSmallConstant;
+  // Ten rounds of Philox an element are more than a load, and more code than the epilogue of a tile should hold:
+  // random bits are computed once, in a kernel of their own, for the forward and the backward pass.
+  if (op.def->name == "random_uniform")
+    return false;
   return op.def->is(kCheap);
 }
 

@@ -8,7 +8,7 @@
 
 namespace gradc {
 
-/// Computed again in every kernel that reads through it: trait cheap, and small constants.
+/// Computed again in every kernel that reads through it: trait cheap but random bits, and small constants.
 bool isCheap(const Function &fn, const OpData &op);
 /// reduce_* and argmax.
 bool isReduce(const OpData &op);
