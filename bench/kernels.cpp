@@ -2,7 +2,6 @@
 // the same run:   gradc_bench_kernels [PROCESSOR [FILTER [ROWSxVECTORS]]]
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <set>
 
 #include "codegen/cpu/contract_plan.h"
@@ -15,21 +14,18 @@
 namespace gradc::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
-
 /// Best of several batches, seconds per call.
 double bestOf(const std::function<void()> &f) {
   f();
-  auto start = Clock::now();
+  double start = testing::threadSeconds();
   f();
-  const int calls = std::max(1, static_cast<int>(0.001 / std::max(1e-7, seconds(start))));
+  const int calls = std::max(1, static_cast<int>(0.001 / std::max(1e-7, (testing::threadSeconds() - start))));
   double best = 1e9;
   for (int round = 0; round < 30; ++round) {
-    start = Clock::now();
+    start = testing::threadSeconds();
     for (int i = 0; i < calls; ++i)
       f();
-    best = std::min(best, seconds(start) / calls);
+    best = std::min(best, (testing::threadSeconds() - start) / calls);
   }
   return best;
 }

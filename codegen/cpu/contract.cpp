@@ -183,7 +183,8 @@ double estimatedWork(const Function &fn, OpId contraction) {
 KernelCode emitContract(KernelContext &k) {
   const OpId contraction = findContraction(k.fn, k.region());
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
-  const std::optional<ContractPlan> plan = planContraction(k.fn, contraction, scheduledTile(k, contraction));
+  const std::optional<ContractPlan> plan = 
+      planContraction(k.fn, contraction, scheduledTile(k, contraction), k.e.target.l1Bytes);
   if (!plan)
     return emitMap(k);
 

@@ -145,7 +145,7 @@ ContractPlan conv(const Operation &op, bool gradient) {
   return {nest, 1, 0};
 }
 
-ContractPlan convWeight(const Operation &op) {
+ContractPlan convWeight(const Operation &op, RegisterTile tile, int64_t l1Bytes) {
   const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
@@ -166,10 +166,13 @@ ContractPlan convWeight(const Operation &op) {
   nest.inDepth = input.channel;
   nest.inRow = input.row;
   nest.segments = op.order.split;
+  nest.tile = tile;
+  blockForCache(nest, l1Bytes);
   return {nest, 1, 0};
 }
 
-std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient, RegisterTile tile) {
+std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient, RegisterTile tile,
+                                     int64_t l1Bytes) {
   switch (form) {
   case ContractionForm::Generic: return std::nullopt;
   case ContractionForm::BatchLanes: return batchLanes(op);
@@ -177,19 +180,19 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   case ContractionForm::PackedLanes: return packedLanes(op, tile);
   case ContractionForm::ExampleLanes: return exampleLanes(op);
   case ContractionForm::Conv: return conv(op, gradient);
-  case ContractionForm::ConvWeight: return convWeight(op);
+  case ContractionForm::ConvWeight: return convWeight(op, tile, l1Bytes);
   }
   return std::nullopt;
 }
 
 } // namespace
 
-std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile) {
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile, int64_t l1Bytes) {
   const OpData &data = fn[op];
   const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
                             withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
   const bool gradient = data.def->name == "conv2d_grad_input";
-  std::optional<ContractPlan> plan = planForm(contractionShape(fn, op).form, operation, gradient, tile);
+  std::optional<ContractPlan> plan = planForm(contractionShape(fn, op).form, operation, gradient, tile, l1Bytes);
   if (plan)
     std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
   return plan;

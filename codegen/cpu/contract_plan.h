@@ -18,7 +18,7 @@ struct ContractPlan {
 };
 
 /// The plan with the given tile, or nothing for ContractionForm::Generic. A tile that does not fit the registers
-/// would be slow, not wrong.
-std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile);
+/// would be slow, not wrong. `l1Bytes` is the size of a core's data cache.
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile, int64_t l1Bytes);
 
 } // namespace gradc

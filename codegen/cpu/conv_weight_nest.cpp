@@ -44,61 +44,169 @@ std::pair<int64_t, int64_t> gradRange(const ConvWeightAxis &axis, int64_t tap) {
 
 class ConvWeightEmitter {
 public:
-  ConvWeightEmitter(TileKernels &tiles, const ConvWeightNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
+  ConvWeightEmitter(TileKernels &tiles, const ConvWeightNest &nest)
+      : tiles_(tiles), e(tiles.e), nest_(nest), columnTiles_(columnTiles(nest)) {}
 
   void emit(llvm::Value *grad, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
-    const std::vector<TileRun> columnRuns = balancedTiles(nest_.columns(), nest_.tile.vectors);
-    const int64_t columnTiles = countTiles(columnRuns);
-    const int64_t kernelRows = nest_.height.taps;
-    const int64_t depths = nest_.columnsAreDepth() ? 1 : nest_.depth;
+    const int64_t depthTiles = ceilDiv(nest_.depths(), nest_.depthTile);
     const int64_t channelTiles = countTiles(channelRuns);
+    const int64_t segmentBlocks = nest_.blocks / nest_.segments;
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      // From the innermost out: column tile, kernel row, input channel, channel tile, group, segment.
-      llvm::Value *columnTile = e.mod(item, columnTiles);
-      llvm::Value *rest = e.div(item, columnTiles);
-      llvm::Value *kernelRow = e.mod(rest, kernelRows);
-      rest = e.div(rest, kernelRows);
-      llvm::Value *inChannel = e.mod(rest, depths);
-      rest = e.div(rest, depths);
+      // From the innermost out: input channels, channel tile, group, segment.
+      llvm::Value *firstInChannel = e.mul(e.mod(item, depthTiles), nest_.depthTile);
+      llvm::Value *rest = e.div(item, depthTiles);
       llvm::Value *channelTile = e.mod(rest, channelTiles);
       rest = e.div(rest, channelTiles);
       llvm::Value *group = e.mod(rest, nest_.groups);
       llvm::Value *segment = e.div(rest, nest_.groups);
-      const int64_t segmentBlocks = nest_.blocks / nest_.segments;
-      llvm::Value *gradBase = e.offset(grad, e.mul(segment, segmentBlocks * nest_.gradBlock));
-      llvm::Value *inBase = e.offset(input, e.mul(segment, segmentBlocks * nest_.inBlock));
-      TileKernels::Args args{e.offset(gradBase, e.mul(group, nest_.gradGroup)),
-                             e.offset(e.offset(inBase, e.mul(group, nest_.inGroup)), e.mul(inChannel, nest_.inDepth)),
-                             e.argument(1),
-                             {group, inChannel, kernelRow}};
-      placeRows(args);
-      segment_ = segment;
-      emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
-        size_t run = 0;
-        emitTileSwitch(e, columnRuns, columnTile, [&](llvm::Value *column, const TileRun &) {
-          tile(args, channel, channels.size, column, columnRuns, run++);
-        });
+      emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &run) {
+        Item at{run.size, e.add(e.mul(group, nest_.channels), channel), firstInChannel, segment, grad, input};
+        at.grad = e.offset(at.grad, e.mul(segment, segmentBlocks * nest_.gradBlock));
+        at.grad = e.offset(e.offset(at.grad, e.mul(group, nest_.gradGroup)), e.mul(channel, nest_.gradChannel));
+        at.input = e.offset(at.input, e.mul(segment, segmentBlocks * nest_.inBlock));
+        at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
+        if (segmentBlocks * ceilDiv(nest_.height.gradSize, nest_.bandRows) == 1)
+          inRegisters(at);
+        else
+          inSteps(at, segmentBlocks);
       });
     });
   }
 
 private:
-  /// Moves the operands to the first gradient row that the kernel row meets, and adds how many there are.
-  void placeRows(TileKernels::Args &args) {
+  /// All taps of some channels of the gradient and of the input (all of these, where the kernel is 1×1).
+  struct Item {
+    int64_t channels;
+    llvm::Value *channel, *firstInChannel, *segment; // channel: the first, of all groups
+    llvm::Value *grad, *input;
+  };
+  /// One kernel row of one input channel.
+  struct Place {
+    llvm::Value *inChannel, *kernelRow;
+    llvm::Value *partials; // number of its first tile of partial sums
+  };
+  /// A tile's columns, and where its partial sums lie.
+  struct Column {
+    int64_t start, size, number;
+  };
+  static std::vector<Column> columnTiles(const ConvWeightNest &nest) {
+    std::vector<Column> tiles;
+    for (const TileRun &run : balancedTiles(nest.columns(), nest.tile.vectors))
+      for (int64_t i = 0; i < run.count; ++i)
+        tiles.push_back({run.start + i * run.size, run.size, static_cast<int64_t>(tiles.size())});
+    return tiles;
+  }
+
+  /// Calls f for every input channel and kernel row of an item.
+  void forPlaces(const Item &at, const std::function<void(const Place &)> &f) {
+    llvm::Value *end = smaller(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depths());
+    auto channel = [&](llvm::Value *inChannel) {
+      e.count(nest_.height.taps, [&](llvm::Value *kernelRow) {
+        llvm::Value *number = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), nest_.height.taps);
+        f({inChannel, kernelRow, e.mul(e.add(number, kernelRow), static_cast<int64_t>(columnTiles_.size()))});
+      });
+    };
+    if (nest_.depthTile == 1)
+      channel(at.firstInChannel);
+    else
+      e.loop(at.firstInChannel, end, 1, channel);
+  }
+
+  /// One block of images and one band of rows: the accumulators never leave the registers.
+  void inRegisters(const Item &at) {
+    forPlaces(at, [&](const Place &place) {
+      for (const Column &column : columnTiles_) {
+        TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(nest_.height.gradSize));
+        call("whole", at, column, args, [&](const TileKernels::Args &inner) {
+          const RegisterTileShape shape = tileShape(at, column);
+          storeTile(inner, at, column, sums(inner, shape, column, zeroAccumulators(e, shape)));
+        });
+      }
+    });
+  }
+
+  /// Block by block and band by band, so that a band of the gradient and of the input is in L1 for all taps. The
+  /// accumulators wait in scratch memory and start from there.
+  void inSteps(const Item &at, int64_t blocks) {
+    e.loop(e.i64(0), e.i64(nest_.scratchBytes() / kPixel), 1, [&](llvm::Value *i) {
+      e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
+                             e.offset(e.scratch(), e.mul(i, kPixel)), llvm::Align(4));
+    });
+    e.count(blocks, [&](llvm::Value *block) {
+      Item inBlock = at;
+      inBlock.grad = e.offset(at.grad, e.mul(block, nest_.gradBlock));
+      inBlock.input = e.offset(at.input, e.mul(block, nest_.inBlock));
+      e.loop(e.i64(0), e.i64(nest_.height.gradSize), nest_.bandRows, [&](llvm::Value *low) {
+        llvm::Value *high = smaller(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
+        forPlaces(inBlock, [&](const Place &place) {
+          for (const Column &column : columnTiles_)
+            accumulate(inBlock, column, place, low, high);
+        });
+      });
+    });
+    forPlaces(at, [&](const Place &place) {
+      for (const Column &column : columnTiles_) {
+        TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(0));
+        call("store", at, column, args, [&](const TileKernels::Args &inner) {
+          storeTile(inner, at, column, loadPartials(inner.partials, tileShape(at, column)));
+        });
+      }
+    });
+  }
+
+  void accumulate(const Item &at, const Column &column, const Place &place, llvm::Value *low, llvm::Value *high) {
+    TileKernels::Args args = arguments(at, column, place, low, high);
+    call("add", at, column, args, [&](const TileKernels::Args &inner) {
+      const RegisterTileShape shape = tileShape(at, column);
+      const Values result = sums(inner, shape, column, loadPartials(inner.partials, shape));
+      for (size_t i = 0; i < result.size(); ++i)
+        e.b.CreateAlignedStore(result[i], e.offset(inner.partials, static_cast<int64_t>(i) * kPixel),
+                               llvm::Align(4));
+    });
+  }
+
+  Values loadPartials(llvm::Value *partials, const RegisterTileShape &shape) {
+    Values loaded;
+    for (int64_t i = 0; i < shape.rows() * shape.columns(); ++i)
+      loaded.push_back(
+          e.b.CreateAlignedLoad(e.vectorType(DType::F32), e.offset(partials, i * kPixel), llvm::Align(4)));
+    return loaded;
+  }
+
+  // Numbers that a tile's function gets.
+  enum Number : uint8_t { kChannel, kInChannel, kKernelRow, kColumn, kSegment, kRows };
+
+  /// The operands at the first gradient row from `low` that the kernel row meets, the partial sums and the numbers.
+  TileKernels::Args arguments(const Item &at, const Column &column, const Place &place, llvm::Value *low,
+                              llvm::Value *high) {
     const ConvWeightAxis &axis = nest_.height;
-    llvm::Value *in = e.add(e.mul(args.numbers[2], axis.dilation), e.i64(-axis.padding)); // of gradient row 0
-    llvm::Value *first = e.i64(0);
+    llvm::Value *in = e.add(e.mul(place.kernelRow, axis.dilation), e.i64(-axis.padding)); // of gradient row 0
     if (!rowsAlways()) {
-      first = ceilDivide(atLeastZero(e.b.CreateNeg(in)), axis.stride);
-      llvm::Value *last = ceilDivide(atLeastZero(e.b.CreateSub(e.i64(axis.inSize), in)), axis.stride);
-      last = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, last, e.i64(axis.gradSize));
-      args.numbers.push_back(atLeastZero(e.b.CreateSub(last, first)));
-    } else {
-      args.numbers.push_back(e.i64(axis.gradSize));
+      low = larger(low, ceilDivide(larger(e.b.CreateNeg(in), e.i64(0)), axis.stride));
+      llvm::Value *end = ceilDivide(larger(e.b.CreateSub(e.i64(axis.inSize), in), e.i64(0)), axis.stride);
+      high = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, high, end);
     }
-    args.row = e.offset(args.row, e.mul(first, nest_.gradRow));
-    args.column = e.offset(args.column, e.mul(e.add(in, e.mul(first, axis.stride)), nest_.inRow));
+    llvm::Value *rows = larger(e.b.CreateSub(high, low), e.i64(0));
+    TileKernels::Args args{.row = e.offset(at.grad, e.mul(low, nest_.gradRow)),
+                           .column = e.offset(at.input, e.mul(e.add(in, e.mul(low, axis.stride)), nest_.inRow)),
+                           .buffers = e.argument(1),
+                           .numbers = {at.channel, place.inChannel, place.kernelRow, e.i64(column.start), at.segment,
+                                       rows},
+                           .partials = nullptr};
+    args.column = e.offset(e.offset(args.column, e.mul(place.inChannel, nest_.inDepth)),
+                           column.start * columnStride());
+    if (nest_.scratchBytes())
+      args.partials =
+          e.offset(e.scratch(), e.mul(e.add(place.partials, e.i64(column.number)), nest_.partialBytes()));
+    return args;
+  }
+
+  /// Which positions exist depends on the taps of the tile, so tiles of taps have functions of their own.
+  void call(std::string_view what, const Item &at, const Column &column, const TileKernels::Args &args,
+            const TileKernels::Body &body) {
+    const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
+    tiles_.call(fmt::format("{}.{}x{}.{}", what, at.channels, column.size, firstTap), args, body);
   }
 
   bool rowsAlways() const {
@@ -108,43 +216,14 @@ private:
     return true;
   }
 
-  llvm::Value *atLeastZero(llvm::Value *value) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, e.i64(0));
+  llvm::Value *larger(llvm::Value *a, llvm::Value *c) {
+    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, c);
+  }
+  llvm::Value *smaller(llvm::Value *a, int64_t bound) {
+    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, e.i64(bound));
   }
   llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
     return e.div(e.add(value, e.i64(divisor - 1)), divisor);
-  }
-
-  void tile(TileKernels::Args args, llvm::Value *channel, int64_t channels, llvm::Value *column,
-            const std::vector<TileRun> &columnRuns, size_t runNumber) {
-    const TileRun &run = columnRuns[runNumber];
-    const auto call = [&](llvm::Value *first, int64_t firstTap) {
-      TileKernels::Args inner = args;
-      inner.row = e.offset(inner.row, e.mul(channel, nest_.gradChannel));
-      inner.column = e.offset(inner.column, e.mul(first, columnStride()));
-      inner.numbers.push_back(e.add(e.mul(inner.numbers[0], nest_.channels), channel));
-      inner.numbers.push_back(first);
-      if (nest_.segments > 1)
-        inner.numbers.push_back(segment_);
-      tiles_.call(fmt::format("{}x{}.{}", channels, run.size, firstTap), inner,
-                  [&](const TileKernels::Args &body) { tileBody(body, channels, run.size, firstTap); });
-    };
-    if (nest_.columnsAreDepth() || run.count == 1)
-      return call(column, nest_.columnsAreDepth() ? 0 : run.start);
-    // Which positions exist depends on the tap: a function per tile.
-    std::vector<TileRun> single;
-    for (int64_t i = 0; i < run.count; ++i)
-      single.push_back({run.start + i * run.size, run.size, 1});
-    switchByStart(column, single, 0, call);
-  }
-
-  void switchByStart(llvm::Value *column, const std::vector<TileRun> &tiles, size_t number,
-                     const std::function<void(llvm::Value *, int64_t)> &call) {
-    auto here = [&] { call(e.i64(tiles[number].start), tiles[number].start); };
-    if (number + 1 == tiles.size())
-      return here();
-    emitIf(e, e.b.CreateICmpEQ(column, e.i64(tiles[number].start)), here,
-           [&] { switchByStart(column, tiles, number + 1, call); });
   }
 
   /// Bytes from one column of the tile to the next.
@@ -152,68 +231,100 @@ private:
     return nest_.columnsAreDepth() ? nest_.inDepth : nest_.width.dilation * kPixel;
   }
 
-  void tileBody(const TileKernels::Args &args, int64_t channels, int64_t columns, int64_t firstTap) {
+  RegisterTileShape tileShape(const Item &at, const Column &column) const {
     RegisterTileShape shape;
     shape.broadcastRows = false;
-    for (int64_t i = 0; i < channels; ++i)
+    for (int64_t i = 0; i < at.channels; ++i)
       shape.rowOffsets.push_back(i * nest_.gradChannel);
-    for (int64_t j = 0; j < columns; ++j)
+    for (int64_t j = 0; j < column.size; ++j)
       shape.columnOffsets.push_back(j * columnStride());
-    Values sums = emitRegisterTile(e, shape, reduction(columns, firstTap), args.row, args.column,
-                                   {args.numbers[3]}, zeroAccumulators(e, shape));
+    return shape;
+  }
+
+  Values sums(const TileKernels::Args &args, const RegisterTileShape &shape, const Column &column, Values start) {
+    return emitRegisterTile(e, shape, reduction(column), args.row, args.column, {args.numbers[kRows]},
+                            std::move(start));
+  }
+
+  void storeTile(const TileKernels::Args &args, const Item &at, const Column &column, const Values &accumulators) {
     std::vector<TileVector> tile;
-    for (int64_t i = 0; i < channels; ++i) {
-      const auto first = sums.begin() + i * columns;
-      tile.push_back({emitLaneSums(e, Values(first, first + columns)), indexOf(args, i, static_cast<int>(columns))});
+    for (int64_t i = 0; i < at.channels; ++i) {
+      const auto first = accumulators.begin() + i * column.size;
+      tile.push_back({emitLaneSums(e, Values(first, first + column.size)), indexOf(args, i, column.size)});
     }
     tiles_.store.store(tile);
   }
 
   /// Of the finished sums of one channel: neighbouring taps, or neighbouring input channels of a 1×1 kernel.
-  LaneIndex indexOf(const TileKernels::Args &args, int64_t i, int count) {
+  LaneIndex indexOf(const TileKernels::Args &args, int64_t i, int64_t count) {
     LaneMath math(e);
-    const LaneValue channel = math.uniform(e.add(args.numbers[4], e.i64(i)));
-    const LaneValue column = math.consecutive(args.numbers[5]);
+    const LaneValue channel = math.uniform(e.add(args.numbers[kChannel], e.i64(i)));
+    const LaneValue column = math.consecutive(args.numbers[kColumn]);
     std::vector<LaneValue> dims;
     if (nest_.segments > 1)
-      dims.push_back(math.uniform(args.numbers[6]));
+      dims.push_back(math.uniform(args.numbers[kSegment]));
     if (nest_.columnsAreDepth())
       dims.insert(dims.end(), {channel, column, math.constant(0), math.constant(0)});
     else
-      dims.insert(dims.end(), {channel, math.uniform(args.numbers[1]), math.uniform(args.numbers[2]), column});
-    return LaneIndex::of(std::move(dims), count == kVectorLanes ? nullptr : e.laneMask(count));
+      dims.insert(dims.end(), {channel, math.uniform(args.numbers[kInChannel]),
+                               math.uniform(args.numbers[kKernelRow]), column});
+    return LaneIndex::of(std::move(dims), count == kVectorLanes ? nullptr : e.laneMask(static_cast<int>(count)));
   }
 
-  /// Blocks of images, gradient rows, gradient columns.
-  Reduction reduction(int64_t columns, int64_t firstTap) const {
+  /// Gradient rows, gradient columns.
+  Reduction reduction(const Column &column) const {
     const int64_t inStep = nest_.width.stride * kPixel;
+    const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
     std::vector<Reduction::Part> parts;
-    for (const Segment &segment : segments(nest_.width, firstTap, nest_.columnsAreDepth() ? 1 : columns))
+    for (const Segment &segment : segments(nest_.width, firstTap, nest_.columnsAreDepth() ? 1 : column.size))
       if (segment.columns)
         parts.push_back({segment.start * kPixel,
                          segment.start * inStep - nest_.width.padding * kPixel,
                          nest_.columnsAreDepth() ? ~0u : segment.columns,
                          Reduction::loop(segment.count, kPixel, inStep, Reduction::step())});
-    bool sometimesNone = false;
-    for (int64_t tap = 0; tap < nest_.height.taps; ++tap)
-      sometimesNone |= gradRange(nest_.height, tap).second == 0;
-    Reduction rows = Reduction::runtimeLoop(0, sometimesNone, nest_.gradRow, nest_.height.stride * nest_.inRow,
-                                            std::move(parts));
-    return Reduction::loop(nest_.blocks / nest_.segments, nest_.gradBlock, nest_.inBlock, std::move(rows));
+    return Reduction::runtimeLoop(0, true, nest_.gradRow, nest_.height.stride * nest_.inRow, std::move(parts));
   }
 
   TileKernels &tiles_;
   Emit &e;
   const ConvWeightNest &nest_;
-  llvm::Value *segment_ = nullptr; // of the current item
+  const std::vector<Column> columnTiles_;
 };
 
 } // namespace
 
 int64_t ConvWeightNest::items() const {
-  const int64_t columnTiles = countTiles(balancedTiles(columns(), tile.vectors));
   const int64_t channelTiles = countTiles(balancedTiles(channels, tile.rows));
-  return segments * groups * channelTiles * (columnsAreDepth() ? 1 : depth) * height.taps * columnTiles;
+  return segments * groups * channelTiles * ceilDiv(depths(), depthTile);
+}
+
+int64_t ConvWeightNest::scratchBytes() const {
+  if (blocks / segments * ceilDiv(height.gradSize, bandRows) == 1)
+    return 0;
+  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * partialBytes();
+}
+
+void blockForCache(ConvWeightNest &nest, int64_t l1Bytes) {
+  // More input channels an item read the gradient fewer times, as long as there are items for many threads.
+  constexpr int64_t kEnoughItems = 32;
+  nest.depthTile = 1;
+  nest.bandRows = 1;
+  const int64_t once = nest.scratchBytes(), items = nest.items();
+  if (!nest.columnsAreDepth())
+    nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)), 1,
+                                         nest.depth);
+  constexpr int64_t kWay = 4096; // bytes of one way: lines that far apart compete for a set
+  const int64_t gradRow = nest.width.gradSize * kPixel, inRow = nest.width.inSize * kPixel;
+  const int64_t halo = (nest.height.taps - 1) * nest.height.dilation;
+  const bool conflicts = nest.gradChannel % kWay == 0; // the rows of all channels compete
+  int64_t rows = nest.height.gradSize;
+  auto bytes = [&] {
+    const int64_t grad = conflicts ? ceilDiv(rows * gradRow, kWay) * kWay : rows * gradRow;
+    return nest.tile.rows * grad + (rows * nest.height.stride + halo) * inRow;
+  };
+  while (rows > 1 && bytes() > l1Bytes * 7 / 8)
+    --rows;
+  nest.bandRows = ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
 }
 
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input) {

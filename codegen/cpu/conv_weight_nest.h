@@ -1,7 +1,9 @@
 // Gradients of convolutions towards the weights, with 16 images in the lanes (layout n16): both operands are
 // vectors, a tile is result channels × taps, and each lane of an accumulator is one chain over (block of images,
-// row, column) of the result's gradient. In the end the 16 lanes are summed as a binary tree, so that no partial
-// sum ever leaves the registers.
+// row, column) of the result's gradient. In the end the 16 lanes are summed as a binary tree.
+//
+// An item is all taps of some channels: it goes through the images in bands of rows that stay in L1 while all taps
+// use them.
 #pragma once
 
 #include "codegen/cpu/tile_kernel.h"
@@ -22,14 +24,22 @@ struct ConvWeightNest {
   int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
   /// Blocks are cut into so many segments with sums of their own: the stored index has a leading dimension for them.
   int64_t segments = 1;
+  // An item is `depthTile` input channels, which go through the images in bands of `bandRows` rows of the gradient.
+  int64_t depthTile = 1, bandRows = 1;
   RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
 
   /// The columns of a tile are input channels, because a kernel row has one tap.
   bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
   int64_t columns() const { return columnsAreDepth() ? depth : width.taps; }
+  int64_t depths() const { return columnsAreDepth() ? 1 : depth; }
   int64_t items() const;
-  int64_t scratchBytes() const { return 0; }
+  /// The accumulators of one tile, and of all tiles of an item.
+  int64_t partialBytes() const { return tile.rows * tile.vectors * kVectorLanes * 4; }
+  int64_t scratchBytes() const;
 };
+
+/// Chooses depthTile and bandRows for the nest's tile and a data cache of that size. Neutral in bits.
+void blockForCache(ConvWeightNest &nest, int64_t l1Bytes);
 
 /// Emits the loop over grid items in the kernel function at the insertion point.
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input);

@@ -6,20 +6,22 @@ namespace gradc {
 
 void TileKernels::call(const std::string &name, const Args &args, const Body &body) {
   llvm::Function *&fn = functions_[name];
+  llvm::Value *partials = args.partials ? args.partials : args.buffers;
+  std::vector<llvm::Value *> values = {args.row, args.column, args.buffers, partials};
+  values.insert(values.end(), args.numbers.begin(), args.numbers.end());
   if (!fn) {
     llvm::IRBuilderBase::InsertPointGuard guard(e.b);
-    std::vector<llvm::Type *> types(3, e.b.getPtrTy());
-    types.resize(3 + args.numbers.size(), e.b.getInt64Ty());
+    std::vector<llvm::Type *> types;
+    for (llvm::Value *value : values)
+      types.push_back(value->getType());
     fn = e.beginHelper(symbol_ + "." + name, types);
-    Args inner{fn->getArg(0), fn->getArg(1), fn->getArg(2), {}};
-    for (size_t i = 0; i < args.numbers.size(); ++i)
-      inner.numbers.push_back(fn->getArg(static_cast<unsigned>(3 + i)));
+    Args inner{fn->getArg(0), fn->getArg(1), fn->getArg(2), {}, fn->getArg(3)};
+    for (unsigned i = 4; i < values.size(); ++i)
+      inner.numbers.push_back(fn->getArg(i));
     store.begin(inner.buffers);
     body(inner);
     e.endFunction();
   }
-  std::vector<llvm::Value *> values = {args.row, args.column, args.buffers};
-  values.insert(values.end(), args.numbers.begin(), args.numbers.end());
   e.b.CreateCall(fn, values);
 }
 

@@ -45,6 +45,7 @@ public:
   struct Args {
     llvm::Value *row, *column, *buffers;
     Values numbers;
+    llvm::Value *partials = nullptr; // accumulators in memory, where the tile continues from there
   };
   using Body = std::function<void(const Args &)>;
 
