@@ -53,7 +53,7 @@ StatusOr<std::string> modelIdentity(const LoadedModel &model) {
   Diagnostics diag;
   Result<Module> module = model.instantiate(model.train.batchSize, diag);
   if (!module)
-    return failure(ExitCode::InvalidInput, diag.all().empty() ? "the model is wrong" : diag.all().front().message);
+    return failure(ExitCode::InvalidInput, diag.all().front().message);
   std::string text = print(*module);
   const TrainConfig &train = model.train;
   for (const HyperParameter &hyper : train.hyper)

@@ -26,6 +26,10 @@ TEST(Npy, RoundTripsEveryElementTypeAndRank) {
     }
 }
 
+TEST(Npy, HasNoBf16) {
+  EXPECT_EQ(formatNpy({DType::BF16, {1}, "\1\2"}).error().text, ".npy has no element type bf16");
+}
+
 TEST(Npy, FortranOrderBecomesRowMajor) {
   std::string bytes = *formatNpy(sample());
   bytes.replace(bytes.find("False"), 5, "True ");
@@ -80,6 +84,9 @@ TEST(Npz, RefusesWhatIsWrong) {
   EXPECT_EQ(message(other), "x.npz: b.npy: wrong checksum");
   other = good.substr(40);
   EXPECT_EQ(message(other), "x.npz: malformed zip directory");
+  other = good;
+  other[other.find("PK\1\2") + 10] = 1;
+  EXPECT_EQ(message(other), "x.npz: b.npy: unsupported zip method 1");
 }
 
 TEST(Npz, ReadsWhatNumPyCompresses) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -13,6 +14,8 @@
 #include <sys/resource.h>
 
 #include "support/files.h"
+#include "support/hash.h"
+#include "support/safetensors.h"
 
 using namespace gradc;
 
@@ -249,7 +252,7 @@ TEST(TrainLoop, DamagedCheckpoints) {
   std::string bytes = run.read("last.ckpt");
   bytes[bytes.size() - 3] ^= 4;
   std::ofstream(run.folder + "/last.ckpt", std::ios::binary) << bytes;
-  EXPECT_TRUE(readCheckpoint(run.folder + "/last.ckpt").error().text.ends_with("damaged checkpoint: wrong checksum"));
+  EXPECT_TRUE(readCheckpoint(run.folder + "/last.ckpt").error().text.ends_with(": damaged checkpoint: wrong checksum"));
   run.options.resume = TrainOptions::Resume::File;
   run.options.resumeFile = run.folder + "/last.ckpt";
   EXPECT_EQ(run.go().result.error().code, ExitCode::Io);
@@ -258,6 +261,25 @@ TEST(TrainLoop, DamagedCheckpoints) {
   EXPECT_TRUE(readCheckpoint(run.folder + "/last.safetensors")
                   .error()
                   .text.ends_with("not a checkpoint of this version of gradc"));
+}
+
+TEST(TrainLoop, CheckpointsWithoutAllOfTheState) {
+  TestRun run("incomplete");
+  run.go();
+  const std::string path = run.folder + "/last.ckpt";
+  {
+    StatusOr<SafeTensors> file = SafeTensors::read(path);
+    ASSERT_TRUE(file);
+    std::map<std::string, std::string> metadata = file->metadata();
+    metadata["state"] = R"({"epoch": 1})";
+    Hasher hasher; // as the checkpoint's checksum is made
+    hasher.add(metadata["state"]);
+    for (const TensorView &tensor : file->tensors())
+      hasher.add(tensor.name).add(tensor.bytes);
+    metadata["checksum"] = hex(hasher.digest128());
+    ASSERT_TRUE(writeSafeTensors(path + "2", file->tensors(), metadata).ok());
+  }
+  EXPECT_EQ(readCheckpoint(path + "2").error().text, path + "2: damaged checkpoint: incomplete state");
 }
 
 TEST(TrainLoop, DivergenceLeavesTheLastFiniteCheckpoint) {
