@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "driver/commands.h"
+#include "driver/help.h"
 #include "driver/usage.h"
 
 namespace gradc {
@@ -53,6 +54,7 @@ int run(int argc, const char *const *argv) {
   CLI::App app("gradc compiles and trains neural networks", "gradc");
   app.set_version_flag("--version", fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION, GRADC_LLVM_VERSION,
                                                 GRADC_SYSTEM, GRADC_BUILD_TYPE));
+  app.formatter(helpFormatter()); // before the commands, which inherit it
   app.require_subcommand(1);
   ExitCode exit = ExitCode::Ok;
   for (RegisterCommand registerCommand : kCommands)
