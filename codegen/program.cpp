@@ -5,6 +5,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "codegen/cpu/jit.h"
@@ -23,6 +24,24 @@ double now() {
 }
 
 bool isKernel(const Function &fn, OpId op) { return fn[op].def->name == "kernel"; }
+
+/// The function with the values of module constants in place of their names, so that kernels stand for themselves:
+/// nothing where it names none.
+std::optional<Function> withConstants(const Module &module, const Function &fn) {
+  std::optional<Function> copy;
+  forEachOp(fn, [&](OpId op) {
+    const Attr *value = fn[op].def->name == "constant" ? fn[op].attrs.find("value") : nullptr;
+    const SymbolRef *symbol = value ? value->as<SymbolRef>() : nullptr;
+    if (!symbol)
+      return;
+    const Constant *constant = module.constant(symbol->name);
+    CHECK(constant, "constant @{} is not declared", symbol->name);
+    if (!copy)
+      copy = fn;
+    (*copy)[op].attrs.set("value", Attr(constant->value));
+  });
+  return copy;
+}
 
 /// One piece of code to make, for all kernels with its symbol.
 struct Unit {
@@ -283,12 +302,15 @@ Status Program::build(const Module &module, const Function &fn, const CompileOpt
 StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, const Function &fn,
                                                           const CompileOptions &options) {
   auto program = std::make_unique<Program>();
-  if (Status built = program->build(module, fn, options); !built.ok())
+  std::optional<Function> whole = withConstants(module, fn);
+  if (Status built = program->build(module, whole ? *whole : fn, options); !built.ok())
     return std::unexpected(built);
   return program;
 }
 
-StatusOr<std::string> emitText(const Function &fn, const CpuTarget &target, CodeText form) {
+StatusOr<std::string> emitText(const Module &module, const Function &given, const CpuTarget &target, CodeText form) {
+  std::optional<Function> whole = withConstants(module, given);
+  const Function &fn = whole ? *whole : given;
   StatusOr<KernelCompiler> compiler = KernelCompiler::create(target);
   if (!compiler)
     return std::unexpected(compiler.error());

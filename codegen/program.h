@@ -43,7 +43,7 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
 
 /// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Works
 /// on functions that are not planned too.
-StatusOr<std::string> emitText(const Function &fn, const CpuTarget &target, CodeText form);
+StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target, CodeText form);
 
 /// "conv1+conv1.bias+relu": the model's names of what a kernel computes.
 std::string stepName(const Function &fn, OpId kernel);

@@ -26,7 +26,7 @@ StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags
     return print(module, {.locations = flags.compile.passes.printLocations});
   std::string text;
   for (const auto &fn : module.functions) {
-    StatusOr<std::string> code = emitText(*fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly);
+    StatusOr<std::string> code = emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly);
     if (!code)
       return code;
     text += *code;

@@ -3,21 +3,13 @@
 #include <algorithm>
 
 #include "driver/load_module.h"
+#include "driver/plan_model.h"
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "passes/pipeline.h"
 
 namespace gradc {
 namespace {
-
-Dict scheduleOptionsOf(const CpuTarget &target) {
-  Dict options;
-  options.set("registers", int64_t{target.vectorRegisters});
-  options.set("bits", int64_t{target.vectorBits});
-  options.set("l1", target.l1Bytes);
-  options.set("l2", target.l2Bytes);
-  return options;
-}
 
 bool hasKernels(const Function &fn) {
   return std::ranges::any_of(fn.body().ops, [&](OpId op) { return fn[op].def->name == "kernel"; });
@@ -53,7 +45,7 @@ Result<void> planFunction(Module &module, std::string_view function, bool train,
   const Function &fn = *module.function(function);
   if (isPlanned(fn))
     return {};
-  Pipeline pipeline = buildPipeline({.train = train, .schedule = scheduleOptionsOf(target)});
+  Pipeline pipeline = buildPipeline({.train = train, .schedule = scheduleOptions(target)});
   if (hasKernels(fn)) {
     auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });
     pipeline.erase(pipeline.begin(), fuse + 1);

@@ -16,7 +16,7 @@ bool isSplat(const Tensor &tensor) {
 llvm::Value *constant(ElementEmitter &m, OpId id, const LaneIndex &index) {
   const OpData &op = m.fn[id];
   const Dense *dense = op.attrs.find("value")->as<Dense>();
-  CHECK(dense, "a module's constant is an operand of kernels, not part of them");
+  CHECK(dense, "a module's constant by name");
   const Tensor &tensor = **dense;
   DType dtype = tensor.type().dtype;
   if (isSplat(tensor)) {

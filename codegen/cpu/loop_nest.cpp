@@ -243,7 +243,7 @@ double opCycles(const Function &fn, const OpData &op, bool sumsHere) {
   if (op.def->name == "random_uniform")
     return 60;
   if (op.def->is(kWindow))
-    return 20;
+    return 8;
   if (!op.def->scalar)
     return 0.5;
   double cycles = 0;

@@ -92,6 +92,18 @@ private:
   void storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask);
   void storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
 
+  /// What is computed once for each element of the full shape.
+  std::vector<ValueId> perElement() const {
+    std::vector<ValueId> values;
+    for (const auto &ops : plan_.levels)
+      for (OpId op : ops)
+        values.push_back(k_.fn[op].operands[0]);
+    for (ValueId value : k_.body().yields)
+      if (k_.fn.type(value).shape == plan_.shape)
+        values.push_back(value);
+    return values;
+  }
+
   KernelContext &k_;
   Plan plan_;
   ElementEmitter m_;
@@ -126,7 +138,7 @@ KernelCode RowsEmitter::emit() {
   for (int axis : plan_.order.axes)
     rowLength *= plan_.shape[axis];
   double vectors = static_cast<double>(partialsInLanes_ ? (rowLength + kLanes - 1) / kLanes : rowLength);
-  double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), body.yields, false) + 20;
+  double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), perElement(), false) + 20;
   int64_t perItem = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / cycles), 1, rows);
   step.items = (rows + perItem - 1) / perItem;
   step.work = static_cast<double>(rows) * cycles / kCyclesPerSecond;

@@ -11,6 +11,7 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kMaxUnrolled = 64; // taps; more become loops
+constexpr int64_t kMaxUnrolledPairs = 81; // taps compared with taps
 
 struct WindowOp {
   ElementEmitter &m;
@@ -35,8 +36,9 @@ struct WindowOp {
 
 /// carried = body(kh, kw, carried) over the taps in order, unrolled where they are few.
 using TapBody = std::function<llvm::Value *(LaneValue, LaneValue, llvm::Value *)>;
-llvm::Value *forTaps(ElementEmitter &m, std::array<int64_t, 2> kernel, llvm::Value *carried, const TapBody &body) {
-  if (kernel[0] * kernel[1] <= kMaxUnrolled) {
+llvm::Value *forTaps(ElementEmitter &m, std::array<int64_t, 2> kernel, llvm::Value *carried, const TapBody &body,
+                     int64_t maxUnrolled = kMaxUnrolled) {
+  if (kernel[0] * kernel[1] <= maxUnrolled) {
     for (int64_t kh = 0; kh < kernel[0]; ++kh)
       for (int64_t kw = 0; kw < kernel[1]; ++kw)
         carried = body(m.math.constant(kh), m.math.constant(kw), carried);
@@ -90,37 +92,39 @@ llvm::Value *windowSum(ElementEmitter &m, OpId id, const LaneIndex &index) {
   return reduceTaps(op, index, 0, Leaf::Add);
 }
 
-/// sum = body(window, tap, sum) over the windows that hold element `at` of [N, C, H, W], in ascending order.
-/// `inside` says whether the window exists.
-using WindowBody = std::function<llvm::Value *(std::vector<LaneValue>, std::array<int64_t, 2>, Condition, llvm::Value *)>;
-llvm::Value *forWindows(WindowOp &op, const std::vector<LaneValue> &at, llvm::Value *sum, const WindowBody &body) {
+/// sum = body(window, tap, sum) over the windows that hold element `at` of [N, C, H, W], in ascending order: the
+/// window is the earlier the later the tap. `inside` says whether the window exists.
+using WindowBody = std::function<llvm::Value *(const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &tap,
+                                               const Condition &inside, llvm::Value *sum)>;
+llvm::Value *forWindows(WindowOp &op, const std::vector<LaneValue> &at, llvm::Value *sum, int64_t maxUnrolled,
+                        const WindowBody &body) {
   LaneMath &math = op.m.math;
-  auto place = [&](int dim, int64_t tap, std::vector<LaneValue> &window, Condition &inside) {
-    LaneValue distance = math.add(at[2 + dim], op.win.padLow[dim] - tap);
-    int64_t stride = op.win.stride[dim];
-    inside.requireBelow(math, distance, (op.win.output[dim] - 1) * stride + 1);
-    if (stride != 1)
-      inside.require(op.e(), math.equals(math.mod(distance, stride), 0));
-    window[2 + dim] = math.div(distance, stride);
-  };
-  // The window is the earlier the later the tap.
-  for (int64_t kh = op.win.kernel[0]; kh-- > 0;)
-    for (int64_t kw = op.win.kernel[1]; kw-- > 0;) {
-      std::vector<LaneValue> window = at;
-      Condition inside;
-      place(0, kh, window, inside);
-      place(1, kw, window, inside);
-      sum = body(window, {kh, kw}, inside, sum);
+  auto one = [&](LaneValue kh, LaneValue kw, llvm::Value *carried) {
+    std::array<LaneValue, 2> tap;
+    std::vector<LaneValue> window = at;
+    Condition inside;
+    LaneValue fromEnd[] = {kh, kw};
+    for (int dim : {0, 1}) {
+      tap[dim] = math.add(math.mul(fromEnd[dim], -1), op.win.kernel[dim] - 1);
+      LaneValue distance = math.add(math.add(at[2 + dim], math.mul(tap[dim], -1)), op.win.padLow[dim]);
+      int64_t stride = op.win.stride[dim];
+      inside.requireBelow(math, distance, (op.win.output[dim] - 1) * stride + 1);
+      if (stride != 1)
+        inside.require(op.e(), math.equals(math.mod(distance, stride), 0));
+      window[2 + dim] = math.div(distance, stride);
     }
-  return sum;
+    return body(window, tap, inside, carried);
+  };
+  return forTaps(op.m, op.win.kernel, sum, one, maxUnrolled);
 }
 
 llvm::Value *windowSumGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   const Shape &shape = m.fn.type(m.fn[id].results[0]).shape;
   WindowOp op(m, id, planeOf(shape));
   llvm::Value *zero = m.e.constant(op.dtype, 0);
-  return forWindows(op, m.dims(shape, index), zero,
-                    [&](std::vector<LaneValue> window, std::array<int64_t, 2>, Condition inside, llvm::Value *sum) {
+  return forWindows(op, m.dims(shape, index), zero, kMaxUnrolled,
+                    [&](const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &,
+                        const Condition &inside, llvm::Value *sum) {
     llvm::Value *dy = m.emit(op.data.operands[0], LaneIndex::of(window, inside.mask(m.e, index.mask)));
     return m.e.b.CreateFAdd(sum, inside.select(m.e, dy, zero));
   });
@@ -128,39 +132,48 @@ llvm::Value *windowSumGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 /// Whether `mine` beats the tap `other`: the largest wins, the first of equals, and a NaN over all, the first NaN
 /// over others.
-llvm::Value *beats(Emit &e, llvm::Value *mine, llvm::Value *other, bool otherIsEarlier) {
+llvm::Value *beats(Emit &e, llvm::Value *mine, llvm::Value *other, llvm::Value *otherIsEarlier) {
   llvm::IRBuilder<> &b = e.b;
   llvm::Value *nan = b.CreateFCmpUNO(mine, mine);
-  if (!otherIsEarlier)
-    return b.CreateOr(b.CreateFCmpOGE(mine, other), nan);
-  return b.CreateOr(b.CreateFCmpOGT(mine, other), b.CreateAnd(nan, b.CreateFCmpORD(other, other)));
+  llvm::Value *asFirst = b.CreateOr(b.CreateFCmpOGE(mine, other), nan);
+  llvm::Value *asLater = b.CreateOr(b.CreateFCmpOGT(mine, other), b.CreateAnd(nan, b.CreateFCmpORD(other, other)));
+  if (auto *known = llvm::dyn_cast<llvm::ConstantInt>(otherIsEarlier))
+    return known->isZero() ? asFirst : asLater;
+  return b.CreateSelect(e.splat(otherIsEarlier), asLater, asFirst);
 }
 
 llvm::Value *windowMaxGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   const Shape &shape = m.fn.type(m.fn[id].results[0]).shape;
   WindowOp op(m, id, planeOf(shape));
+  llvm::IRBuilder<> &b = m.e.b;
   ValueId x = op.data.operands[0], dy = op.data.operands[1];
   llvm::Value *mine = m.emit(x, index), *zero = m.e.constant(op.dtype, 0);
-  auto contribution = [&](std::vector<LaneValue> window, std::array<int64_t, 2> tap, Condition inside,
-                          llvm::Value *sum) {
-    llvm::Value *wins = inside.always() ? nullptr : inside.vector(m.e);
-    for (int64_t kh = 0; kh < op.win.kernel[0]; ++kh)
-      for (int64_t kw = 0; kw < op.win.kernel[1]; ++kw) {
-        std::array<int64_t, 2> other = {kh, kw};
-        if (other == tap)
-          continue;
-        Condition exists;
-        std::vector<LaneValue> at = tapAt(op, window, m.math.constant(kh), m.math.constant(kw), exists);
-        llvm::Value *mask = exists.mask(m.e, inside.mask(m.e, index.mask));
-        llvm::Value *better = beats(m.e, mine, m.emit(x, LaneIndex::of(at, mask)), other < tap);
-        if (!exists.always())
-          better = m.e.b.CreateOr(better, m.e.b.CreateNot(exists.vector(m.e)));
-        wins = wins ? m.e.b.CreateAnd(wins, better) : better;
-      }
+  int64_t taps = op.win.kernel[0] * op.win.kernel[1], maxUnrolled = taps * taps <= kMaxUnrolledPairs ? taps : 0;
+  auto contribution = [&](const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &tap,
+                          const Condition &inside, llvm::Value *sum) {
+    llvm::Value *exists = inside.always() ? m.e.splat(b.getTrue()) : inside.vector(m.e);
+    auto compare = [&](LaneValue kh, LaneValue kw, llvm::Value *wins) -> llvm::Value * {
+      llvm::Value *sameRow = b.CreateICmpEQ(kh.base, tap[0].base);
+      llvm::Value *itself = b.CreateAnd(sameRow, b.CreateICmpEQ(kw.base, tap[1].base));
+      if (auto *known = llvm::dyn_cast<llvm::ConstantInt>(itself); known && known->isOne())
+        return wins;
+      llvm::Value *earlier = b.CreateOr(b.CreateICmpULT(kh.base, tap[0].base),
+                                        b.CreateAnd(sameRow, b.CreateICmpULT(kw.base, tap[1].base)));
+      Condition present;
+      std::vector<LaneValue> at = tapAt(op, window, kh, kw, present);
+      llvm::Value *mask = present.mask(m.e, inside.mask(m.e, index.mask));
+      llvm::Value *better = beats(m.e, mine, m.emit(x, LaneIndex::of(at, mask)), earlier);
+      if (!present.always())
+        better = b.CreateOr(better, b.CreateNot(present.vector(m.e)));
+      if (!llvm::isa<llvm::Constant>(itself))
+        better = b.CreateOr(better, m.e.splat(itself));
+      return b.CreateAnd(wins, better);
+    };
+    llvm::Value *wins = forTaps(m, op.win.kernel, exists, compare, maxUnrolled);
     llvm::Value *share = m.emit(dy, LaneIndex::of(window, inside.mask(m.e, index.mask)));
-    return m.e.b.CreateFAdd(sum, wins ? m.e.b.CreateSelect(wins, share, zero) : share);
+    return b.CreateFAdd(sum, b.CreateSelect(wins, share, zero));
   };
-  return forWindows(op, m.dims(shape, index), zero, contribution);
+  return forWindows(op, m.dims(shape, index), zero, maxUnrolled, contribution);
 }
 
 } // namespace
