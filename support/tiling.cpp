@@ -23,6 +23,9 @@ double stepCycles(int64_t rows, int64_t vectors, int perVector, bool vectorRows)
   return std::max({multiplyAdds, loads, 4.0}) + traffic;
 }
 
+/// What another form of tiles may cost in speed: compile time counts, too.
+constexpr double kFormCost = 0.01;
+
 } // namespace
 
 RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, bool vectorRows) {
@@ -32,10 +35,14 @@ RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, b
   for (int v = 1; v <= std::min<int64_t>(vectors, 8); ++v) {
     for (int r = 1; r <= rows && fitsRegisters({r, v}, unit); ++r) {
       double cost = 0;
+      int forms = 0; // of tiles: each is code of its own to compile
       for (const TileRun &row : balancedTiles(rows, r))
-        for (const TileRun &column : balancedTiles(vectors, v))
+        for (const TileRun &column : balancedTiles(vectors, v)) {
           cost += static_cast<double>(row.count * column.count) *
                   stepCycles(row.size, column.size, perVector, vectorRows);
+          ++forms;
+        }
+      cost *= 1 + kFormCost * forms;
       if (cost < bestCost) {
         bestCost = cost;
         best = {r, v};

@@ -120,8 +120,6 @@ private:
     llvm::Value *address = e.offset(column.pointer, column.displacement + shape_.columnOffsets[j]);
     llvm::Type *type = e.vectorType(DType::F32);
     const llvm::Align align(4);
-    if (shape_.prefetchBytes)
-      prefetch(e.offset(address, shape_.prefetchBytes));
     if (j + 1 < shape_.columns() || shape_.lastLanes == kVectorLanes)
       return e.b.CreateAlignedLoad(type, address, align);
     return e.b.CreateMaskedLoad(type, address, align, e.laneMask(shape_.lastLanes),
@@ -133,11 +131,6 @@ private:
     if (!shape_.broadcastRows)
       return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(4));
     return e.splat(e.b.CreateAlignedLoad(e.b.getFloatTy(), address, llvm::Align(4)));
-  }
-
-  void prefetch(llvm::Value *address) {
-    e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
-                        {address, e.b.getInt32(0), e.b.getInt32(3), e.b.getInt32(1)});
   }
 
   /// Multiply-adds of the nest when it is unrolled completely; more than the budget where it cannot be.

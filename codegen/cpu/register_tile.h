@@ -52,7 +52,6 @@ struct RegisterTileShape {
   std::vector<int64_t> rowOffsets, columnOffsets;
   bool broadcastRows = true; // the row operand is one element for all lanes
   int lastLanes = kVectorLanes; // lanes of the last column that exist in memory
-  int prefetchBytes = 0;     // column operands are prefetched so far ahead; 0: not
 
   int rows() const { return static_cast<int>(rowOffsets.size()); }
   int columns() const { return static_cast<int>(columnOffsets.size()); }
