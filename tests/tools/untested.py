@@ -26,6 +26,7 @@ EXEMPT = {
     "the validation split leaves no training examples": "a split below 1 leaves one, unless the data set is empty",
     "program '{}': variable '{}' does not fit the model's": "both are made from one model",
     "a kernel's types are those that its region yields": "parser and verifier take them from the region",
+    "the model is wrong": "a model that failed has a message of its own",
 }
 
 
