@@ -77,7 +77,7 @@ struct Options {
 struct Case {
   std::string name;
   double flops;
-  std::string op;                // the contraction of %p0 and %p1, type in `sum`
+  std::string op; // the contraction of %p0 and %p1, type in `sum`
   std::string sum;
   std::vector<std::string> args; // types of the region's arguments
   std::string epilogue, yields, results;
@@ -91,7 +91,8 @@ std::string text(const Case &c) {
     args += fmt::format("{}%a{}: {}", comma, i, c.args[i]);
     region += fmt::format("{}%p{}: {}", comma, i, c.args[i]);
   }
-  const std::string names = c.results.find(',', c.results.find(']')) == std::string::npos ? "%r0" : "%r0, %r1";
+  const std::string names =
+      c.results.find(',', c.results.find(']')) == std::string::npos ? "%r0" : "%r0, %r1";
   return fmt::format("func @f({0}) -> ({1}) {{\n  {2} = kernel({3}) {{kind = contract}} {{ ^({4}):\n"
                      "    %c = {5} : {6}\n{7}    yield {8}\n  }} : {1}\n  return {2}\n}}\n",
                      args, c.results, names, values, region, c.op, c.sum, c.epilogue, c.yields);
@@ -114,7 +115,8 @@ void run(const Options &options, const Case &c) {
   const OpId kernel = fn.body().ops[0];
   const ContractionShape shape = contractionShape(fn, findContraction(fn, fn[kernel].regions[0]));
   const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
-  const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
+  const RegisterTile tile =
+      options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
   Dict schedule;
   schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   fn[kernel].attrs.set("schedule", schedule);
@@ -143,9 +145,9 @@ void run(const Options &options, const Case &c) {
     for (size_t i = 0; i < kernels.size(); ++i)
       kernels[i](&ctx, buffers.data(), 0, code.steps[i].items);
   });
-  std::printf("%-40s %2dx%d %4ld items %8.2f us %7.1f GF/s %5.1f %%  compile %4.1f ms\n", c.name.c_str(), tile.rows,
-              tile.vectors, static_cast<long>(code.steps[0].items), time * 1e6, c.flops / time / 1e9,
-              100 * c.flops / time / 1e9 / options.peak, jit.milliseconds);
+  std::printf("%-40s %2dx%d %4ld items %8.2f us %7.1f GF/s %5.1f %%  compile %4.1f ms\n", c.name.c_str(),
+              tile.rows, tile.vectors, static_cast<long>(code.steps[0].items), time * 1e6,
+              c.flops / time / 1e9, 100 * c.flops / time / 1e9 / options.peak, jit.milliseconds);
   std::fflush(stdout);
   owned.push_back(buffers.back());
   for (void *buffer : owned)
@@ -173,13 +175,30 @@ void dense(const Options &options, const char *model, int64_t n, int64_t in, int
   const std::string name = fmt::format("{} dense {}x{}x{}", model, n, in, out);
   const std::string x = fmt::format("f32[{},{}]<n16>", n, in), y = fmt::format("f32[{},{}]<n16>", n, out);
   const std::string wDims = fmt::format("[{},{}]", out, in), w = "f32" + wDims;
-  run(options, {name + " fwd+bias+relu", flops, "matmul(%p0, %p1) {transpose_b = true}", y,
-                {x, w, fmt::format("f32[{}]", out)}, biasRelu(y, fmt::format("[{},{}]", n, out)), "%r", y});
+  run(options, {name + " fwd+bias+relu",
+                flops,
+                "matmul(%p0, %p1) {transpose_b = true}",
+                y,
+                {x, w, fmt::format("f32[{}]", out)},
+                biasRelu(y, fmt::format("[{},{}]", n, out)),
+                "%r",
+                y});
   run(options, {name + " dX", flops, "matmul(%p0, %p1)", x, {y, w}, "", "%c", x});
-  run(options, {name + " dW", flops, "matmul(%p0, %p1) {transpose_a = true}", w,
-                {y, fmt::format("f32[{},{}]", n, in)}, "", "%c", w});
-  run(options, {name + " dW+sgd", flops, "matmul(%p0, %p1) {transpose_a = true}", w,
-                {y, fmt::format("f32[{},{}]", n, in), w, w, "f32[]", "f32[]"}, update(w, wDims), "%w, %v",
+  run(options, {name + " dW",
+                flops,
+                "matmul(%p0, %p1) {transpose_a = true}",
+                w,
+                {y, fmt::format("f32[{},{}]", n, in)},
+                "",
+                "%c",
+                w});
+  run(options, {name + " dW+sgd",
+                flops,
+                "matmul(%p0, %p1) {transpose_a = true}",
+                w,
+                {y, fmt::format("f32[{},{}]", n, in), w, w, "f32[]", "f32[]"},
+                update(w, wDims),
+                "%w, %v",
                 w + ", " + w});
 }
 
@@ -191,20 +210,37 @@ struct Conv {
 void conv(const Options &options, const Conv &c) {
   const int64_t o = (c.size + 2 * c.padding - c.kernel) / c.stride + 1;
   const double flops = 2.0 * c.n * c.out * o * o * c.in * c.kernel * c.kernel;
-  const std::string name =
-      fmt::format("{} conv {}x{} {}->{} {}x{}/{}", c.model, c.kernel, c.kernel, c.in, c.out, c.size, c.size, c.stride);
+  const std::string name = fmt::format("{} conv {}x{} {}->{} {}x{}/{}", c.model, c.kernel, c.kernel, c.in,
+                                       c.out, c.size, c.size, c.stride);
   const std::string x = fmt::format("f32[{},{},{},{}]<n16>", c.n, c.in, c.size, c.size);
   const std::string yDims = fmt::format("[{},{},{},{}]", c.n, c.out, o, o), y = "f32" + yDims + "<n16>";
   const std::string wDims = fmt::format("[{},{},{},{}]", c.out, c.in, c.kernel, c.kernel), w = "f32" + wDims;
-  const std::string attrs = fmt::format("stride = [{0},{0}], padding = [{1},{1},{1},{1}]}}", c.stride, c.padding);
-  run(options, {name + " fwd+bias+relu", flops, "conv2d(%p0, %p1) {" + attrs, y,
-                {x, w, fmt::format("f32[{}]", c.out)}, biasRelu(y, yDims), "%r", y});
-  run(options, {name + " dX", flops,
-                fmt::format("conv2d_grad_input(%p0, %p1) {{input = [{0},{0}], {1}", c.size, attrs), x, {y, w}, "", "%c",
+  const std::string attrs =
+      fmt::format("stride = [{0},{0}], padding = [{1},{1},{1},{1}]}}", c.stride, c.padding);
+  run(options, {name + " fwd+bias+relu",
+                flops,
+                "conv2d(%p0, %p1) {" + attrs,
+                y,
+                {x, w, fmt::format("f32[{}]", c.out)},
+                biasRelu(y, yDims),
+                "%r",
+                y});
+  run(options, {name + " dX",
+                flops,
+                fmt::format("conv2d_grad_input(%p0, %p1) {{input = [{0},{0}], {1}", c.size, attrs),
+                x,
+                {y, w},
+                "",
+                "%c",
                 x});
-  run(options, {name + " dW+sgd", flops,
-                fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs), w,
-                {x, y, w, w, "f32[]", "f32[]"}, update(w, wDims), "%w, %v", w + ", " + w});
+  run(options, {name + " dW+sgd",
+                flops,
+                fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs),
+                w,
+                {x, y, w, w, "f32[]", "f32[]"},
+                update(w, wDims),
+                "%w, %v",
+                w + ", " + w});
 }
 
 int runAll(int argc, char **argv) {
@@ -224,9 +260,12 @@ int runAll(int argc, char **argv) {
     dense(options, "lenet5", 64, in, out);
   for (auto [in, out] : {std::pair{800, 500}, {500, 10}})
     dense(options, "caffe", 64, in, out);
-  for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2}, {"lenet5", 64, 6, 16, 14, 5, 0},
-                        {"caffe", 64, 1, 20, 28, 5, 0}, {"caffe", 64, 20, 50, 12, 5, 0},
-                        {"cifar", 64, 3, 64, 32, 3, 1}, {"cifar", 64, 64, 64, 32, 3, 1}})
+  for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2},
+                        {"lenet5", 64, 6, 16, 14, 5, 0},
+                        {"caffe", 64, 1, 20, 28, 5, 0},
+                        {"caffe", 64, 20, 50, 12, 5, 0},
+                        {"cifar", 64, 3, 64, 32, 3, 1},
+                        {"cifar", 64, 64, 64, 32, 3, 1}})
     conv(options, c);
   return 0;
 }

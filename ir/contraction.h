@@ -11,13 +11,13 @@
 namespace gradc {
 
 enum class ContractionForm : uint8_t {
-  Generic,       // no fast form: element by element
-  BatchLanes,    // matmul: lanes = batch (n16 operand a and result); rows = columns of b, scalars
-  ColumnLanes,   // matmul: lanes = last dimension of b and the result (row-major); rows = rows of a, scalars
-  PackedLanes,   // as ColumnLanes, with transpose_b: panels of b are transposed into scratch memory first
-  ExampleLanes,  // batched matmul in n16: lanes = batch; rows and columns are vectors
-  Conv,          // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
-  ConvWeight,    // conv2d_grad_weight in n16: rows = channels, columns = taps; lanes are summed in the end
+  Generic,      // no fast form: element by element
+  BatchLanes,   // matmul: lanes = batch (n16 operand a and result); rows = columns of b, scalars
+  ColumnLanes,  // matmul: lanes = last dimension of b and the result (row-major); rows = rows of a, scalars
+  PackedLanes,  // as ColumnLanes, with transpose_b: panels of b are transposed into scratch memory first
+  ExampleLanes, // batched matmul in n16: lanes = batch; rows and columns are vectors
+  Conv,         // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
+  ConvWeight,   // conv2d_grad_weight in n16: rows = channels, columns = taps; lanes are summed in the end
 };
 
 struct ContractionShape {
@@ -25,7 +25,9 @@ struct ContractionShape {
   int64_t rows = 1, columns = 1; // of the result, in units of the tile; of one group or example
 
   /// The row operand is 16 lanes, too.
-  bool vectorRows() const { return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight; }
+  bool vectorRows() const {
+    return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight;
+  }
 };
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,

@@ -72,8 +72,9 @@ Result<bool> run(Module &module, PassContext &context) {
   const VectorUnit unit{.registers = static_cast<int>(context.options.i64("registers")),
                         .bits = static_cast<int>(context.options.i64("bits"))};
   if ((unit.bits != 128 && unit.bits != 256 && unit.bits != 512) || unit.registers < 8)
-    return std::unexpected(context.diag.error({}, "schedule knows vector registers of 128, 256 and 512 bits, at "
-                                                  "least 8 of them, but got {} of {} bits",
+    return std::unexpected(context.diag.error({},
+                                              "schedule knows vector registers of 128, 256 and 512 bits, at "
+                                              "least 8 of them, but got {} of {} bits",
                                               unit.registers, unit.bits));
   bool changed = false;
   for (auto &fn : module.functions)

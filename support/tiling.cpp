@@ -18,8 +18,8 @@ double stepCycles(int64_t rows, int64_t vectors, int perVector, bool vectorRows)
   const double multiplyAdds = 0.5 * static_cast<double>(rows * vectors * perVector);
   const double loads = 0.5 * static_cast<double>(rows + vectors * perVector);
   // Among equals the tile that loads less wins; a vector is 16 times a scalar and often comes from L2.
-  const double traffic =
-      0.06 * static_cast<double>(vectorRows ? 2 * rows * perVector : rows) + 0.12 * static_cast<double>(vectors * perVector);
+  const double traffic = 0.06 * static_cast<double>(vectorRows ? 2 * rows * perVector : rows) +
+                         0.12 * static_cast<double>(vectors * perVector);
   return std::max({multiplyAdds, loads, 4.0}) + traffic;
 }
 

@@ -39,8 +39,8 @@ public:
   void prefetch(std::span<const TileVector> tile) override {
     const Type &type = k_.fn.type(sum_);
     for (size_t i = 0; i < pointers_.size(); ++i)
-      if (const ValueId arg = k_.body().args[i]; k_.fn.type(arg) == type && feedsEpilogue(arg) &&
-                                                 storageBytes(type) > kPrefetchBytes)
+      if (const ValueId arg = k_.body().args[i];
+          k_.fn.type(arg) == type && feedsEpilogue(arg) && storageBytes(type) > kPrefetchBytes)
         for (const TileVector &vector : tile) {
           llvm::Value *address =
               k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));
@@ -72,7 +72,8 @@ private:
   }
 
   llvm::Value *pointer(llvm::Value *buffers, int number) {
-    return k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * int64_t{number}), llvm::Align(8));
+    return k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * int64_t{number}),
+                                    llvm::Align(8));
   }
 
   bool feedsEpilogue(ValueId arg) const {
@@ -115,7 +116,8 @@ KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
   Emit &e = k.e;
   const Shape &shape = k.fn.type(sum).shape;
   const int64_t elements = shape.elements();
-  KernelStep step{.symbol = k.symbol + ".combine", .items = ceilDiv(elements, kLanes),
+  KernelStep step{.symbol = k.symbol + ".combine",
+                  .items = ceilDiv(elements, kLanes),
                   .work = 1e-10 * static_cast<double>(elements * segments)};
   e.beginKernel(step.symbol);
   EpilogueStore store(k, sum);
@@ -145,14 +147,27 @@ KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
   return step;
 }
 
-RegisterTile scheduledTile(const KernelContext &k, OpId contraction) {
-  if (const Attr *schedule = k.fn[k.kernel].attrs.find("schedule"))
-    if (const Dict *dict = schedule->as<Dict>(); dict && dict->has("tile")) {
-      const std::vector<int64_t> tile = dict->ints("tile");
-      return {static_cast<int>(tile[0]), static_cast<int>(tile[1])};
-    }
+/// The schedule's tile, if it has one that can be emitted; edited IR may hold anything.
+std::optional<RegisterTile> scheduledTile(const KernelContext &k) {
+  constexpr int64_t kMaxRows = 32, kMaxVectors = kVectorLanes;
+  const Attr *schedule = k.fn[k.kernel].attrs.find("schedule");
+  const Dict *dict = schedule ? schedule->as<Dict>() : nullptr;
+  const Attr *tile = dict ? dict->find("tile") : nullptr;
+  const AttrList *sizes = tile ? tile->as<AttrList>() : nullptr;
+  if (!sizes || sizes->size() != 2)
+    return std::nullopt;
+  const int64_t *rows = (*sizes)[0].as<int64_t>(), *vectors = (*sizes)[1].as<int64_t>();
+  if (!rows || !vectors || *rows < 1 || *rows > kMaxRows || *vectors < 1 || *vectors > kMaxVectors)
+    return std::nullopt;
+  return RegisterTile{static_cast<int>(*rows), static_cast<int>(*vectors)};
+}
+
+RegisterTile tileOf(const KernelContext &k, OpId contraction) {
+  if (const std::optional<RegisterTile> tile = scheduledTile(k))
+    return *tile;
   const ContractionShape shape = contractionShape(k.fn, contraction);
-  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits}, shape.vectorRows());
+  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits},
+                    shape.vectorRows());
 }
 
 /// The buffer of a contraction's operand.
@@ -162,7 +177,6 @@ llvm::Value *operandPointer(KernelContext &k, OpId contraction, int number) {
   CHECK(arg != args.end(), "operands of a contraction must be operands of its kernel");
   return k.e.buffer(k.operandBuffer(static_cast<int>(arg - args.begin())));
 }
-
 
 /// Seconds at 100 billion floating point operations a second: what decides whether a step is split at all.
 double estimatedWork(const Function &fn, OpId contraction) {
@@ -183,8 +197,8 @@ double estimatedWork(const Function &fn, OpId contraction) {
 KernelCode emitContract(KernelContext &k) {
   const OpId contraction = findContraction(k.fn, k.region());
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
-  const std::optional<ContractPlan> plan = 
-      planContraction(k.fn, contraction, scheduledTile(k, contraction), k.e.target.l1Bytes);
+  const std::optional<ContractPlan> plan =
+      planContraction(k.fn, contraction, tileOf(k, contraction), k.e.target.l1Bytes);
   if (!plan)
     return emitMap(k);
 

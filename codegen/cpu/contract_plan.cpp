@@ -91,8 +91,8 @@ ContractPlan exampleLanes(const Operation &op) {
   nest.columns = columns;
   nest.rowStride = (transposeA ? 1 : depth) * kVector;
   nest.columnStride = (transposeB ? depth : 1) * kVector;
-  nest.reduction = Reduction::loop(depth, (transposeA ? rows : 1) * kVector, (transposeB ? 1 : columns) * kVector,
-                                   Reduction::step());
+  nest.reduction = Reduction::loop(depth, (transposeA ? rows : 1) * kVector,
+                                   (transposeB ? 1 : columns) * kVector, Reduction::step());
   int64_t aStride = rows * depth * kVector, bStride = depth * columns * kVector;
   for (int axis = rank - 3; axis >= 0; --axis) {
     const int64_t size = axis == 0 ? op.result.shape[0] / kLanes : op.result.shape[axis];
@@ -171,16 +171,23 @@ ContractPlan convWeight(const Operation &op, RegisterTile tile, int64_t l1Bytes)
   return {nest, 1, 0};
 }
 
-std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient, RegisterTile tile,
-                                     int64_t l1Bytes) {
+std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient,
+                                     RegisterTile tile, int64_t l1Bytes) {
   switch (form) {
-  case ContractionForm::Generic: return std::nullopt;
-  case ContractionForm::BatchLanes: return batchLanes(op);
-  case ContractionForm::ColumnLanes: return columnLanes(op);
-  case ContractionForm::PackedLanes: return packedLanes(op, tile);
-  case ContractionForm::ExampleLanes: return exampleLanes(op);
-  case ContractionForm::Conv: return conv(op, gradient);
-  case ContractionForm::ConvWeight: return convWeight(op, tile, l1Bytes);
+  case ContractionForm::Generic:
+    return std::nullopt;
+  case ContractionForm::BatchLanes:
+    return batchLanes(op);
+  case ContractionForm::ColumnLanes:
+    return columnLanes(op);
+  case ContractionForm::PackedLanes:
+    return packedLanes(op, tile);
+  case ContractionForm::ExampleLanes:
+    return exampleLanes(op);
+  case ContractionForm::Conv:
+    return conv(op, gradient);
+  case ContractionForm::ConvWeight:
+    return convWeight(op, tile, l1Bytes);
   }
   return std::nullopt;
 }
@@ -192,7 +199,8 @@ std::optional<ContractPlan> planContraction(const Function &fn, OpId op, Registe
   const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
                             withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
   const bool gradient = data.def->name == "conv2d_grad_input";
-  std::optional<ContractPlan> plan = planForm(contractionShape(fn, op).form, operation, gradient, tile, l1Bytes);
+  std::optional<ContractPlan> plan =
+      planForm(contractionShape(fn, op).form, operation, gradient, tile, l1Bytes);
   if (plan)
     std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
   return plan;

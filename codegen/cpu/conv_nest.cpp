@@ -10,7 +10,9 @@ namespace gradc {
 
 ConvAxis ConvAxis::forward(int64_t inSize, int64_t outSize, int64_t kernel, int64_t stride, int64_t dilation,
                            int64_t padding) {
-  return {inSize, {{.count = outSize, .taps = kernel, .inStart = -padding, .inPerOut = stride, .inPerTap = dilation}}};
+  return {
+      inSize,
+      {{.count = outSize, .taps = kernel, .inStart = -padding, .inPerOut = stride, .inPerTap = dilation}}};
 }
 
 ConvAxis ConvAxis::gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel, int64_t stride,
@@ -20,10 +22,15 @@ ConvAxis ConvAxis::gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel
   for (int64_t phase = 0; phase < std::min(stride, inputSize); ++phase) {
     // input = out · stride - padding + tap · dilation, solved for out.
     const int64_t tapStart = (phase + padding) % stride;
-    axis.phases.push_back({.outStart = phase, .outStep = stride, .count = ceilDiv(inputSize - phase, stride),
-                           .tapStart = tapStart, .tapStep = stride,
+    axis.phases.push_back({.outStart = phase,
+                           .outStep = stride,
+                           .count = ceilDiv(inputSize - phase, stride),
+                           .tapStart = tapStart,
+                           .tapStep = stride,
                            .taps = std::max<int64_t>(0, ceilDiv(kernel - tapStart, stride)),
-                           .inStart = (phase + padding - tapStart) / stride, .inPerOut = 1, .inPerTap = -dilation});
+                           .inStart = (phase + padding - tapStart) / stride,
+                           .inPerOut = 1,
+                           .inPerTap = -dilation});
   }
   return axis;
 }
@@ -120,7 +127,8 @@ public:
         at.args.buffers = e.argument(1);
         at.args.row = e.offset(weights, e.mul(group, nest_.weightGroup));
         at.args.column = e.offset(e.offset(input, e.mul(block, nest_.inBlock)), e.mul(group, nest_.inGroup));
-        at.args.numbers = {block, nullptr, e.add(e.mul(row, height.outStep), e.i64(height.outStart)), nullptr};
+        at.args.numbers = {block, nullptr, e.add(e.mul(row, height.outStep), e.i64(height.outStart)),
+                           nullptr};
         placeTaps(at);
         emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
           rowOfTiles(at, channel, channels.size);
@@ -134,7 +142,8 @@ private:
   struct Row {
     llvm::Value *block, *group, *row;
     int phase;
-    TileKernels::Args args; // operands at the first tap that exists; numbers: block, channel, row, column, extent
+    TileKernels::Args
+        args; // operands at the first tap that exists; numbers: block, channel, row, column, extent
   };
 
   /// Moves the operands to the first kernel row that exists for the result row, and adds how many do.
@@ -157,8 +166,7 @@ private:
     }
     llvm::Value *tap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
     at.args.row = e.offset(at.args.row, e.mul(tap, nest_.weightRow));
-    at.args.column =
-        e.offset(at.args.column, e.mul(e.add(in, e.mul(first, phase.inPerTap)), nest_.inRow));
+    at.args.column = e.offset(at.args.column, e.mul(e.add(in, e.mul(first, phase.inPerTap)), nest_.inRow));
   }
 
   llvm::Value *atLeast(llvm::Value *value, int64_t low) {
@@ -177,8 +185,8 @@ private:
           TileKernels::Args args = at.args;
           args.row = e.offset(args.row, e.add(e.mul(channel, nest_.weightChannel),
                                               e.i64(phase.tapStart * nest_.weightColumn)));
-          args.column = e.offset(
-              args.column, e.add(e.mul(pixel, phase.inPerOut * kPixel), e.i64(phase.inStart * kPixel)));
+          args.column = e.offset(args.column,
+                                 e.add(e.mul(pixel, phase.inPerOut * kPixel), e.i64(phase.inStart * kPixel)));
           args.numbers[1] = e.add(e.mul(at.group, nest_.channels), channel);
           args.numbers[3] = e.add(e.mul(pixel, phase.outStep), e.i64(phase.outStart));
           tiles_.call(fmt::format("{}x{}.{}.{}", channels, pixels.run.size, at.phase, variant), args,
@@ -206,10 +214,11 @@ private:
     std::vector<TileVector> tile;
     for (int64_t i = 0; i < channels; ++i)
       for (int64_t j = 0; j < pixels.run.size; ++j)
-        tile.push_back({sums[i * pixels.run.size + j],
-                        LaneIndex::of({math.consecutive(e.mul(args.numbers[0], kVectorLanes), kVectorLanes),
-                                       math.uniform(e.add(args.numbers[1], e.i64(i))), math.uniform(args.numbers[2]),
-                                       math.uniform(e.add(args.numbers[3], e.i64(j * width.outStep)))})});
+        tile.push_back(
+            {sums[i * pixels.run.size + j],
+             LaneIndex::of({math.consecutive(e.mul(args.numbers[0], kVectorLanes), kVectorLanes),
+                            math.uniform(e.add(args.numbers[1], e.i64(i))), math.uniform(args.numbers[2]),
+                            math.uniform(e.add(args.numbers[3], e.i64(j * width.outStep)))})});
     tiles_.store.store(tile);
   }
 

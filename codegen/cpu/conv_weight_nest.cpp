@@ -63,7 +63,8 @@ public:
       emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &run) {
         Item at{run.size, e.add(e.mul(group, nest_.channels), channel), firstInChannel, segment, grad, input};
         at.grad = e.offset(at.grad, e.mul(segment, segmentBlocks * nest_.gradBlock));
-        at.grad = e.offset(e.offset(at.grad, e.mul(group, nest_.gradGroup)), e.mul(channel, nest_.gradChannel));
+        at.grad =
+            e.offset(e.offset(at.grad, e.mul(group, nest_.gradGroup)), e.mul(channel, nest_.gradChannel));
         at.input = e.offset(at.input, e.mul(segment, segmentBlocks * nest_.inBlock));
         at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
         if (segmentBlocks * ceilDiv(nest_.height.gradSize, nest_.bandRows) == 1)
@@ -155,7 +156,8 @@ private:
     });
   }
 
-  void accumulate(const Item &at, const Column &column, const Place &place, llvm::Value *low, llvm::Value *high) {
+  void accumulate(const Item &at, const Column &column, const Place &place, llvm::Value *low,
+                  llvm::Value *high) {
     TileKernels::Args args = arguments(at, column, place, low, high);
     call("add", at, column, args, [&](const TileKernels::Args &inner) {
       const RegisterTileShape shape = tileShape(at, column);
@@ -188,14 +190,14 @@ private:
       high = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, high, end);
     }
     llvm::Value *rows = larger(e.b.CreateSub(high, low), e.i64(0));
-    TileKernels::Args args{.row = e.offset(at.grad, e.mul(low, nest_.gradRow)),
-                           .column = e.offset(at.input, e.mul(e.add(in, e.mul(low, axis.stride)), nest_.inRow)),
-                           .buffers = e.argument(1),
-                           .numbers = {at.channel, place.inChannel, place.kernelRow, e.i64(column.start), at.segment,
-                                       rows},
-                           .partials = nullptr};
-    args.column = e.offset(e.offset(args.column, e.mul(place.inChannel, nest_.inDepth)),
-                           column.start * columnStride());
+    TileKernels::Args args{
+        .row = e.offset(at.grad, e.mul(low, nest_.gradRow)),
+        .column = e.offset(at.input, e.mul(e.add(in, e.mul(low, axis.stride)), nest_.inRow)),
+        .buffers = e.argument(1),
+        .numbers = {at.channel, place.inChannel, place.kernelRow, e.i64(column.start), at.segment, rows},
+        .partials = nullptr};
+    args.column =
+        e.offset(e.offset(args.column, e.mul(place.inChannel, nest_.inDepth)), column.start * columnStride());
     if (nest_.scratchBytes())
       args.partials =
           e.offset(e.scratch(), e.mul(e.add(place.partials, e.i64(column.number)), nest_.partialBytes()));
@@ -241,12 +243,14 @@ private:
     return shape;
   }
 
-  Values sums(const TileKernels::Args &args, const RegisterTileShape &shape, const Column &column, Values start) {
+  Values sums(const TileKernels::Args &args, const RegisterTileShape &shape, const Column &column,
+              Values start) {
     return emitRegisterTile(e, shape, reduction(column), args.row, args.column, {args.numbers[kRows]},
                             std::move(start));
   }
 
-  void storeTile(const TileKernels::Args &args, const Item &at, const Column &column, const Values &accumulators) {
+  void storeTile(const TileKernels::Args &args, const Item &at, const Column &column,
+                 const Values &accumulators) {
     std::vector<TileVector> tile;
     for (int64_t i = 0; i < at.channels; ++i) {
       const auto first = accumulators.begin() + i * column.size;
@@ -268,7 +272,8 @@ private:
     else
       dims.insert(dims.end(), {channel, math.uniform(args.numbers[kInChannel]),
                                math.uniform(args.numbers[kKernelRow]), column});
-    return LaneIndex::of(std::move(dims), count == kVectorLanes ? nullptr : e.laneMask(static_cast<int>(count)));
+    return LaneIndex::of(std::move(dims),
+                         count == kVectorLanes ? nullptr : e.laneMask(static_cast<int>(count)));
   }
 
   /// Gradient rows, gradient columns.
@@ -278,11 +283,11 @@ private:
     std::vector<Reduction::Part> parts;
     for (const Segment &segment : segments(nest_.width, firstTap, nest_.columnsAreDepth() ? 1 : column.size))
       if (segment.columns)
-        parts.push_back({segment.start * kPixel,
-                         segment.start * inStep - nest_.width.padding * kPixel,
+        parts.push_back({segment.start * kPixel, segment.start * inStep - nest_.width.padding * kPixel,
                          nest_.columnsAreDepth() ? ~0u : segment.columns,
                          Reduction::loop(segment.count, kPixel, inStep, Reduction::step())});
-    return Reduction::runtimeLoop(0, true, nest_.gradRow, nest_.height.stride * nest_.inRow, std::move(parts));
+    return Reduction::runtimeLoop(0, true, nest_.gradRow, nest_.height.stride * nest_.inRow,
+                                  std::move(parts));
   }
 
   TileKernels &tiles_;
@@ -311,8 +316,8 @@ void blockForCache(ConvWeightNest &nest, int64_t l1Bytes) {
   nest.bandRows = 1;
   const int64_t once = nest.scratchBytes(), items = nest.items();
   if (!nest.columnsAreDepth())
-    nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)), 1,
-                                         nest.depth);
+    nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)),
+                                         1, nest.depth);
   constexpr int64_t kWay = 4096; // bytes of one way: lines that far apart compete for a set
   const int64_t gradRow = nest.width.gradSize * kPixel, inRow = nest.width.inSize * kPixel;
   const int64_t halo = (nest.height.taps - 1) * nest.height.dilation;
@@ -324,7 +329,8 @@ void blockForCache(ConvWeightNest &nest, int64_t l1Bytes) {
   };
   while (rows > 1 && bytes() > l1Bytes * 7 / 8)
     --rows;
-  nest.bandRows = ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
+  nest.bandRows =
+      ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
 }
 
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input) {

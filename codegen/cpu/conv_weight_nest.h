@@ -18,7 +18,8 @@ struct ConvWeightAxis {
 
 /// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
 struct ConvWeightNest {
-  int64_t blocks = 1, groups = 1, channels = 1, depth = 1; // channels of the gradient and of the input per group
+  int64_t blocks = 1, groups = 1, channels = 1,
+          depth = 1; // channels of the gradient and of the input per group
   ConvWeightAxis height, width;
   int64_t gradBlock = 0, gradGroup = 0, gradChannel = 0, gradRow = 0; // a pixel is 64 bytes
   int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;

@@ -46,17 +46,18 @@ private:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       TileKernels::Args args{rowOperand, columnOperand, e.argument(1), {}};
       decodeBatch(e.div(item, grid.columnItems), args);
-      emitTileSwitch(e, grid.columnRuns, e.mod(item, grid.columnItems), [&](llvm::Value *column, const TileRun &run) {
-        const int64_t rowBytes = nest_.packDepth * kFloat;
-        emitPanelTranspose(e, e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)), rowBytes,
-                           (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
-                           nest_.packDepth, panel, nest_.tile.vectors * nest_.columnStride);
-        emitTileLoops(e, grid.rowRuns, [&](llvm::Value *row, const TileRun &rowRun) {
-          TileKernels::Args inner = args;
-          inner.column = panel;
-          callTile(inner, row, rowRun.size, column, run);
-        });
-      });
+      emitTileSwitch(
+          e, grid.columnRuns, e.mod(item, grid.columnItems), [&](llvm::Value *column, const TileRun &run) {
+            const int64_t rowBytes = nest_.packDepth * kFloat;
+            emitPanelTranspose(e, e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)), rowBytes,
+                               (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
+                               nest_.packDepth, panel, nest_.tile.vectors * nest_.columnStride);
+            emitTileLoops(e, grid.rowRuns, [&](llvm::Value *row, const TileRun &rowRun) {
+              TileKernels::Args inner = args;
+              inner.column = panel;
+              callTile(inner, row, rowRun.size, column, run);
+            });
+          });
     });
   }
 
@@ -105,8 +106,8 @@ private:
       for (int j = 0; j < columns; ++j)
         tile.push_back({nullptr, indexOf(args, i, j, j + 1 == columns ? lastLanes : kVectorLanes)});
     tiles_.store.prefetch(tile);
-    Values sums = emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {},
-                                   zeroAccumulators(e, shape));
+    Values sums =
+        emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {}, zeroAccumulators(e, shape));
     for (size_t i = 0; i < tile.size(); ++i)
       tile[i].lanes = sums[i];
     tiles_.store.store(tile);
@@ -162,7 +163,7 @@ int64_t MatmulNest::items() const {
 }
 
 void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,
-                llvm::Value *columnOperand) {
+              llvm::Value *columnOperand) {
   MatmulEmitter(tiles, nest).emit(rowOperand, columnOperand);
 }
 

@@ -38,12 +38,14 @@ struct MatmulNest {
 /// How the items of the kernel are counted.
 struct MatmulGrid {
   std::vector<TileRun> rowRuns, columnRuns;
-  int64_t batches = 1, columnItems = 1; // columnItems: 1 (an item goes through all columns) or the column tiles
+  int64_t batches = 1,
+          columnItems = 1; // columnItems: 1 (an item goes through all columns) or the column tiles
   int64_t items() const { return batches * columnItems * countTiles(rowRuns); }
 };
 MatmulGrid matmulGrid(const MatmulNest &nest);
 
 /// Emits the loop over grid items in the kernel function at the insertion point.
-void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand, llvm::Value *columnOperand);
+void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,
+              llvm::Value *columnOperand);
 
 } // namespace gradc

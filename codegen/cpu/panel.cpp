@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kFloat = 4;
 
 /// One block of at most 16 rows by at most 16 elements.
-void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth, llvm::Value *target,
-                    int64_t targetPitch) {
+void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth,
+                    llvm::Value *target, int64_t targetPitch) {
   llvm::Type *type = e.vectorType(DType::F32);
   llvm::Constant *zero = llvm::Constant::getNullValue(type);
   const llvm::Align align(kFloat);
@@ -45,12 +45,12 @@ void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64
   const int64_t strips = rows / kVectorLanes;
   if (strips)
     e.count(strips, [&](llvm::Value *i) {
-      strip(e.offset(source, e.mul(i, kVectorLanes * sourcePitch)), e.offset(target, e.mul(i, kVectorLanes * kFloat)),
-            kVectorLanes);
+      strip(e.offset(source, e.mul(i, kVectorLanes * sourcePitch)),
+            e.offset(target, e.mul(i, kVectorLanes * kFloat)), kVectorLanes);
     });
   if (rows % kVectorLanes)
-    strip(e.offset(source, strips * kVectorLanes * sourcePitch), e.offset(target, strips * kVectorLanes * kFloat),
-          static_cast<int>(rows % kVectorLanes));
+    strip(e.offset(source, strips * kVectorLanes * sourcePitch),
+          e.offset(target, strips * kVectorLanes * kFloat), static_cast<int>(rows % kVectorLanes));
 }
 
 } // namespace gradc

@@ -17,7 +17,8 @@ Reduction Reduction::loop(int64_t extent, int64_t rowStep, int64_t columnStep, R
   return loop;
 }
 
-Reduction Reduction::runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep, Reduction body) {
+Reduction Reduction::runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
+                                 Reduction body) {
   std::vector<Part> parts;
   parts.push_back({.reduction = std::move(body)});
   return runtimeLoop(slot, mayBeEmpty, rowStep, columnStep, std::move(parts));
@@ -57,12 +58,12 @@ public:
     if (reduction.kind == Reduction::Kind::MultiplyAdd)
       return multiplyAdd(row, column, columns, std::move(accumulators));
     if (reduction.extentSlot != Reduction::kStatic)
-      return loop(reduction, extents_[reduction.extentSlot], 1, row, column, columns, std::move(accumulators));
+      return loop(reduction, extents_[reduction.extentSlot], 1, row, column, columns,
+                  std::move(accumulators));
     const int64_t unroll = unrollFactor(reduction, columns);
     const int64_t rolled = unroll == reduction.extent ? 0 : reduction.extent / unroll;
     if (rolled)
-      accumulators =
-          loop(reduction, e.i64(rolled), unroll, row, column, columns, std::move(accumulators));
+      accumulators = loop(reduction, e.i64(rolled), unroll, row, column, columns, std::move(accumulators));
     for (int64_t i = rolled * unroll; i < reduction.extent; ++i)
       accumulators = body(reduction, row + i * reduction.rowStep, column + i * reduction.columnStep, columns,
                           std::move(accumulators));
@@ -90,8 +91,8 @@ private:
         [&](llvm::Value *, const Values &in) {
           Values inner(in.begin() + 2, in.end());
           for (int64_t i = 0; i < unroll; ++i)
-            inner = body(reduction, Cursor{in[0], i * reduction.rowStep}, Cursor{in[1], i * reduction.columnStep},
-                         columns, std::move(inner));
+            inner = body(reduction, Cursor{in[0], i * reduction.rowStep},
+                         Cursor{in[1], i * reduction.columnStep}, columns, std::move(inner));
           Values next = {e.offset(in[0], unroll * reduction.rowStep),
                          e.offset(in[1], unroll * reduction.columnStep)};
           next.insert(next.end(), inner.begin(), inner.end());

@@ -28,29 +28,31 @@ struct Reduction {
   struct Part;
 
   Kind kind = Kind::MultiplyAdd;
-  int64_t extent = 1;           // of a loop: iterations, ≥ 1 …
-  int extentSlot = kStatic;     // … or the number of the run-time argument that holds it
-  bool mayBeEmpty = false;      // the run-time extent may be 0
+  int64_t extent = 1;       // of a loop: iterations, ≥ 1 …
+  int extentSlot = kStatic; // … or the number of the run-time argument that holds it
+  bool mayBeEmpty = false;  // the run-time extent may be 0
   int64_t rowStep = 0, columnStep = 0;
   std::vector<Part> parts;
 
   static Reduction step() { return {}; }
   static Reduction loop(int64_t extent, int64_t rowStep, int64_t columnStep, Reduction body);
-  static Reduction runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep, Reduction body);
+  static Reduction runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
+                               Reduction body);
   static Reduction runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
                                std::vector<Part> parts);
 };
 
 struct Reduction::Part {
   int64_t rowOffset = 0, columnOffset = 0;
-  uint32_t columns = ~0u; // bit j: the step exists for column j of the tile (a padded tap is absent, not zero)
+  uint32_t columns =
+      ~0u; // bit j: the step exists for column j of the tile (a padded tap is absent, not zero)
   Reduction reduction;
 };
 
 /// Which elements the tile's operands are, relative to the tile's first row and column, in bytes.
 struct RegisterTileShape {
   std::vector<int64_t> rowOffsets, columnOffsets;
-  bool broadcastRows = true; // the row operand is one element for all lanes
+  bool broadcastRows = true;    // the row operand is one element for all lanes
   int lastLanes = kVectorLanes; // lanes of the last column that exist in memory
 
   int rows() const { return static_cast<int>(rowOffsets.size()); }

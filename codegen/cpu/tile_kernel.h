@@ -35,7 +35,8 @@ public:
 /// The functions of one kernel's tiles.
 class TileKernels {
 public:
-  TileKernels(Emit &e, TileStore &store, std::string symbol) : e(e), store(store), symbol_(std::move(symbol)) {}
+  TileKernels(Emit &e, TileStore &store, std::string symbol)
+      : e(e), store(store), symbol_(std::move(symbol)) {}
 
   Emit &e;
   TileStore &store;
@@ -58,7 +59,8 @@ private:
 };
 
 /// One branch or the other; both fall through.
-void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then, const std::function<void()> &otherwise);
+void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
+            const std::function<void()> &otherwise);
 
 /// Calls f(start, run) for the tile of number `tile`, with code for each run of equal tiles.
 using OnTile = std::function<void(llvm::Value *start, const TileRun &run)>;

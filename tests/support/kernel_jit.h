@@ -1,7 +1,6 @@
 // Compiles one LLVM module of kernels in memory, for unit tests and kernel benchmarks.
 #pragma once
 
-#include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <memory>
@@ -16,7 +15,6 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/tile_kernel.h"
@@ -46,12 +44,8 @@ public:
     module.setTargetTriple(machine->getTargetTriple().str());
     Emit e(module, target);
     fill(e);
-    if (std::getenv("DUMP_IR"))
-      module.print(llvm::errs(), nullptr);
     CHECK(!llvm::verifyModule(module, &llvm::errs()), "invalid module");
-    if (std::getenv("DUMP_ASM"))
-      llvm::errs() << object(*machine, *llvm::CloneModule(module), llvm::CodeGenFileType::AssemblyFile);
-    auto code = object(*machine, module, llvm::CodeGenFileType::ObjectFile);
+    auto code = object(*machine, module);
     milliseconds = 1e3 * (threadSeconds() - start);
     jit_ = llvm::cantFail(llvm::orc::LLJITBuilder().create());
     jit_->getMainJITDylib().addGenerator(
@@ -75,12 +69,11 @@ private:
         found->createTargetMachine(target.triple, target.name, target.features, {}, llvm::Reloc::PIC_, {},
                                    llvm::CodeGenOptLevel::Default));
   }
-  static llvm::SmallVector<char, 0> object(llvm::TargetMachine &machine, llvm::Module &module,
-                                           llvm::CodeGenFileType type) {
+  static llvm::SmallVector<char, 0> object(llvm::TargetMachine &machine, llvm::Module &module) {
     llvm::SmallVector<char, 0> bytes;
     llvm::raw_svector_ostream stream(bytes);
     llvm::legacy::PassManager passes;
-    CHECK(!machine.addPassesToEmitFile(passes, stream, nullptr, type));
+    CHECK(!machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile));
     passes.run(module);
     return bytes;
   }

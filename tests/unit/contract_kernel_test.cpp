@@ -105,9 +105,15 @@ struct Conv {
   std::vector<int64_t> stride, padding, dilation;
   int64_t groups;
 
-  int64_t xAt(int64_t n, int64_t c, int64_t h, int64_t v) const { return ((n * x[1] + c) * x[2] + h) * x[3] + v; }
-  int64_t wAt(int64_t o, int64_t c, int64_t h, int64_t v) const { return ((o * w[1] + c) * w[2] + h) * w[3] + v; }
-  int64_t yAt(int64_t n, int64_t o, int64_t h, int64_t v) const { return ((n * y[1] + o) * y[2] + h) * y[3] + v; }
+  int64_t xAt(int64_t n, int64_t c, int64_t h, int64_t v) const {
+    return ((n * x[1] + c) * x[2] + h) * x[3] + v;
+  }
+  int64_t wAt(int64_t o, int64_t c, int64_t h, int64_t v) const {
+    return ((o * w[1] + c) * w[2] + h) * w[3] + v;
+  }
+  int64_t yAt(int64_t n, int64_t o, int64_t h, int64_t v) const {
+    return ((n * y[1] + o) * y[2] + h) * y[3] + v;
+  }
   /// The input position of an output position and a tap, or -1.
   int64_t in(int axis, int64_t o, int64_t tap) const {
     const int64_t i = o * stride[axis] - padding[2 * axis] + tap * dilation[axis];
@@ -116,7 +122,12 @@ struct Conv {
 };
 
 Conv convOf(const Operation &op, Shape x, Shape w, Shape y) {
-  return {x, w, y, op.attrs.ints("stride"), op.attrs.ints("padding"), op.attrs.ints("dilation"),
+  return {x,
+          w,
+          y,
+          op.attrs.ints("stride"),
+          op.attrs.ints("padding"),
+          op.attrs.ints("dilation"),
           op.attrs.i64("groups")};
 }
 
@@ -148,7 +159,8 @@ Floats referenceGradInput(const Conv &c, const Floats &dy, const Floats &w) {
           float sum = 0;
           for (int64_t kh = 0; kh < c.w[2]; ++kh)
             for (int64_t kw = 0; kw < c.w[3]; ++kw) {
-              const int64_t oh = (h + c.padding[0] - kh * c.dilation[0]), ow = v + c.padding[2] - kw * c.dilation[1];
+              const int64_t oh = (h + c.padding[0] - kh * c.dilation[0]),
+                            ow = v + c.padding[2] - kw * c.dilation[1];
               if (oh < 0 || ow < 0 || oh % c.stride[0] || ow % c.stride[1] || oh / c.stride[0] >= c.y[2] ||
                   ow / c.stride[1] >= c.y[3])
                 continue;
@@ -187,8 +199,8 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
                   for (int64_t ow = 0; ow < c.y[3]; ++ow)
                     if (const int64_t h = c.in(0, oh, kh), v = c.in(1, ow, kw); h >= 0 && v >= 0) {
                       const int64_t n = block * lanes + lane;
-                      partial[lane] = step(dy[c.yAt(n, o, oh, ow)], x[c.xAt(n, o / filters * perGroup + i, h, v)],
-                                           partial[lane]);
+                      partial[lane] = step(dy[c.yAt(n, o, oh, ow)],
+                                           x[c.xAt(n, o / filters * perGroup + i, h, v)], partial[lane]);
                     }
             segments.push_back(tree(partial));
           }
@@ -229,10 +241,12 @@ void runSteps(testing::KernelJit &jit, const KernelCode &code, std::vector<void 
   }
 }
 
-Result<Module> parseKernel(const std::string &text, Diagnostics &diag) { return parseModule(text, "test", diag); }
+Result<Module> parseKernel(const std::string &text, Diagnostics &diag) {
+  return parseModule(text, "test", diag);
+}
 
 struct Case {
-  std::string op;     // "conv2d(%p, %q) {padding = [2,2,2,2]}"
+  std::string op; // "conv2d(%p, %q) {padding = [2,2,2,2]}"
   std::string a, b, result;
 };
 
@@ -243,10 +257,11 @@ protected:
                              tile.vectors));
     const std::string schedule =
         tile.rows ? fmt::format(", schedule = {{tile = [{}, {}]}}", tile.rows, tile.vectors) : "";
-    const std::string text = fmt::format("func @f(%a: {0}, %b: {1}) -> {2} {{\n"
-                                         "  %y = kernel(%a, %b) {{kind = contract{4}}} {{ ^(%p: {0}, %q: {1}):\n"
-                                         "      %c = {3} : {2}\n      yield %c\n  }} : {2}\n  return %y\n}}\n",
-                                         c.a, c.b, c.result, c.op, schedule);
+    const std::string text =
+        fmt::format("func @f(%a: {0}, %b: {1}) -> {2} {{\n"
+                    "  %y = kernel(%a, %b) {{kind = contract{4}}} {{ ^(%p: {0}, %q: {1}):\n"
+                    "      %c = {3} : {2}\n      yield %c\n  }} : {2}\n  return %y\n}}\n",
+                    c.a, c.b, c.result, c.op, schedule);
     Diagnostics diag;
     Result<Module> module = parseKernel(text, diag);
     ASSERT_TRUE(module.has_value()) << diag.render() << text;
@@ -254,7 +269,8 @@ protected:
     const OpId kernel = fn.body().ops[0];
     const OpId contraction = findContraction(fn, fn[kernel].regions[0]);
     const Operation op{fn[contraction].def, fn.type(fn.body().args[0]), fn.type(fn.body().args[1]),
-                       fn.type(fn[kernel].results[0]), withDefaults(*fn[contraction].def, fn[contraction].attrs)};
+                       fn.type(fn[kernel].results[0]),
+                       withDefaults(*fn[contraction].def, fn[contraction].attrs)};
 
     const CpuTarget target = *parseCpuTarget(mcpu);
     fusedClass = target.fma;
@@ -294,31 +310,44 @@ std::string f32(const std::vector<int64_t> &dims, bool n16) {
 
 TEST_F(ContractKernel, MatmulBatchLanes) {
   for (auto [n, k, m] : {std::array{64, 84, 10}, {16, 17, 33}, {48, 1, 5}, {80, 130, 7}}) {
-    checkAll({"matmul(%p, %q) {transpose_b = true}", f32({n, k}, true), f32({m, k}, false), f32({n, m}, true)});
+    checkAll(
+        {"matmul(%p, %q) {transpose_b = true}", f32({n, k}, true), f32({m, k}, false), f32({n, m}, true)});
     checkAll({"matmul(%p, %q)", f32({n, k}, true), f32({k, m}, false), f32({n, m}, true)});
   }
 }
 
 TEST_F(ContractKernel, MatmulColumnLanes) {
   for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 32, 16}, {1, 16, 7}, {40, 48, 130}}) {
-    checkAll({"matmul(%p, %q) {transpose_a = true}", f32({k, m}, true), f32({k, n}, false), f32({m, n}, false)});
-    checkAll({"matmul(%p, %q) {transpose_a = true}", f32({k, m}, false), f32({k, n}, false), f32({m, n}, false)});
+    checkAll(
+        {"matmul(%p, %q) {transpose_a = true}", f32({k, m}, true), f32({k, n}, false), f32({m, n}, false)});
+    checkAll(
+        {"matmul(%p, %q) {transpose_a = true}", f32({k, m}, false), f32({k, n}, false), f32({m, n}, false)});
     checkAll({"matmul(%p, %q)", f32({m, k}, false), f32({k, n}, false), f32({m, n}, false)});
   }
-  checkAll({"matmul(%p, %q)", f32({2, 3, 5, 7}, false), f32({2, 3, 7, 20}, false), f32({2, 3, 5, 20}, false)});
+  checkAll(
+      {"matmul(%p, %q)", f32({2, 3, 5, 7}, false), f32({2, 3, 7, 20}, false), f32({2, 3, 5, 20}, false)});
 }
 
 TEST_F(ContractKernel, MatmulPackedLanes) {
   for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 37, 16}, {1, 5, 7}, {7, 48, 130}})
-    checkAll({"matmul(%p, %q) {transpose_b = true}", f32({m, k}, false), f32({n, k}, false), f32({m, n}, false)});
-  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({3, 9, 4}, false), f32({3, 18, 9}, false),
-            f32({3, 4, 18}, false)});
+    checkAll(
+        {"matmul(%p, %q) {transpose_b = true}", f32({m, k}, false), f32({n, k}, false), f32({m, n}, false)});
+  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({3, 9, 4}, false),
+            f32({3, 18, 9}, false), f32({3, 4, 18}, false)});
 }
 
 TEST_F(ContractKernel, MatmulExampleLanes) {
   checkAll({"matmul(%p, %q)", f32({32, 3, 5, 7}, true), f32({32, 3, 7, 6}, true), f32({32, 3, 5, 6}, true)});
-  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({16, 7, 5}, true), f32({16, 9, 7}, true),
-            f32({16, 5, 9}, true)});
+  checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({16, 7, 5}, true),
+            f32({16, 9, 7}, true), f32({16, 5, 9}, true)});
+}
+
+/// A schedule may come from a file that somebody edited.
+TEST_F(ContractKernel, TilesOfAnySize) {
+  const Case c{"matmul(%p, %q) {transpose_b = true}", f32({32, 9}, true), f32({40, 9}, false),
+               f32({32, 40}, true)};
+  for (RegisterTile tile : {RegisterTile{1, 1}, {32, 2}, {33, 1}, {-1, 4}, {4, 17}})
+    check(c, "native", tile, 1);
 }
 
 struct ConvCase {
@@ -328,18 +357,18 @@ struct ConvCase {
 };
 
 const ConvCase kConvCases[] = {
-    {64, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}},               // LeNet-5, first
-    {32, 6, 14, 14, 16, 5, 5},                                    // LeNet-5, second
+    {64, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // LeNet-5, first
+    {32, 6, 14, 14, 16, 5, 5},                      // LeNet-5, second
     {16, 3, 9, 7, 5, 3, 3, {1, 1}, {1, 1, 1, 1}},
     {16, 4, 8, 9, 6, 3, 2, {2, 2}, {1, 0, 0, 1}},
     {32, 2, 11, 11, 3, 3, 3, {3, 2}, {2, 2, 2, 2}},
-    {16, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2},    // dilated, grouped
-    {16, 4, 7, 6, 8, 1, 1},                                       // 1×1
-    {16, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},      // depthwise
-    {16, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},                 // rows and columns of padding only
+    {16, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2}, // dilated, grouped
+    {16, 4, 7, 6, 8, 1, 1},                                    // 1×1
+    {16, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},   // depthwise
+    {16, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},              // rows and columns of padding only
     {16, 2, 1, 40, 2, 1, 9, {1, 4}, {0, 0, 4, 4}},
     {16, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
-    {16, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}},                 // strided 1×1: elements without a tap
+    {16, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}}, // strided 1×1: elements without a tap
     {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
 };
 
@@ -359,8 +388,8 @@ ConvTexts texts(const ConvCase &c, bool n16) {
     return (padded - (kernel - 1) * c.dilation[axis] - 1) / c.stride[axis] + 1;
   };
   ConvTexts t;
-  t.attrs = fmt::format("stride = {}, padding = {}, dilation = {}, groups = {}", list(c.stride), list(c.padding),
-                        list(c.dilation), c.groups);
+  t.attrs = fmt::format("stride = {}, padding = {}, dilation = {}, groups = {}", list(c.stride),
+                        list(c.padding), list(c.dilation), c.groups);
   t.kernel = fmt::format("kernel = [{}, {}], ", c.kh, c.kw);
   t.input = fmt::format("input = [{}, {}], ", c.height, c.width);
   t.x = f32({c.n, c.channels, c.height, c.width}, n16);
@@ -392,8 +421,9 @@ TEST_F(ContractKernel, ConvGradWeight) {
 
 /// Other layouts and batch sizes take the generic path, in the same order of operations.
 TEST_F(ContractKernel, Generic) {
-  for (ConvCase c : {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
-                     ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
+  for (ConvCase c :
+       {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
+        ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
     const ConvTexts t = texts(c, false);
     check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
     check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
