@@ -11,12 +11,13 @@
 
 #include "runtime/data/batch.h"
 #include "support/npy.h"
+#include "tests/unit/scratch_folder.h"
 
 using namespace gradc;
 
 namespace {
 
-const std::string kDir = testing::TempDir() + "gradc_data";
+const std::string kDir = scratchFolder() + "gradc_data";
 
 void writeFile(const std::string &name, const std::string &bytes) {
   std::filesystem::create_directories(kDir);

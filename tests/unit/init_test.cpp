@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "support/npy.h"
+#include "tests/unit/scratch_folder.h"
 
 using namespace gradc;
 
@@ -18,7 +19,7 @@ using Kind = InitSpec::Kind;
 std::vector<float> values(VariableSpec variable, uint64_t seed = 1, int threads = 1) {
   ThreadPool pool(threads);
   std::vector<float> out(elementCount(variable));
-  const Status status = initialise(variable, seed, testing::TempDir(), pool, out);
+  const Status status = initialise(variable, seed, scratchFolder(), pool, out);
   EXPECT_TRUE(status.ok()) << status.text;
   return out;
 }
@@ -94,17 +95,17 @@ TEST(Initialise, OrthogonalIsOrthonormal) {
 
 TEST(Initialise, FilesAndTheirErrors) {
   const float data[] = {1, 2, 3};
-  ASSERT_TRUE(writeNpy(testing::TempDir() + "w3.npy", {DType::F32, {3}, std::string((const char *)data, 12)}).ok());
+  ASSERT_TRUE(writeNpy(scratchFolder() + "w3.npy", {DType::F32, {3}, std::string((const char *)data, 12)}).ok());
   EXPECT_EQ(values(spec({3}, {.kind = Kind::Npy, .file = "w3.npy"})), (std::vector<float>{1, 2, 3}));
   ThreadPool pool(1);
   std::vector<float> out(4);
-  Status status = initialise(spec({4}, {.kind = Kind::Npy, .file = "w3.npy"}), 0, testing::TempDir(), pool, out);
+  Status status = initialise(spec({4}, {.kind = Kind::Npy, .file = "w3.npy"}), 0, scratchFolder(), pool, out);
   EXPECT_EQ(status.code, ExitCode::Io);
   EXPECT_TRUE(status.text.ends_with("w3.npy: shape [3], but 'w' has [4]")) << status.text;
   EXPECT_EQ(initialise(spec({4}, {.kind = Kind::Npy, .file = "no.npy"}), 0, "/nowhere", pool, out).text,
             "cannot open '/nowhere/no.npy': No such file or directory");
-  ASSERT_TRUE(writeNpy(testing::TempDir() + "b3.npy", {DType::U8, {4}, "abcd"}).ok());
-  status = initialise(spec({4}, {.kind = Kind::Npy, .file = "b3.npy"}), 0, testing::TempDir(), pool, out);
+  ASSERT_TRUE(writeNpy(scratchFolder() + "b3.npy", {DType::U8, {4}, "abcd"}).ok());
+  status = initialise(spec({4}, {.kind = Kind::Npy, .file = "b3.npy"}), 0, scratchFolder(), pool, out);
   EXPECT_TRUE(status.text.ends_with("b3.npy: element type u8, but 'w' has f32")) << status.text;
   EXPECT_EQ(initialise(spec({4}, {.kind = Kind::Values, .values = {1}}), 0, "", pool, out).text,
             "'w' has 4 elements, but its initialiser has 1 values");

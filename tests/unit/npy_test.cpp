@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/scratch_folder.h"
+
 using namespace gradc;
 
 namespace {
@@ -90,7 +92,7 @@ TEST(Npz, RefusesWhatIsWrong) {
 }
 
 TEST(Npz, ReadsWhatNumPyCompresses) {
-  const std::string dir = testing::TempDir() + "gradc_npz";
+  const std::string dir = scratchFolder() + "gradc_npz";
   std::filesystem::create_directories(dir);
   const std::string command = "/usr/bin/python3 -c \"import numpy as n; n.savez_compressed('" + dir +
                               "/c.npz', x=n.arange(1000,dtype='f4'), y=n.ones((2,2),order='F')); n.savez('" + dir +

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/files.h"
+#include "tests/unit/scratch_folder.h"
 
 using namespace gradc;
 
@@ -23,7 +24,7 @@ std::string message(std::string header, std::string data) {
 }
 
 TEST(SafeTensors, RoundTripsSortedAndDeterministic) {
-  const std::string path = testing::TempDir() + "gradc_w.safetensors", again = path + "2";
+  const std::string path = scratchFolder() + "gradc_w.safetensors", again = path + "2";
   const std::vector<TensorView> tensors = {{"fc.weight", DType::F32, {2, 1}, "abcdefgh"},
                                            {"bias", DType::U8, {3}, "xyz"},
                                            {"scalar", DType::F64, {}, "12345678"},

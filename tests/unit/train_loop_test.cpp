@@ -16,6 +16,7 @@
 #include "support/files.h"
 #include "support/hash.h"
 #include "support/safetensors.h"
+#include "tests/unit/scratch_folder.h"
 
 using namespace gradc;
 
@@ -124,7 +125,7 @@ struct TestRun {
   StatusOr<TrainResult> result;
   std::vector<float> weights;
 
-  explicit TestRun(const std::string &name, bool clean = true) : folder(testing::TempDir() + "gradc_run_" + name) {
+  explicit TestRun(const std::string &name, bool clean = true) : folder(scratchFolder() + "gradc_run_" + name) {
     if (clean)
       std::filesystem::remove_all(folder);
     options.outFolder = folder;
@@ -386,8 +387,8 @@ TEST(TrainLoop, AFullDiskLeavesTheOldRunIntact) {
 
 TEST(TrainLoop, AnUnwritableFolderIsSaidBeforeTheFirstStep) {
   TestRun run("dir");
-  std::ofstream(testing::TempDir() + "gradc_plain") << "x";
-  run.options.outFolder = testing::TempDir() + "gradc_plain/out";
+  std::ofstream(scratchFolder() + "gradc_plain") << "x";
+  run.options.outFolder = scratchFolder() + "gradc_plain/out";
   run.go();
   EXPECT_EQ(run.result.error().code, ExitCode::Io);
   EXPECT_TRUE(run.result.error().text.starts_with("cannot create '")) << run.result.error().text;
