@@ -25,6 +25,7 @@ void registerDiff(CLI::App &app, ExitCode &exit);
 void registerGradcheck(CLI::App &app, ExitCode &exit);
 void registerCheck(CLI::App &app, ExitCode &exit);
 void registerOps(CLI::App &app, ExitCode &exit);
+void registerSchema(CLI::App &app, ExitCode &exit);
 
 namespace {
 
@@ -43,6 +44,7 @@ constexpr RegisterCommand kCommands[] = {
     registerCheck,
     registerOps,
     registerDoctor,
+    registerSchema,
 };
 
 [[noreturn]] void outOfMemory() {
