@@ -136,7 +136,7 @@ void DataReader::checkFeed(const Json &source) {
       std::vector<std::string_view> names;
       for (const GraphInput &input : graph_.inputs)
         names.push_back(input.name);
-      if (std::ranges::find(names, key.name) == names.end())
+      if (!isFreeKey(key.name) && std::ranges::find(names, key.name) == names.end())
         (void)diag_.error(document_.loc(key.place), "'feed' names '{}', which is no input{}", key.name, proposal(key.name, names));
     }
   std::vector<std::string> fields;
@@ -194,9 +194,11 @@ std::optional<Normalization> readNormalization(const JsonDocument &document, con
     const Json &list = *json->find(key);
     for (const Json &item : list.items)
       values->push_back(static_cast<float>(item.number));
-    if (values->size() != 1 && std::ssize(*values) != channels)
-      (void)diag.error(document.loc(list), "'{}' of normalize expects 1 or {} numbers, as many as the input '{}' has channels, but got {}",
-                       key, channels, graph.inputs[candidates[0]].name, values->size());
+    if (values->size() == 1 || std::ssize(*values) == channels)
+      continue;
+    (void)diag.error(document.loc(list), "'{}' of normalize expects 1 or {} numbers, as many as the input '{}' has channels, but got {}",
+                     key, channels, graph.inputs[candidates[0]].name, values->size());
+    return std::nullopt;
   }
   return normalization;
 }

@@ -46,7 +46,7 @@ void GraphReader::readInputs() {
   const Json &inputs = *document_.root.find("inputs");
   for (size_t i = 0; i < inputs.items.size(); ++i) {
     const Json &input = inputs.items[i];
-    if (!input.isObject()) // "description"
+    if (isFreeKey(inputs.keys[i].name))
       continue;
     const Json *dtype = input.find("dtype"), &shape = *input.find("shape");
     claimName(inputs.keys[i].name, {Entity::Kind::Input, graph_.inputs.size()}, inputs.keys[i].place);
@@ -60,7 +60,7 @@ void GraphReader::readParams() {
   const Json *params = document_.root.find("params");
   for (size_t i = 0; params && i < params->items.size(); ++i) {
     const Json &param = params->items[i];
-    if (!param.isObject())
+    if (isFreeKey(params->keys[i].name))
       continue;
     const Json &shape = *param.find("shape");
     claimName(params->keys[i].name, {Entity::Kind::Param, graph_.params.size()}, params->keys[i].place);
@@ -93,6 +93,11 @@ std::string GraphReader::proposeName(size_t scope, std::string_view name) const 
 std::optional<Reference> GraphReader::resolve(size_t scope, const Json &operand, int depth) {
   if (operand.isNumber())
     return Reference{.number = operand.number, .json = &operand};
+  constexpr int kMaxAliases = 1000; // inputs of blocks that stand for inputs of blocks
+  if (depth > kMaxAliases) {
+    fail(operand, "'{}' stands for itself", operand.text);
+    return std::nullopt;
+  }
   std::string_view name = operand.text;
   int result = 0;
   if (size_t colon = name.rfind(':'); colon != name.npos) {
@@ -102,9 +107,9 @@ std::optional<Reference> GraphReader::resolve(size_t scope, const Json &operand,
       result = -1;
     name = name.substr(0, colon);
   }
-  if (auto bound = scopes_[scope].inputs.find(name); bound != scopes_[scope].inputs.end() && result == 0 && depth < 1000)
+  if (auto bound = scopes_[scope].inputs.find(name); bound != scopes_[scope].inputs.end() && result == 0)
     return resolve(bound->second.scope, *bound->second.operand, depth + 1);
-  const Entity *entity = result >= 0 && depth < 1000 ? lookUp(scope, name) : nullptr;
+  const Entity *entity = result >= 0 ? lookUp(scope, name) : nullptr;
   if (entity)
     return resolveEntity(*entity, result, operand, depth);
   fail(operand, "unknown name '{}'{}", operand.text, proposeName(scope, name));
@@ -112,6 +117,8 @@ std::optional<Reference> GraphReader::resolve(size_t scope, const Json &operand,
 }
 
 std::optional<Reference> GraphReader::resolveEntity(const Entity &entity, int result, const Json &operand, int depth) {
+  if (entity.kind == Entity::Kind::Failed)
+    return std::nullopt; // reported where it failed
   if (entity.kind == Entity::Kind::Block && result < static_cast<int>(entity.outputs->items.size()))
     return resolve(entity.index, entity.outputs->items[result], depth + 1);
   const LayerUse *use = entity.kind == Entity::Kind::Node ? &graph_.nodes[entity.index].use : nullptr;

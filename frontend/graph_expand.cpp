@@ -64,50 +64,60 @@ void GraphReader::expandNode(size_t scope, const Json &node) {
   made.use.operands = node.find("inputs");
 }
 
-bool GraphReader::checkBlockUse(const Json &node, const Json &block) {
+bool GraphReader::checkBlockUse(const Json &node, const Json &block, const std::string &name) {
   ObjectSpec spec = blockUseSpec();
   if (const Json *args = block.find("args"))
     for (const JsonKey &key : args->keys)
       spec.keys.push_back({.name = key.name, .forms = {Form::Any}, .doc = ""});
   KeyChecker checker(document_, diag_);
-  if (checker.object(node, spec))
-    return true;
-  reported_ = checker.failure();
-  return false;
+  if (!checker.keys(node, fmt::format("block '{}'", node.find("block")->text), "argument", {&spec.keys})) {
+    reported_ = checker.failure();
+    return false;
+  }
+  const Json *inputs = block.find("inputs"), *operands = node.find("inputs"), *outputs = block.find("outputs");
+  size_t given = operands ? operands->items.size() : 0;
+  if (given != inputs->items.size())
+    return fail(operands ? *operands : node, "node '{}': block '{}' takes {} input{}, but got {}", name,
+                node.find("block")->text, inputs->items.size(), inputs->items.size() == 1 ? "" : "s", given);
+  const Json *repeat = node.find("repeat");
+  if (repeat && inputs->items.size() != outputs->items.size())
+    return fail(*repeat, "node '{}': to be repeated, block '{}' needs as many outputs as inputs, but has {} and {}", name,
+                node.find("block")->text, outputs->items.size(), inputs->items.size());
+  return true;
 }
 
-void GraphReader::expandBlock(size_t scope, const Json &node, const std::string &name) {
+const Json *GraphReader::findBlock(const Json &node, const std::string &name) {
   const Json *blocks = document_.root.find("blocks"), *which = node.find("block");
-  if (!which || !which->isString())
-    return (void)fail(which ? *which : node, "node '{}': op block needs 'block', the name of one of \"blocks\"", name);
-  const Json *block = blocks ? blocks->find(which->text) : nullptr;
+  if (!which || !which->isString()) {
+    fail(which ? *which : node, "node '{}': op block needs 'block', the name of one of \"blocks\"", name);
+    return nullptr;
+  }
+  const Json *block = blocks && !isFreeKey(which->text) ? blocks->find(which->text) : nullptr;
   if (!block) {
     std::vector<std::string_view> names;
     for (const JsonKey &key : blocks ? blocks->keys : std::vector<JsonKey>())
       names.push_back(key.name);
-    return (void)fail(*which, "node '{}': unknown block '{}'{}", name, which->text, proposal(which->text, names));
+    fail(*which, "node '{}': unknown block '{}'{}", name, which->text, proposal(which->text, names));
+  } else if (std::ranges::find(openBlocks_, which->text) != openBlocks_.end()) {
+    fail(*which, "block '{}' contains itself: {} → {}", which->text, fmt::join(openBlocks_, " → "), which->text);
+    return nullptr;
   }
-  if (std::ranges::find(openBlocks_, which->text) != openBlocks_.end())
-    return (void)fail(*which, "block '{}' contains itself: {} → {}", which->text, fmt::join(openBlocks_, " → "), which->text);
-  const Json *inputs = block->find("inputs"), *operands = node.find("inputs"), *outputs = block->find("outputs");
-  if (!checkBlockUse(node, *block))
+  return block;
+}
+
+void GraphReader::expandBlock(size_t scope, const Json &node, const std::string &name) {
+  const Json *block = findBlock(node, name);
+  if (!block || !checkBlockUse(node, *block, name)) {
+    entities_.try_emplace(name, Entity{Entity::Kind::Failed});
     return;
-  size_t given = operands ? operands->items.size() : 0;
-  if (given != inputs->items.size())
-    return (void)fail(operands ? *operands : node, "node '{}': block '{}' takes {} inputs, but got {}", name, which->text,
-                      inputs->items.size(), given);
-  const Json *repeat = node.find("repeat");
-  int64_t times = repeat ? *repeat->integer() : 1;
-  if (times > 1 && inputs->items.size() != outputs->items.size())
-    return (void)fail(*repeat, "node '{}': to be repeated, block '{}' needs as many outputs as inputs, but has {} and {}",
-                      name, which->text, outputs->items.size(), inputs->items.size());
-  openBlocks_.push_back(which->text);
-  const Json *previous = nullptr;
-  for (int64_t i = 0; i < times; ++i) {
+  }
+  const Json *repeat = node.find("repeat"), *previous = nullptr;
+  openBlocks_.push_back(node.find("block")->text);
+  for (int64_t i = 0; i < (repeat ? *repeat->integer() : 1); ++i) {
     Scope inner{.prefix = repeat ? fmt::format("{}.{}.", name, i) : name + "."};
     if (!expandOnce(scope, node, *block, std::move(inner), previous))
       break;
-    previous = outputs;
+    previous = block->find("outputs");
   }
   openBlocks_.pop_back();
 }

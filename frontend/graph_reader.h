@@ -27,7 +27,7 @@ private:
     std::map<std::string, Bound, std::less<>> inputs;
   };
   struct Entity {
-    enum class Kind : uint8_t { Input, Param, Node, Block } kind = Kind::Input;
+    enum class Kind : uint8_t { Input, Param, Node, Block, Failed } kind = Kind::Input;
     size_t index = 0;              // a block's: the scope of its last repetition
     const Json *outputs = nullptr; // of a block
   };
@@ -55,7 +55,8 @@ private:
   void expandNode(size_t scope, const Json &node);
   void expandBlock(size_t scope, const Json &node, const std::string &name);
   bool expandOnce(size_t user, const Json &node, const Json &block, Scope scope, const Json *previousOutputs);
-  bool checkBlockUse(const Json &node, const Json &block);
+  bool checkBlockUse(const Json &node, const Json &block, const std::string &name);
+  const Json *findBlock(const Json &node, const std::string &name);
   Json substitute(const Json &value, const Json &node, const Json &block);
 
   template <class... Args> bool fail(const Json &at, fmt::format_string<Args...> format, Args &&...args) {

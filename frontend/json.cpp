@@ -86,6 +86,20 @@ struct PublishingIterator {
 
 bool isNumberCharacter(char c) { return (c >= '0' && c <= '9') || std::strchr("+-.eE", c) != nullptr; }
 
+/// The length of the offending token. nlohmann's text of it begins at the token where that is a string or number, but
+/// some tokens earlier where it is a word or punctuation.
+ptrdiff_t tokenLength(std::string_view text, std::string_view error) {
+  for (std::string_view whole : {"invalid string", "invalid number", "unexpected string literal"})
+    if (error.find(whole) != error.npos)
+      return std::ssize(text);
+  if (error.find("unexpected end of input") != error.npos)
+    return 0;
+  ptrdiff_t length = 0;
+  while (length < std::ssize(text) && std::strchr(" \t\r\n[]{},:", text[text.size() - 1 - length]) == nullptr)
+    ++length;
+  return std::max<ptrdiff_t>(length, 1);
+}
+
 /// Builds the document from nlohmann's events. A token starts where space, comments, ',' and ':' after the
 /// token before end.
 class Handler {
@@ -268,7 +282,7 @@ bool Handler::parse_error(size_t, const std::string &lastToken, const nlohmann::
   const char *at = read_;
   if (at > begin_ && !lastToken.empty() && isNumberCharacter(lastToken.back()) && !isNumberCharacter(at[-1]))
     --at; // the character that ended the number was read too
-  at -= std::min<ptrdiff_t>(at - token_, static_cast<ptrdiff_t>(lastToken.size()));
+  at -= std::min<ptrdiff_t>(at - token_, tokenLength(lastToken, text));
   while (token_ < at) // everything between is space and punctuation
     if (*token_++ == '\n') {
       ++line_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "frontend/tables.h"
+
 namespace gradc {
 
 const ObjectSpec *UnionSpec::variant(std::string_view word) const {
@@ -16,6 +18,8 @@ bool isName(std::string_view text) {
     return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '-';
   });
 }
+
+bool isFreeKey(std::string_view key) { return key == "$schema" || key == "description"; }
 
 namespace {
 
@@ -62,7 +66,9 @@ bool isFile(const Json &value) {
 }
 
 std::string range(const KeySpec &key) {
-  bool low = std::isfinite(key.min), high = std::isfinite(key.max);
+  bool low = std::isfinite(key.min), high = key.max < kMaxSize; // a limit of size is not worth a word
+  if (key.min == key.max)
+    return fmt::format(" that is {}", key.min);
   if (low && high)
     return fmt::format(" between {} and {}", key.min, key.max);
   return low ? fmt::format(" of at least {}", key.min) : high ? fmt::format(" of at most {}", key.max) : "";
@@ -81,17 +87,17 @@ std::string formText(Form form, const KeySpec &key) {
   case Form::Name:
     return "a name";
   case Form::Word:
-    return fmt::format("one of {}", fmt::join(key.words, ", "));
+    return key.words.size() == 1 ? fmt::format("\"{}\"", key.words[0]) : fmt::format("one of {}", fmt::join(key.words, ", "));
   case Form::Pair:
     return "[h, w]";
   case Form::Padding:
     return "[[top, bottom], [left, right]]";
   case Form::Shape:
-    return "a list of sizes";
+    return "a list of integers of at least 1, of which the first may be \"N\"";
   case Form::Integers:
-    return "a list of integers";
+    return fmt::format("a list of integers{}", std::isfinite(key.min) ? range(key) : "");
   case Form::Numbers:
-    return "a list of numbers";
+    return "a list of numbers" + range(key);
   case Form::Strings:
     return "a list of strings";
   case Form::Values:
@@ -115,9 +121,6 @@ std::string formText(Form form, const KeySpec &key) {
   }
   return {};
 }
-
-/// Keys that every object takes.
-bool isFree(std::string_view key) { return key == "$schema" || key == "description"; }
 
 } // namespace
 
@@ -179,12 +182,28 @@ std::string expectation(const KeySpec &key) {
   return texts.empty() ? last : fmt::format("{} or {}", fmt::join(texts, ", "), last);
 }
 
+/// The element that keeps a list from having its form, where there is one; else the value itself.
+static const Json &culprit(const Json &value, const KeySpec &key) {
+  bool wantsList = key.forms.size() == 1 && key.forms[0] >= Form::Shape;
+  Json one{.kind = Json::Kind::Array};
+  for (size_t i = 0; wantsList && i < value.items.size(); ++i) {
+    const Json &item = value.items[i];
+    one.items = {item};
+    bool isSizes = key.forms[0] == Form::Shape || key.forms[0] == Form::Integers;
+    bool late = isSizes && item.isString() && i > 0;
+    if (late || !matches(one, key.forms[0], key))
+      return item;
+  }
+  return value;
+}
+
 bool KeyChecker::value(const Json &value, const KeySpec &key, std::string_view owner) {
   for (Form form : key.forms)
     if (matches(value, form, key))
       return nested(value, key, owner);
-  return fail(document_.loc(value), "'{}' of {} expects {}, but got {}{}", key.name, owner, expectation(key),
-              describe(value), value.isString() ? proposal(value.text, key.words) : "");
+  const Json &wrong = value.isArray() ? culprit(value, key) : value;
+  return fail(document_.loc(wrong), "'{}' of {} expects {}, but got {}{}", key.name, owner, expectation(key),
+              describe(wrong), value.isString() ? proposal(value.text, key.words) : "");
 }
 
 /// Looks into the objects of a value whose own form is right.
@@ -210,7 +229,7 @@ bool KeyChecker::map(const Json &value, const KeySpec &key, std::string_view own
   bool ok = true;
   for (size_t i = 0; i < value.items.size(); ++i) {
     const JsonKey &name = value.keys[i];
-    if (isFree(name.name))
+    if (isFreeKey(name.name))
       continue;
     if (!isName(name.name))
       ok = fail(document_.loc(name.place),
@@ -264,7 +283,7 @@ bool KeyChecker::keys(const Json &value, std::string_view name, std::string_view
   bool ok = true;
   for (size_t i = 0; i < value.keys.size(); ++i) {
     const JsonKey &given = value.keys[i];
-    if (isFree(given.name) || given.name == tag)
+    if (isFreeKey(given.name) || given.name == tag)
       continue;
     auto at = std::ranges::find(names, given.name);
     if (at != names.end())

@@ -123,5 +123,7 @@ bool matches(const Json &value, Form form, const KeySpec &key);
 std::string expectation(const KeySpec &key);
 /// [A-Za-z_][A-Za-z0-9_.-]*
 bool isName(std::string_view text);
+/// Keys that every object takes and that mean nothing: $schema, description.
+bool isFreeKey(std::string_view key);
 
 } // namespace gradc

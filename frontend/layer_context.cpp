@@ -78,7 +78,7 @@ std::optional<ValueId> LayerContext::op(std::string_view opName, std::vector<Val
     types.push_back(b.type(operand));
   Rule<std::vector<Type>> results = inferTypes(def, types, *normal);
   if (!results)
-    return fail("inputs", "{}: {}", opName, results.error());
+    return fail("inputs", "{}{}", results.error().starts_with(opName) ? "" : fmt::format("{}: ", opName), results.error());
   return b.create(opName, std::move(operands), std::move(*normal));
 }
 

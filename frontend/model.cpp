@@ -21,8 +21,12 @@ void warnUnused(const ModelSource &source, Diagnostics &diag) {
   for (const std::vector<GraphTerm> *terms : {&graph.losses, &graph.metrics})
     for (const GraphTerm &term : *terms)
       use(term.inputs);
-  for (const GraphNode &node : graph.nodes)
+  for (const GraphNode &node : graph.nodes) {
     use(node.inputs);
+    for (const GraphNode::Tie &tie : node.ties)
+      if (tie.owner)
+        used[*tie.owner] = true;
+  }
   for (size_t i = 0; i < graph.nodes.size(); ++i)
     if (!used[i])
       diag.warning(source.document.loc(*graph.nodes[i].use.json), "nothing uses node '{}'", graph.nodes[i].use.name);

@@ -42,13 +42,14 @@ void yieldTerms(BuildContext &context, FunctionBuilder &f, bool mean) {
   for (const GraphTerm &term : graph.losses) {
     std::optional<ValueId> value = f.term(term);
     if (!value)
-      return;
+      continue;
     ValueId part = losses.emplace_back(reduce(b, term.use.name, *value, mean));
     if (term.weight != 1)
       part = b.scale(part, term.weight);
     total = total == kNoValue ? part : b.add(total, part);
   }
-  yield(b.function(), total, attr("loss"));
+  if (losses.size() == graph.losses.size())
+    yield(b.function(), total, attr("loss"));
   bool isList = losses.size() > 1 || context.document.root.find("loss")->isArray();
   for (size_t i = 0; isList && i < losses.size(); ++i)
     yield(b.function(), losses[i], attr("metric", "loss." + graph.losses[i].use.name));

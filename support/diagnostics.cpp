@@ -152,9 +152,12 @@ std::string Diagnostics::render(const Diagnostic &diagnostic, bool color) const 
 }
 
 std::string Diagnostics::render(bool color) const {
+  constexpr size_t kMaxShown = 100; // a file made of errors shall not take minutes to print
   std::string text;
-  for (const Diagnostic &diagnostic : diagnostics_)
-    text += render(diagnostic, color);
+  for (size_t i = 0; i < diagnostics_.size() && i < kMaxShown; ++i)
+    text += render(diagnostics_[i], color);
+  if (diagnostics_.size() > kMaxShown)
+    text += fmt::format("gradc: and {} more\n", diagnostics_.size() - kMaxShown);
   return text;
 }
 
