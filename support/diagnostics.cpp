@@ -152,7 +152,7 @@ std::string Diagnostics::render(const Diagnostic &diagnostic, bool color) const 
 }
 
 std::string Diagnostics::render(bool color) const {
-  constexpr size_t kMaxShown = 100; // a file made of errors shall not take minutes to print
+  constexpr size_t kMaxShown = 200; // a file made of errors shall not take minutes to print
   std::string text;
   for (size_t i = 0; i < diagnostics_.size() && i < kMaxShown; ++i)
     text += render(diagnostics_[i], color);

@@ -17,6 +17,7 @@ if "roundtrip" in lit_config.params:  # every pass's result is printed, parsed a
     config.substitutions.append(("%gradc opt", os.path.join(bin_dir, "gradc") + " opt --roundtrip-each"))
 config.substitutions.append(("%gradc", os.path.join(bin_dir, "gradc")))
 config.substitutions.append(("%examples", os.path.join(site["source_dir"], "examples")))
+config.substitutions.append(("%exits", "python3 " + os.path.join(site["source_dir"], "tests", "tools", "exits.py")))
 config.environment["PATH"] = os.pathsep.join([bin_dir, site["llvm_tools"], "/usr/bin", "/bin"])
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
 config.environment["GRADC_ABORT_ON_INTERNAL"] = "1"
