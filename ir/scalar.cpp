@@ -66,7 +66,7 @@ double applyLeaf(Leaf leaf, double a, double b, double c) {
   case Leaf::Not: return a == 0;
   case Leaf::Select: return a != 0 ? b : c;
   }
-  CHECK(false, "leaf {} is no function", leafName(leaf));
+  CHECK(false, "leaf {} is no function", static_cast<int>(leaf));
 }
 
 Scalar lift(ScalarBuilder *b, double value) { return b->constant(value); }
