@@ -10,7 +10,6 @@
 
 #include "driver/commands.h"
 #include "driver/session.h"
-#include "support/philox.h"
 
 namespace gradc {
 namespace {
@@ -33,27 +32,43 @@ struct Measured {
 
 double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Pixels-like inputs in [0, 1) and labels of class 0, 1, 2, …; scalars of a training step as at its beginning.
-void fillInputs(BatchRunner &runner, const LoadedModel &model) {
-  const gradc_program &program = runner.executor().program();
-  for (int64_t i = 0; i < program.num_args; ++i) {
-    const gradc_port &port = program.args[i];
-    const auto input = std::ranges::find(model.data.inputs, std::string(port.name), &InputSpec::name);
-    if (input == model.data.inputs.end())
-      continue;
-    void *memory = runner.argument(port.name);
-    const int64_t elements = port.bytes / static_cast<int64_t>(dtypeSize(static_cast<DType>(port.dtype)));
-    for (int64_t k = 0; k < elements; ++k)
-      if (static_cast<DType>(port.dtype) == DType::F32)
-        static_cast<float *>(memory)[k] = uniformFromBits(randomBits(1, streamHash(port.name), 0, k)[0]);
-      else if (static_cast<DType>(port.dtype) == DType::I32)
-        static_cast<int32_t *>(memory)[k] = static_cast<int32_t>(k % std::max<int64_t>(input->classes, 1));
+/// Batches that the runs take in turn, as a training loop feeds them: gathering one belongs to the time of a step.
+class Feed {
+public:
+  static constexpr int64_t kBatches = 16;
+
+  static StatusOr<Feed> make(const Session &session) {
+    DataSource source;
+    source.kind = DataSource::Kind::Synthetic;
+    source.examples = kBatches * session.batchSize();
+    StatusOr<Dataset> data = loadDataset(source, session.model.data.inputs, "", session.model.train.seed);
+    if (!data)
+      return std::unexpected(data.error());
+    return Feed(std::move(*data), session.batchSize());
   }
-  for (const HyperParameter &hyper : model.train.hyper)
+
+  void run(BatchRunner &runner) {
+    runner.run(data_, std::span(order_).subspan(next_ * batch_, batch_));
+    next_ = (next_ + 1) % kBatches;
+  }
+
+private:
+  Feed(Dataset data, int64_t batch)
+      : data_(std::move(data)), order_(epochOrder(data_.examples, 0, 0, true)), batch_(batch) {}
+
+  Dataset data_;
+  std::vector<int64_t> order_;
+  int64_t batch_, next_ = 0;
+};
+
+/// Scalars of a training step as at its beginning; the weights barely move, however long the measurement.
+void setHyperParameters(BatchRunner &runner, const TrainConfig &train) {
+  for (const HyperParameter &hyper : train.hyper)
     runner.setFloat(hyper.name, static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
 }
 
-StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, ProgramKind kind) {
+StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, Feed &feed,
+                           ProgramKind kind) {
   Measured m;
   const Clock::time_point start = Clock::now();
   StatusOr<BatchRunner *> found = runners.get(kind, session.batchSize());
@@ -63,14 +78,14 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   m.passMs = session.programs->timing(kind, session.batchSize()).passSeconds * 1e3;
   BatchRunner &runner = **found;
   m.arenaBytes = runner.executor().program().arena_bytes;
-  fillInputs(runner, session.model);
+  setHyperParameters(runner, session.model.train);
   for (const Clock::time_point warm = Clock::now(); secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
-    runner.run();
+    feed.run(runner);
 
   std::vector<double> times;
   for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < flags.seconds || times.size() < 5;) {
     const Clock::time_point run = Clock::now();
-    runner.run();
+    feed.run(runner);
     times.push_back(secondsSince(run) * 1e3);
   }
   std::ranges::sort(times);
@@ -81,7 +96,7 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   runner.executor().setProfiling(true);
   for (const Clock::time_point begin = Clock::now();
        secondsSince(begin) < flags.seconds / 2 || runner.executor().profile().front().runs < 5;)
-    runner.run();
+    feed.run(runner);
   m.steps = runner.executor().stepTimes();
   runner.executor().setProfiling(false);
   return m;
@@ -119,12 +134,15 @@ Status bench(const BenchFlags &flags, Session &session) {
       !status.ok())
     return status;
   Runners runners(*session.programs, *session.pool, session.workspace, *variables, session.model.data.inputs);
+  StatusOr<Feed> feed = Feed::make(session);
+  if (!feed)
+    return feed.error();
   Measured step, infer;
   int64_t variableBytes = 0;
   for (const StoredVariable &variable : variables->variables())
     variableBytes += variable.data.size();
   const auto run = [&](ProgramKind kind, Measured &into) -> Status {
-    StatusOr<Measured> measured = measure(flags, session, runners, kind);
+    StatusOr<Measured> measured = measure(flags, session, runners, *feed, kind);
     if (!measured)
       return measured.error();
     into = std::move(*measured);
