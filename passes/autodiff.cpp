@@ -18,7 +18,8 @@
 //
 // Runs first, on composites: an op's own `grad` knows better formulas than its expansion's (softmax_cross_entropy).
 // An op without one is expanded here, one level at a time, until every op on a path from `wrt` to the result has
-// a gradient. Paths through integers and bools carry none. Its result can be differentiated again.
+// a gradient. Paths through integers and bools carry none: what is asked for by name then gets zero, a trainable
+// parameter that has no other path is an error. Its result can be differentiated again.
 #include <algorithm>
 #include <memory>
 
@@ -53,10 +54,35 @@ Paths findPaths(const Function &fn, const std::vector<ValueId> &wrt, ValueId tar
   return paths;
 }
 
+/// Where the result depends on v through integers or bools only: the op that leaves the floats; else kNoOp.
+OpId findBarrier(const Function &fn, ValueId v, ValueId target) {
+  std::vector<bool> floats(fn.numValues()), any(fn.numValues()), needed(fn.numValues());
+  floats[index(v)] = any[index(v)] = needed[index(target)] = true;
+  const std::vector<OpId> &ops = fn.body().ops;
+  for (auto op = ops.rbegin(); op != ops.rend(); ++op)
+    if (std::ranges::any_of(fn[*op].results, [&](ValueId r) { return needed[index(r)]; }))
+      for (ValueId x : fn[*op].operands)
+        needed[index(x)] = true;
+  OpId barrier = kNoOp;
+  for (OpId op : ops) {
+    const bool inFloats = std::ranges::any_of(fn[op].operands, [&](ValueId x) { return floats[index(x)]; });
+    const bool in = std::ranges::any_of(fn[op].operands, [&](ValueId x) { return any[index(x)]; });
+    for (ValueId r : fn[op].results) {
+      any[index(r)] = any[index(r)] || in;
+      const bool isFloatResult = isFloat(fn.type(r).dtype);
+      floats[index(r)] = inFloats && isFloatResult;
+      if (barrier == kNoOp && inFloats && !isFloatResult && needed[index(r)])
+        barrier = op;
+    }
+  }
+  return any[index(target)] && !floats[index(target)] ? barrier : kNoOp;
+}
+
 class Differentiator {
 public:
-  Differentiator(Function &fn, std::vector<ValueId> wrt, size_t result, Diagnostics &diag)
-      : fn_(fn), wrt_(std::move(wrt)), result_(result), diag_(diag) {}
+  /// `strict`: a value that reaches the result, but never through floats, is an error and not a gradient of zero.
+  Differentiator(Function &fn, std::vector<ValueId> wrt, size_t result, bool strict, Diagnostics &diag)
+      : fn_(fn), wrt_(std::move(wrt)), result_(result), strict_(strict), diag_(diag) {}
 
   /// One gradient per value of wrt.
   Result<std::vector<ValueId>> run() {
@@ -68,6 +94,10 @@ public:
     const std::vector<OpId> forward = fn_.body().ops;
     for (auto op = forward.rbegin(); op != forward.rend(); ++op)
       visit(*op, paths);
+    for (ValueId v : wrt_)
+      if (strict_ && grads_[index(v)] == kNoValue)
+        if (const OpId barrier = findBarrier(fn_, v, target()); barrier != kNoOp)
+          reportNotDifferentiable(barrier);
     if (failed_)
       return std::unexpected(diag_.failed());
     std::vector<ValueId> result;
@@ -159,6 +189,7 @@ private:
   Function &fn_;
   std::vector<ValueId> wrt_;
   size_t result_;
+  bool strict_;
   Diagnostics &diag_;
   std::vector<ValueId> grads_; // by value
   bool failed_ = false;
@@ -212,7 +243,8 @@ Result<bool> run(Module &module, PassContext &context) {
   std::vector<std::string> names;
   for (ValueId v : *wrt)
     names.push_back(grad[v].name);
-  auto gradients = Differentiator(grad, *wrt, static_cast<size_t>(result), context.diag).run();
+  const bool trains = context.options.find("wrt")->as<Unit>(); // nobody trains a parameter on purpose to no effect
+  auto gradients = Differentiator(grad, *wrt, static_cast<size_t>(result), trains, context.diag).run();
   if (!gradients) {
     module.removeFunction(of + ".grad");
     return std::unexpected(gradients.error());

@@ -29,7 +29,7 @@ TEST(Model, LenetHasItsConfiguration) {
   EXPECT_EQ(model.train.monitor, "val_loss");
   ASSERT_EQ(model.train.hyper.size(), 3u);
   EXPECT_EQ(model.train.hyper[0].name, "learning_rate");
-  EXPECT_EQ(model.train.hyper[0].schedule.kind, Schedule::Kind::Milestones);
+  EXPECT_EQ(model.train.hyper[0].schedule.kind, Schedule::Kind::Cosine);
   EXPECT_EQ(model.train.hyper[1].name, "momentum");
   EXPECT_EQ(model.train.metrics, std::vector<std::string>{"accuracy"});
   ASSERT_EQ(model.data.inputs.size(), 2u);
