@@ -70,7 +70,8 @@ bool unserialize(std::string_view text, KernelObject &object) {
   constexpr size_t kHashDigits = 32;
   if (!text.starts_with(kMagic) || text.size() < kMagic.size() + kHashDigits)
     return false;
-  std::string_view digits = text.substr(kMagic.size(), kHashDigits), body = text.substr(kMagic.size() + kHashDigits);
+  std::string_view digits = text.substr(kMagic.size(), kHashDigits),
+                   body = text.substr(kMagic.size() + kHashDigits);
   if (hex(hash128(body)) != digits)
     return false;
   Reader reader(body);

@@ -116,7 +116,8 @@ std::string generatorBuildId() {
         const ElfW(Phdr) &header = info->dlpi_phdr[i];
         if (header.p_type != PT_NOTE)
           continue;
-        auto *at = reinterpret_cast<const char *>(info->dlpi_addr + header.p_vaddr), *end = at + header.p_memsz;
+        auto *at = reinterpret_cast<const char *>(info->dlpi_addr + header.p_vaddr),
+             *end = at + header.p_memsz;
         while (at + sizeof(ElfW(Nhdr)) <= end) {
           auto *note = reinterpret_cast<const ElfW(Nhdr) *>(at);
           const char *name = at + sizeof *note, *text = name + ((note->n_namesz + 3) & ~3u);

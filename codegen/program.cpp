@@ -308,7 +308,8 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
   return program;
 }
 
-StatusOr<std::string> emitText(const Module &module, const Function &given, const CpuTarget &target, CodeText form) {
+StatusOr<std::string> emitText(const Module &module, const Function &given, const CpuTarget &target,
+                               CodeText form) {
   std::optional<Function> whole = withConstants(module, given);
   const Function &fn = whole ? *whole : given;
   StatusOr<KernelCompiler> compiler = KernelCompiler::create(target);

@@ -15,7 +15,7 @@ namespace gradc {
 
 struct CompileOptions {
   CpuTarget target;
-  int threads = 1;          // compile workers
+  int threads = 1;                    // compile workers
   const ObjectCache *cache = nullptr; // null: --no-cache
 };
 
@@ -43,7 +43,8 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
 
 /// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Works
 /// on functions that are not planned too.
-StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target, CodeText form);
+StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target,
+                               CodeText form);
 
 /// "conv1+conv1.bias+relu": the model's names of what a kernel computes.
 std::string stepName(const Function &fn, OpId kernel);

@@ -13,7 +13,9 @@
 namespace gradc {
 namespace {
 
-bool isNpz(const std::string &input) { return input.ends_with(".npz") && input.find('=') == std::string::npos; }
+bool isNpz(const std::string &input) {
+  return input.ends_with(".npz") && input.find('=') == std::string::npos;
+}
 
 StatusOr<Tensor> readInputValue(const std::string &value, const Type &type) {
   if (!value.ends_with(".npy"))
@@ -59,7 +61,8 @@ private:
         values_[i] = filled(arg.type, fillKind(), flags_.seed, i);
     }
     if (!missing.empty())
-      return {ExitCode::Usage, fmt::format("no value for {}; give --input name=…, --weights or --fill random", missing)};
+      return {ExitCode::Usage,
+              fmt::format("no value for {}; give --input name=…, --weights or --fill random", missing)};
     return okStatus();
   }
 
@@ -74,7 +77,8 @@ private:
     for (size_t i = 0; i < names.size(); ++i)
       if (names[i] == name)
         return i;
-    return failure(ExitCode::Usage, fmt::format("@{} has no argument '{}'{}", fn_.name, name, proposal(name, names)));
+    return failure(ExitCode::Usage,
+                   fmt::format("@{} has no argument '{}'{}", fn_.name, name, proposal(name, names)));
   }
 
   Status take(const std::string &input) {
@@ -86,7 +90,8 @@ private:
       return at.error();
     StatusOr<Tensor> tensor = readInputValue(input.substr(equals + 1), fn_.type(fn_.body().args[*at]));
     if (!tensor)
-      return {tensor.error().code, fmt::format("--input {}: {}", input.substr(0, equals), tensor.error().text)};
+      return {tensor.error().code,
+              fmt::format("--input {}: {}", input.substr(0, equals), tensor.error().text)};
     values_[*at] = std::move(*tensor);
     return okStatus();
   }
@@ -102,10 +107,12 @@ private:
         continue;
       const TensorView *view = file->find(arg.attrs.str("var"));
       if (!view)
-        return {ExitCode::InvalidInput, fmt::format("{}: there is no tensor '{}'", flags_.weights, arg.attrs.str("var"))};
+        return {ExitCode::InvalidInput,
+                fmt::format("{}: there is no tensor '{}'", flags_.weights, arg.attrs.str("var"))};
       StatusOr<Tensor> tensor = fromNpy({view->dtype, view->shape, std::string(view->bytes)}, arg.type);
       if (!tensor)
-        return {tensor.error().code, fmt::format("{}: {}: {}", flags_.weights, view->name, tensor.error().text)};
+        return {tensor.error().code,
+                fmt::format("{}: {}: {}", flags_.weights, view->name, tensor.error().text)};
       values_[i] = std::move(*tensor);
     }
     return okStatus();
@@ -154,7 +161,8 @@ std::optional<int64_t> outerSize(const std::string &value, int rank) {
 } // namespace
 
 void addArgumentFlags(CLI::App &command, ArgumentFlags &flags) {
-  command.add_option("--input", flags.inputs, "name=[[1,2],[3,4]], name=x.npy or values.npz")->allow_extra_args(false);
+  command.add_option("--input", flags.inputs, "name=[[1,2],[3,4]], name=x.npy or values.npz")
+      ->allow_extra_args(false);
   command.add_option("--weights", flags.weights, "Values of the variables, as train writes them")
       ->type_name("FILE.safetensors");
   command.add_option("--fill", flags.fill, "Value of arguments that have none")
@@ -172,7 +180,8 @@ int64_t batchOfInputs(const Function &fn, const ArgumentFlags &flags) {
   for (const std::string &input : flags.inputs) {
     size_t equals = input.find('=');
     for (ValueId arg : fn.body().args)
-      if (equals != std::string::npos && fn[arg].attrs.has("input") && fn[arg].name == input.substr(0, equals))
+      if (equals != std::string::npos && fn[arg].attrs.has("input") &&
+          fn[arg].name == input.substr(0, equals))
         if (auto size = outerSize(input.substr(equals + 1), fn[arg].type.rank()))
           return *size;
     if (!isNpz(input))

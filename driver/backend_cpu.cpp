@@ -79,8 +79,8 @@ private:
   std::map<std::string, Buffer> memory_; // by place
 };
 
-StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function &fn, const RunRequest &request,
-                                            const CpuTarget &target) {
+StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function &fn,
+                                            const RunRequest &request, const CpuTarget &target) {
   ObjectCache cache = ObjectCache::open(defaultCacheFolder());
   CompileOptions options{target, request.threads, cache.enabled() ? &cache : nullptr};
   StatusOr<std::unique_ptr<CompiledProgram>> program = compileProgram(module, fn, options);

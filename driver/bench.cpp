@@ -30,7 +30,9 @@ struct Measured {
   std::vector<StepTime> steps;
 };
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Batches that the runs take in turn, as a training loop feeds them: gathering one belongs to the time of a step.
 class Feed {
@@ -64,7 +66,8 @@ private:
 /// Scalars of a training step as at its beginning; the weights barely move, however long the measurement.
 void setHyperParameters(BatchRunner &runner, const TrainConfig &train) {
   for (const HyperParameter &hyper : train.hyper)
-    runner.setFloat(hyper.name, static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
+    runner.setFloat(hyper.name,
+                    static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
 }
 
 StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, Feed &feed,
@@ -79,11 +82,13 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   BatchRunner &runner = **found;
   m.arenaBytes = runner.executor().program().arena_bytes;
   setHyperParameters(runner, session.model.train);
-  for (const Clock::time_point warm = Clock::now(); secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
+  for (const Clock::time_point warm = Clock::now();
+       secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
     feed.run(runner);
 
   std::vector<double> times;
-  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < flags.seconds || times.size() < 5;) {
+  for (const Clock::time_point begin = Clock::now();
+       secondsSince(begin) < flags.seconds || times.size() < 5;) {
     const Clock::time_point run = Clock::now();
     feed.run(runner);
     times.push_back(secondsSince(run) * 1e3);
@@ -110,17 +115,21 @@ void printTable(const char *title, const Measured &m) {
   fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  kernel\n", "ms", "share", "GFLOP/s", "GB/s");
   for (const StepTime &s : m.steps) {
     const auto rate = [&](double amount) {
-      return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6) : std::string("-");
+      return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6)
+                                              : std::string("-");
     };
-    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {}\n", s.milliseconds, 100 * s.milliseconds / std::max(total, 1e-9),
-               rate(s.flops), rate(s.bytes), s.name);
+    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {}\n", s.milliseconds,
+               100 * s.milliseconds / std::max(total, 1e-9), rate(s.flops), rate(s.bytes), s.name);
   }
 }
 
 nlohmann::ordered_json toJson(const Measured &m) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
   for (const StepTime &s : m.steps)
-    steps.push_back({{"name", s.name}, {"ms", s.milliseconds}, {"fastest_ms", s.fastest}, {"flops", s.flops},
+    steps.push_back({{"name", s.name},
+                     {"ms", s.milliseconds},
+                     {"fastest_ms", s.fastest},
+                     {"flops", s.flops},
                      {"bytes", s.bytes}});
   return steps;
 }
@@ -158,10 +167,14 @@ Status bench(const BenchFlags &flags, Session &session) {
   const int64_t peak = variableBytes + std::max(step.arenaBytes, infer.arenaBytes);
   const double compile = train ? step.compileMs : infer.compileMs;
   if (flags.json) {
-    nlohmann::ordered_json object = {{"model", session.model.name}, {"batch", session.batchSize()},
-                                     {"threads", session.pool->threads()}, {"cpu", session.target.name},
-                                     {"compile_ms", compile}, {"train_step_ms", step.medianMs},
-                                     {"infer_ms", infer.medianMs}, {"peak_bytes", peak}};
+    nlohmann::ordered_json object = {{"model", session.model.name},
+                                     {"batch", session.batchSize()},
+                                     {"threads", session.pool->threads()},
+                                     {"cpu", session.target.name},
+                                     {"compile_ms", compile},
+                                     {"train_step_ms", step.medianMs},
+                                     {"infer_ms", infer.medianMs},
+                                     {"peak_bytes", peak}};
     object["train_step_fastest_ms"] = step.fastestMs;
     object["infer_fastest_ms"] = infer.fastestMs;
     object["train_step_kernels"] = toJson(step);
@@ -169,8 +182,9 @@ Status bench(const BenchFlags &flags, Session &session) {
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return okStatus();
   }
-  fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n", session.model.name,
-             session.batchSize(), session.pool->threads(), session.target.name, static_cast<double>(peak) / (1 << 20));
+  fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n",
+             session.model.name, session.batchSize(), session.pool->threads(), session.target.name,
+             static_cast<double>(peak) / (1 << 20));
   if (train)
     printTable("training step", step);
   if (flags.infer)

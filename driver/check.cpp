@@ -50,7 +50,8 @@ std::string scaled(double number, double unit, const char *suffix = "") {
   size_t power = 0;
   for (; number >= unit && power + 1 < std::size(prefixes); ++power)
     number /= unit;
-  return power == 0 ? fmt::format("{:.0f}{}{}", number, *suffix ? " " : "", suffix) : fmt::format("{:.3g} {}{}", number, prefixes[power], suffix);
+  return power == 0 ? fmt::format("{:.0f}{}{}", number, *suffix ? " " : "", suffix)
+                    : fmt::format("{:.3g} {}{}", number, prefixes[power], suffix);
 }
 
 std::string table(const LoadedModel &model) {
@@ -60,18 +61,21 @@ std::string table(const LoadedModel &model) {
     op = std::max(op, node.op.size());
     shape = std::max(shape, toString(node.type).size());
   }
-  std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", "node", name, "op", op, "result", shape, "parameters", "FLOPs");
+  std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", "node", name, "op", op, "result",
+                                 shape, "parameters", "FLOPs");
   for (const NodeSummary &node : model.nodes)
-    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", node.name, name, node.op, op, toString(node.type), shape,
-                        node.parameters, scaled(node.flops, 1000));
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>10}\n", node.name, name, node.op, op,
+                        toString(node.type), shape, node.parameters, scaled(node.flops, 1000));
   return text;
 }
 
 std::string summary(const LoadedModel &model) {
   Totals sum = totals(model);
   std::string text = fmt::format("{}, batch {}\n\n{}\n", model.name, model.train.batchSize, table(model));
-  text += fmt::format("parameters   {} ({}), {} of them trained\n", sum.parameters, scaled(static_cast<double>(sum.parameterBytes), 1024, "B"), sum.trained);
-  text += fmt::format("activations  {} for the batch, if all are kept\n", scaled(static_cast<double>(sum.activationBytes), 1024, "B"));
+  text += fmt::format("parameters   {} ({}), {} of them trained\n", sum.parameters,
+                      scaled(static_cast<double>(sum.parameterBytes), 1024, "B"), sum.trained);
+  text += fmt::format("activations  {} for the batch, if all are kept\n",
+                      scaled(static_cast<double>(sum.activationBytes), 1024, "B"));
   text += fmt::format("inference    {} for the batch\n", scaled(sum.flops, 1000, "FLOP"));
   return text;
 }

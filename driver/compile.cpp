@@ -21,12 +21,14 @@ struct CompileCommandFlags {
   CompileFlags compile;
 };
 
-StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags &flags, const CpuTarget &target) {
+StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags &flags,
+                                 const CpuTarget &target) {
   if (flags.emit == "gir")
     return print(module, {.locations = flags.compile.passes.printLocations});
   std::string text;
   for (const auto &fn : module.functions) {
-    StatusOr<std::string> code = emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly);
+    StatusOr<std::string> code =
+        emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly);
     if (!code)
       return code;
     text += *code;
@@ -71,12 +73,14 @@ void registerCompile(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<CompileCommandFlags>();
   CLI::App *command = app.add_subcommand("compile", "Compile a function of a model or of IR text");
   addModelFlags(*command, flags->model);
-  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")->type_name("FILE");
+  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")
+      ->type_name("FILE");
   command->add_option("--emit", flags->emit, "gir (the planned IR), llvm or asm")
       ->check(CLI::IsMember({"gir", "llvm", "asm"}));
   command->add_option("--entry", flags->entry, "What to compile")
       ->check(CLI::IsMember({"infer", "eval", "loss", "train-step"}));
-  command->add_option("--func", flags->function, "The function of IR text; not needed where there is only one");
+  command->add_option("--func", flags->function,
+                      "The function of IR text; not needed where there is only one");
   command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
   command->add_option("--stage", flags->stage, "Stop after this pass");
   addCompileFlags(*command, flags->compile);

@@ -43,7 +43,8 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
   };
   flag("--print-ir-before-all", o.printBeforeAll, "Print the IR before each pass, on stderr");
   flag("--print-ir-after-all", o.printAfterAll, "Print the IR after each pass, on stderr");
-  flag("--print-ir-after-change", o.printAfterChange, "Print the IR after each pass that changed it, on stderr");
+  flag("--print-ir-after-change", o.printAfterChange,
+       "Print the IR after each pass that changed it, on stderr");
   command.add_option("--print-ir-dir", o.printDir, "Write the IR after each pass to DIR/NNN-<pass>.gir")
       ->type_name("DIR")
       ->group(group);
@@ -59,7 +60,9 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
   addNames(command, "--remarks", o.remarks, "Report what a pass did and why it did not do more; or 'all'")
       ->check(passName(true, false));
   flag("--locs", o.printLocations, "Print locations in IR");
-  command.add_option("--reproducer-dir", o.reproducerDir, "Where an internal error writes its reproducer (default .)")
+  command
+      .add_option("--reproducer-dir", o.reproducerDir,
+                  "Where an internal error writes its reproducer (default .)")
       ->type_name("DIR")
       ->group(group);
 }

@@ -57,7 +57,8 @@ ExitCode runDiff(const DiffFlags &flags) {
 
 void registerDiff(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<DiffFlags>();
-  CLI::App *command = app.add_subcommand("diff", "Compare the arrays of two .npz files; exit 4 where they differ");
+  CLI::App *command =
+      app.add_subcommand("diff", "Compare the arrays of two .npz files; exit 4 where they differ");
   command->add_option("left", flags->left, "A .npz file")->required();
   command->add_option("right", flags->right, "A .npz file")->required();
   command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance; default: the same bits");

@@ -21,7 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Best of several copies of `bytes`, counted once read and once written, in GB/s.
 double copyBandwidth(int64_t bytes) {
@@ -73,9 +75,10 @@ ExitCode runDoctor() {
   row("copy in L2", fmt::format("{:.0f} GB/s", copyBandwidth(target.l2Bytes / 4)));
   row("copy in memory", fmt::format("{:.0f} GB/s", copyBandwidth(int64_t{128} << 20)));
   const ObjectCache cache = ObjectCache::open(defaultCacheFolder());
-  row("code cache", cache.enabled() ? cache.folder() : "none: " + (defaultCacheFolder().empty()
-                                                                       ? std::string("no folder is known")
-                                                                       : "cannot use " + defaultCacheFolder()));
+  row("code cache", cache.enabled()
+                        ? cache.folder()
+                        : "none: " + (defaultCacheFolder().empty() ? std::string("no folder is known")
+                                                                   : "cannot use " + defaultCacheFolder()));
   row("devices", "cpu");
   return ExitCode::Ok;
 }

@@ -44,7 +44,8 @@ void print(const EvalResult &result, bool json) {
 }
 
 Status evaluateModel(const EvalFlags &flags, Session &session) {
-  const DataNeeds needs = {.train = flags.split == "train", .validation = flags.split == "validation",
+  const DataNeeds needs = {.train = flags.split == "train",
+                           .validation = flags.split == "validation",
                            .test = flags.split == "test"};
   session.programs->prefetch(ProgramKind::Eval, session.batchSize());
   std::future<StatusOr<ModelData>> loading = std::async(
@@ -64,8 +65,8 @@ Status evaluateModel(const EvalFlags &flags, Session &session) {
   if (!view)
     return view.error();
   Runners runners(*session.programs, *session.pool, session.workspace, *variables, session.model.data.inputs);
-  StatusOr<EvalResult> result = evaluate(runners, *view, session.batchSize(), session.flags.limitBatches,
-                                         session.model.train.metrics);
+  StatusOr<EvalResult> result =
+      evaluate(runners, *view, session.batchSize(), session.flags.limitBatches, session.model.train.metrics);
   if (!result)
     return result.error();
   print(*result, flags.json);
@@ -89,7 +90,8 @@ void registerEval(CLI::App &app, ExitCode &exit) {
   addSessionFlags(*command, flags->session);
   addDataFlags(*command, flags->session);
   command->add_option("--weights", flags->weights, "A safetensors file")->required()->type_name("FILE");
-  command->add_flag("--weights-partial", flags->weightsPartial, "Take what fits of --weights; the rest is zero");
+  command->add_flag("--weights-partial", flags->weightsPartial,
+                    "Take what fits of --weights; the rest is zero");
   command->add_option("--split", flags->split, "train, validation or test")
       ->check(CLI::IsMember({"train", "validation", "test"}));
   command->add_flag("--json", flags->json, "Print one JSON object");

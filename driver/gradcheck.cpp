@@ -31,7 +31,7 @@ struct GradcheckFlags {
 struct Report {
   std::string name;
   int64_t samples = 0, notSmooth = 0, wrong = 0;
-  double largest = 0;   // error of a sample
+  double largest = 0; // error of a sample
   std::string firstWrong;
 };
 
@@ -48,7 +48,8 @@ public:
     Report report{fn_[fn_.body().args[argument]].name};
     int64_t elements = gradient.elements(), samples = std::min(flags_.samples, elements);
     for (int64_t s = 0; s < samples; ++s) {
-      uint64_t bits = randomBits(flags_.arguments.seed, streamHash("gradc gradcheck"), argument, uint64_t(s))[0];
+      uint64_t bits =
+          randomBits(flags_.arguments.seed, streamHash("gradc gradcheck"), argument, uint64_t(s))[0];
       bool all = samples == elements;
       checkElement(argument, gradient, all ? s : static_cast<int64_t>(bits % uint64_t(elements)), report);
     }
@@ -72,7 +73,8 @@ private:
 
   Slopes slopes(size_t argument, int64_t element, double step) {
     double x = arguments_[argument].get(element), here = evaluate(argument, element, x);
-    return {(here - evaluate(argument, element, x - step)) / step, (evaluate(argument, element, x + step) - here) / step};
+    return {(here - evaluate(argument, element, x - step)) / step,
+            (evaluate(argument, element, x + step) - here) / step};
   }
 
   /// Whether the slope jumps at the element (a kink of relu or max), so that a difference says nothing there: the
@@ -86,7 +88,8 @@ private:
   void checkElement(size_t argument, const Tensor &gradient, int64_t element, Report &report) {
     Slopes slope = slopes(argument, element, kStep);
     double got = gradient.get(element), want = slope.central(), error = std::abs(got - want);
-    bool good = error <= flags_.tolerance.absolute + flags_.tolerance.relative * std::abs(want); // false for NaN
+    bool good =
+        error <= flags_.tolerance.absolute + flags_.tolerance.relative * std::abs(want); // false for NaN
     if (!good && std::isfinite(error) && isKink(argument, element, slope, error)) {
       ++report.notSmooth;
       return;
@@ -191,10 +194,13 @@ ExitCode runGradcheck(GradcheckFlags &flags) {
 
 void registerGradcheck(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<GradcheckFlags>();
-  CLI::App *command = app.add_subcommand("gradcheck", "Compare a model's gradients with finite differences, in f64");
+  CLI::App *command =
+      app.add_subcommand("gradcheck", "Compare a model's gradients with finite differences, in f64");
   addModelFlags(*command, flags->model);
-  command->add_option("--func", flags->function, "The function whose first result is differentiated (default: loss)");
-  command->add_option("--wrt", flags->wrt, "Values, as '@conv1.weight,%image' (default: every trainable parameter)");
+  command->add_option("--func", flags->function,
+                      "The function whose first result is differentiated (default: loss)");
+  command->add_option("--wrt", flags->wrt,
+                      "Values, as '@conv1.weight,%image' (default: every trainable parameter)");
   command->add_option("--samples", flags->samples, "Elements of each value (default: 8)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance (default: 1e-6)");

@@ -16,11 +16,12 @@ namespace {
 
 std::string hyperLine(const HyperParameter &h) {
   const Schedule &s = h.schedule;
-  return fmt::format("{} {} schedule {} unit {} every {} at [{}] factor {} length {} power {} min {} max {} monitor {} "
-                     "patience {} min_delta {} cooldown {} warmup {} from {}\n",
-                     h.name, h.base, static_cast<int>(s.kind), static_cast<int>(s.unit), s.every,
-                     fmt::join(s.at, ","), s.factor, s.length, s.power, s.min, s.max, s.monitor, s.patience,
-                     s.minDelta, s.cooldown, s.warmupLength, s.warmupFrom);
+  return fmt::format(
+      "{} {} schedule {} unit {} every {} at [{}] factor {} length {} power {} min {} max {} monitor {} "
+      "patience {} min_delta {} cooldown {} warmup {} from {}\n",
+      h.name, h.base, static_cast<int>(s.kind), static_cast<int>(s.unit), s.every, fmt::join(s.at, ","),
+      s.factor, s.length, s.power, s.min, s.max, s.monitor, s.patience, s.minDelta, s.cooldown,
+      s.warmupLength, s.warmupFrom);
 }
 
 /// The words of this process's command line, from the kernel.
@@ -36,7 +37,10 @@ std::vector<std::string> commandLine() {
 }
 
 std::string quote(const std::string &word) {
-  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_-./=:,@%+").find(c) != std::string_view::npos; };
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("_-./=:,@%+").find(c) != std::string_view::npos;
+  };
   if (!word.empty() && std::ranges::all_of(word, plain))
     return word;
   std::string quoted = "'";
@@ -58,9 +62,9 @@ StatusOr<std::string> modelIdentity(const LoadedModel &model) {
   const TrainConfig &train = model.train;
   for (const HyperParameter &hyper : train.hyper)
     text += hyperLine(hyper);
-  text += fmt::format("best by {}, stop {} by {} patience {} min_delta {}, validation split {}\n", train.monitor,
-                      train.stop.enabled, train.stop.monitor, train.stop.patience, train.stop.minDelta,
-                      model.data.validationSplit);
+  text += fmt::format("best by {}, stop {} by {} patience {} min_delta {}, validation split {}\n",
+                      train.monitor, train.stop.enabled, train.stop.monitor, train.stop.patience,
+                      train.stop.minDelta, model.data.validationSplit);
   return text;
 }
 
@@ -80,7 +84,8 @@ std::string runDescription(const Session &session, std::string_view identity) {
 std::map<std::string, std::string> weightsMetadata(const LoadedModel &model, std::string_view identity) {
   std::map<std::string, std::string> metadata = {{"format", "gradc/1"}, {"model_hash", modelHash(identity)}};
   if (!model.data.classNames.empty())
-    metadata["classes"] = nlohmann::json(model.data.classNames).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    metadata["classes"] =
+        nlohmann::json(model.data.classNames).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return metadata;
 }
 
@@ -94,7 +99,8 @@ std::string resumeCommand(const std::string &outFolder) {
       ++i; // its value, too
       continue;
     }
-    if (words[i].starts_with("--resume=") || words[i].starts_with("--weights=") || words[i] == "--weights-partial")
+    if (words[i].starts_with("--resume=") || words[i].starts_with("--weights=") ||
+        words[i] == "--weights-partial")
       continue;
     out = out || words[i] == "--out" || words[i].starts_with("--out=");
     command += (command.empty() ? "" : " ") + quote(words[i]);
@@ -106,7 +112,8 @@ std::string modelSummary(const LoadedModel &model) {
   std::string text;
   int64_t total = 0;
   for (const NodeSummary &node : model.nodes) {
-    text += fmt::format("{:<16} {:<14} {:<24} {:>10}\n", node.name, node.op, toString(node.type), node.parameters);
+    text += fmt::format("{:<16} {:<14} {:<24} {:>10}\n", node.name, node.op, toString(node.type),
+                        node.parameters);
     total += node.parameters;
   }
   return text + fmt::format("{} parameters\n", total);

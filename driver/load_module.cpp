@@ -48,7 +48,8 @@ const Function *chooseFunction(const Module &module, const std::string &name, Ex
     return fn;
   std::string what = name.empty() ? "choose one with --func" : fmt::format("there is no function @{}", name);
   std::string near(proposal(name, names));
-  exit = fail({ExitCode::Usage, fmt::format("{}: the module has @{}{}", what, fmt::join(names, ", @"), near)});
+  exit =
+      fail({ExitCode::Usage, fmt::format("{}: the module has @{}{}", what, fmt::join(names, ", @"), near)});
   return nullptr;
 }
 

@@ -31,20 +31,9 @@ namespace {
 
 // In the order of --help. One line each, so that two additions do not collide.
 constexpr RegisterCommand kCommands[] = {
-    registerTrain,
-    registerEval,
-    registerPredict,
-    registerBench,
-    registerRun,
-    registerCompile,
-    registerExplain,
-    registerOpt,
-    registerDiff,
-    registerGradcheck,
-    registerCheck,
-    registerOps,
-    registerDoctor,
-    registerSchema,
+    registerTrain,   registerEval,    registerPredict, registerBench,  registerRun,
+    registerCompile, registerExplain, registerOpt,     registerDiff,   registerGradcheck,
+    registerCheck,   registerOps,     registerDoctor,  registerSchema,
 };
 
 [[noreturn]] void outOfMemory() {
@@ -54,8 +43,8 @@ constexpr RegisterCommand kCommands[] = {
 
 int run(int argc, const char *const *argv) {
   CLI::App app("gradc compiles and trains neural networks", "gradc");
-  app.set_version_flag("--version", fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION, GRADC_LLVM_VERSION,
-                                                GRADC_SYSTEM, GRADC_BUILD_TYPE));
+  app.set_version_flag("--version", fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION,
+                                                GRADC_LLVM_VERSION, GRADC_SYSTEM, GRADC_BUILD_TYPE));
   app.formatter(helpFormatter()); // before the commands, which inherit it
   app.require_subcommand(1);
   ExitCode exit = ExitCode::Ok;

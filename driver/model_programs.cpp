@@ -9,7 +9,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::vector<VariableSpec> slotsOf(const Module &module) {
   std::vector<VariableSpec> slots;
@@ -111,8 +113,8 @@ void ModelPrograms::compile(Job &job) {
       planModel(model_, job.kind, job.batch, options_.target, job.first ? flags_ : quiet(flags_), diag);
   finish(diag);
   if (!module) {
-    job.status = {ExitCode::InvalidInput, fmt::format("cannot compile @{} for a batch of {}", functionName(job.kind),
-                                                      job.batch)};
+    job.status = {ExitCode::InvalidInput,
+                  fmt::format("cannot compile @{} for a batch of {}", functionName(job.kind), job.batch)};
     return;
   }
   job.timing.passSeconds = secondsSince(start);

@@ -36,8 +36,8 @@ void listPasses() {
 }
 
 /// Parses, verifies, runs the passes; appends the module's text to `out`.
-Result<void> optimize(const OptFlags &flags, std::string_view text, uint32_t firstLine, const Pipeline &pipeline,
-                      PassManager &manager, Diagnostics &diag, std::string &out) {
+Result<void> optimize(const OptFlags &flags, std::string_view text, uint32_t firstLine,
+                      const Pipeline &pipeline, PassManager &manager, Diagnostics &diag, std::string &out) {
   Result<Module> module = parseModule(text, displayName(flags.file), diag, firstLine);
   if (!module)
     return std::unexpected(module.error());
@@ -81,7 +81,8 @@ ExitCode runOpt(const OptFlags &flags) {
         exit = code;
       continue;
     }
-    for (const std::string &problem : compareDiagnostics(chunk.text, displayName(flags.file), chunk.firstLine, diag)) {
+    for (const std::string &problem :
+         compareDiagnostics(chunk.text, displayName(flags.file), chunk.firstLine, diag)) {
       fmt::print(stderr, "{}\n", problem);
       exit = ExitCode::InvalidInput;
     }
@@ -98,12 +99,15 @@ void registerOpt(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<OptFlags>();
   CLI::App *command = app.add_subcommand("opt", "Run passes on IR text");
   command->add_option("file", flags->file, "A .gir file; - is standard input")->type_name("FILE");
-  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")->type_name("FILE");
+  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")
+      ->type_name("FILE");
   command->add_option("--passes", flags->passes, "What to run, as 'expand,autodiff{wrt=[@w]},fuse{max=8}'");
-  command->add_flag("--split-input-file", flags->splitInput, "Treat parts between '// -----' lines as modules");
+  command->add_flag("--split-input-file", flags->splitInput,
+                    "Treat parts between '// -----' lines as modules");
   command->add_flag("--verify-diagnostics", flags->verifyDiagnostics,
                     "Compare diagnostics with the file's expected-error comments");
-  command->add_flag("--list-passes", flags->listPasses, "List the passes, what they do to bits, their options");
+  command->add_flag("--list-passes", flags->listPasses,
+                    "List the passes, what they do to bits, their options");
   addCompileFlags(*command, flags->compile);
   command->callback([flags, &exit] { exit = runOpt(*flags); });
 }

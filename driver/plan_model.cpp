@@ -31,8 +31,8 @@ Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t bat
     return module;
   const std::string_view source = kind == ProgramKind::TrainStep ? "loss" : functionName(kind);
   if (!module->function(source))
-    return std::unexpected(diag.error({}, "model '{}' has no {}", model.name,
-                                      kind == ProgramKind::Infer ? "outputs" : "loss"));
+    return std::unexpected(
+        diag.error({}, "model '{}' has no {}", model.name, kind == ProgramKind::Infer ? "outputs" : "loss"));
   std::vector<std::string> others;
   for (const auto &function : module->functions)
     if (function->name != source)

@@ -46,8 +46,8 @@ StatusOr<std::vector<float>> readExamples(const std::string &path, const gradc_p
     return s;
   };
   if (elements % each != 0 || squeezed(several) != squeezed(array->shape))
-    return ioFailure(fmt::format("{}: shape [{}], but input '{}' has [{}]", path, fmt::join(array->shape, ","),
-                                 input.name, fmt::join(shape, ",")));
+    return ioFailure(fmt::format("{}: shape [{}], but input '{}' has [{}]", path,
+                                 fmt::join(array->shape, ","), input.name, fmt::join(shape, ",")));
   std::vector<float> values(static_cast<size_t>(elements));
   if (array->dtype == DType::F32)
     std::memcpy(values.data(), array->bytes.data(), array->bytes.size());
@@ -60,7 +60,8 @@ StatusOr<std::vector<float>> readExamples(const std::string &path, const gradc_p
 }
 
 /// The classes by softmax, the most probable first.
-std::vector<Prediction> rank(const float *logits, int64_t classes, const std::vector<std::string> &names, int top) {
+std::vector<Prediction> rank(const float *logits, int64_t classes, const std::vector<std::string> &names,
+                             int top) {
   std::vector<Prediction> all;
   const double largest = *std::max_element(logits, logits + classes);
   double sum = 0;
@@ -99,10 +100,12 @@ Status predict(const PredictFlags &flags, Session &session) {
   if (!runner)
     return runner.error();
   const gradc_program &program = (*runner)->executor().program();
-  if (program.num_args != 1 || program.num_results < 1 || program.args[0].dtype != 0 || program.results[0].rank != 2)
-    return {ExitCode::InvalidInput, fmt::format("predict needs a model with one f32 input and class scores [N, classes] "
-                                                "as output, but '{}' has not",
-                                                session.model.name)};
+  if (program.num_args != 1 || program.num_results < 1 || program.args[0].dtype != 0 ||
+      program.results[0].rank != 2)
+    return {ExitCode::InvalidInput,
+            fmt::format("predict needs a model with one f32 input and class scores [N, classes] "
+                        "as output, but '{}' has not",
+                        session.model.name)};
   const gradc_port &input = program.args[0], &output = program.results[0];
   for (const std::string &file : flags.files) {
     int64_t count = 0;
@@ -142,7 +145,9 @@ void registerPredict(CLI::App &app, ExitCode &exit) {
       ->required()
       ->type_name("NPY");
   command->add_option("--weights", flags->weights, "A safetensors file")->required()->type_name("FILE");
-  command->add_option("--top", flags->top, "How many classes an example")->check(CLI::Range(1, 1000))->type_name("K");
+  command->add_option("--top", flags->top, "How many classes an example")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("K");
   command->add_flag("--json", flags->json, "Print a JSON object per example");
   command->callback([flags, &exit] { exit = runPredict(*flags); });
 }

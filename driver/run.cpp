@@ -69,13 +69,14 @@ Status writeResults(const Function &fn, const std::vector<Tensor> &results, cons
   return writeNpz(output, arrays);
 }
 
-ExitCode compareResults(const Function &fn, const std::vector<Tensor> &results, const std::vector<Tensor> &reference,
-                        const RunFlags &flags) {
+ExitCode compareResults(const Function &fn, const std::vector<Tensor> &results,
+                        const std::vector<Tensor> &reference, const RunFlags &flags) {
   std::vector<std::string> names = resultNames(fn);
   ExitCode exit = ExitCode::Ok;
   for (size_t i = 0; i < results.size(); ++i)
     if (auto wrong = difference(results[i], reference[i], flags.tolerance)) {
-      fmt::print(stderr, "gradc: error: %{}: {} against {}: {}\n", names[i], flags.backend, flags.compare, *wrong);
+      fmt::print(stderr, "gradc: error: %{}: {} against {}: {}\n", names[i], flags.backend, flags.compare,
+                 *wrong);
       exit = ExitCode::Mismatch;
     }
   return exit;
@@ -142,7 +143,8 @@ void registerRun(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App *command = app.add_subcommand("run", "Run a function of IR text or of a model");
   addModelFlags(*command, flags->model);
-  command->add_option("--func", flags->function, "Which function (default: infer of a model, the only one of IR)");
+  command->add_option("--func", flags->function,
+                      "Which function (default: infer of a model, the only one of IR)");
   command->add_option("--output", flags->output, "Write the results to a .npz (or, one result, .npy) file");
   addArgumentFlags(*command, flags->arguments);
   command->add_option("--backend", flags->backend, "interp, cpu or cuda");

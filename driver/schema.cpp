@@ -9,7 +9,8 @@
 namespace gradc {
 
 void registerSchema(CLI::App &app, ExitCode &exit) {
-  CLI::App *command = app.add_subcommand("schema", "Print the JSON Schema (draft-07) of model files, for editors");
+  CLI::App *command =
+      app.add_subcommand("schema", "Print the JSON Schema (draft-07) of model files, for editors");
   command->callback([&exit] {
     Status written = writeOutput("-", modelSchema());
     exit = written.ok() ? ExitCode::Ok : fail(written);

@@ -24,8 +24,10 @@ void addSessionFlags(CLI::App &command, SessionFlags &flags) {
 }
 
 void addDataFlags(CLI::App &command, SessionFlags &flags) {
-  command.add_option("--data", flags.data, "Folder of the data's files (default: the model file's)")->type_name("DIR");
-  command.add_option("--limit-batches", flags.limitBatches, "Only the first N batches of each pass over data")
+  command.add_option("--data", flags.data, "Folder of the data's files (default: the model file's)")
+      ->type_name("DIR");
+  command
+      .add_option("--limit-batches", flags.limitBatches, "Only the first N batches of each pass over data")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->type_name("N");
   command.add_option("--progress", flags.progress, "auto, bar, plain, json or none")
@@ -34,7 +36,8 @@ void addDataFlags(CLI::App &command, SessionFlags &flags) {
 
 std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit) {
   if (flags.device != "cpu") {
-    exit = fail({ExitCode::Device, fmt::format("device '{}' is not in this build, only 'cpu' is", flags.device)});
+    exit = fail(
+        {ExitCode::Device, fmt::format("device '{}' is not in this build, only 'cpu' is", flags.device)});
     return nullptr;
   }
   StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
@@ -91,11 +94,14 @@ DatasetView ModelData::validationView() const {
   if (validation)
     return {&*validation, 0, validation->examples};
   const DatasetView used = trainView();
-  return train && used.count < train->examples ? DatasetView{&*train, used.count, train->examples - used.count}
-                                               : DatasetView{};
+  return train && used.count < train->examples
+             ? DatasetView{&*train, used.count, train->examples - used.count}
+             : DatasetView{};
 }
 
-DatasetView ModelData::testView() const { return test ? DatasetView{&*test, 0, test->examples} : DatasetView{}; }
+DatasetView ModelData::testView() const {
+  return test ? DatasetView{&*test, 0, test->examples} : DatasetView{};
+}
 
 StatusOr<ModelData> loadModelData(const LoadedModel &model, const std::string &folder, DataNeeds needs) {
   const DataConfig &config = model.data;
@@ -126,7 +132,8 @@ std::optional<double> parseSeconds(std::string_view text) {
   const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
   if (error != std::errc{} || !(value > 0))
     return std::nullopt;
-  for (const auto &[name, factor] : {std::pair{"", 1.0}, {"s", 1.0}, {"m", 60.0}, {"h", 3600.0}, {"d", 86400.0}})
+  for (const auto &[name, factor] :
+       {std::pair{"", 1.0}, {"s", 1.0}, {"m", 60.0}, {"h", 3600.0}, {"d", 86400.0}})
     if (unit == name)
       return value * factor;
   return std::nullopt;

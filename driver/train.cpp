@@ -39,12 +39,13 @@ Status applyFlags(const TrainFlags &flags, const Session &session, TrainOptions 
   if (!flags.maxTime.empty()) {
     const std::optional<double> seconds = parseSeconds(flags.maxTime);
     if (!seconds)
-      return {ExitCode::Usage, fmt::format("--max-time is a number with s, m, h or d, but got '{}'", flags.maxTime)};
+      return {ExitCode::Usage,
+              fmt::format("--max-time is a number with s, m, h or d, but got '{}'", flags.maxTime)};
     options.maxSeconds = *seconds;
   }
   if (!flags.resume.empty() && !flags.weights.empty())
     return {ExitCode::Usage, "--resume goes on with a run and --weights starts one: give one of them"};
-  options.resume = flags.resume.empty()    ? TrainOptions::Resume::Fresh
+  options.resume = flags.resume.empty()     ? TrainOptions::Resume::Fresh
                    : flags.resume == "auto" ? TrainOptions::Resume::Auto
                                             : TrainOptions::Resume::File;
   options.resumeFile = flags.resume;
@@ -75,8 +76,8 @@ Status writeProfile(const std::string &path, const std::vector<StepTime> &steps)
 }
 
 Status printTest(const Session &session, Runners &runners, const DatasetView &test) {
-  StatusOr<EvalResult> result = evaluate(runners, test, session.batchSize(), session.flags.limitBatches,
-                                         session.model.train.metrics);
+  StatusOr<EvalResult> result =
+      evaluate(runners, test, session.batchSize(), session.flags.limitBatches, session.model.train.metrics);
   if (!result)
     return result.error();
   fmt::print("test loss: {:.4f}\n", result->loss);
@@ -90,10 +91,12 @@ StatusOr<ExitCode> train(const TrainFlags &flags, Session &session, Clock::time_
   if (Status status = applyFlags(flags, session, options); !status.ok())
     return std::unexpected(status);
   if (!session.model.hasLoss)
-    return failure(ExitCode::InvalidInput, fmt::format("model '{}' has no loss to train", session.model.name));
+    return failure(ExitCode::InvalidInput,
+                   fmt::format("model '{}' has no loss to train", session.model.name));
   session.programs->prefetch(ProgramKind::TrainStep, session.batchSize());
   std::future<StatusOr<ModelData>> loading = std::async(std::launch::async, [&] {
-    return loadModelData(session.model, session.dataFolder(), {.train = true, .validation = true, .test = true});
+    return loadModelData(session.model, session.dataFolder(),
+                         {.train = true, .validation = true, .test = true});
   });
   options.start = start;
   Status status = describe(session, options);
@@ -110,10 +113,12 @@ StatusOr<ExitCode> train(const TrainFlags &flags, Session &session, Clock::time_
 
   Progress progress(*parseProgressMode(flags.session.progress));
   Runners runners(*session.programs, *session.pool, session.workspace, *variables, session.model.data.inputs);
-  progress.message(fmt::format("training {} on {} examples, {} for validation, seed {}, {} threads, into '{}'",
-                               session.model.name, data->trainView().count, data->validationView().count,
-                               options.config.seed, session.pool->threads(), options.outFolder));
-  TrainLoop loop(options, runners, *variables, *session.pool, data->trainView(), data->validationView(), progress);
+  progress.message(
+      fmt::format("training {} on {} examples, {} for validation, seed {}, {} threads, into '{}'",
+                  session.model.name, data->trainView().count, data->validationView().count,
+                  options.config.seed, session.pool->threads(), options.outFolder));
+  TrainLoop loop(options, runners, *variables, *session.pool, data->trainView(), data->validationView(),
+                 progress);
   StatusOr<TrainResult> result = loop.run();
   if (!result)
     return std::unexpected(result.error());
@@ -143,7 +148,8 @@ void registerTrain(CLI::App &app, ExitCode &exit) {
   CLI::App *command = app.add_subcommand("train", "Train a model on its data");
   addSessionFlags(*command, flags->session);
   addDataFlags(*command, flags->session);
-  command->add_option("--out", flags->out, "Folder of the run (default: runs/<model's name>)")->type_name("DIR");
+  command->add_option("--out", flags->out, "Folder of the run (default: runs/<model's name>)")
+      ->type_name("DIR");
   command->add_option("--epochs", flags->epochs, "Epochs (default: the model's train.epochs)")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->type_name("N");

@@ -33,9 +33,9 @@ std::string describeExtra(const CLI::App &app) {
   std::string word = extras.empty() ? "" : extras.front();
   std::string flag = word.substr(0, word.find('='));
   std::vector<std::string> words = knownWords(command);
-  std::string what = flag.starts_with('-')  ? fmt::format("unknown flag '{}'", flag)
-                     : &command == &app     ? fmt::format("unknown command '{}'", flag)
-                                            : fmt::format("unexpected argument '{}'", word);
+  std::string what = flag.starts_with('-') ? fmt::format("unknown flag '{}'", flag)
+                     : &command == &app    ? fmt::format("unknown command '{}'", flag)
+                                           : fmt::format("unexpected argument '{}'", word);
   return what + proposal(flag, {words.begin(), words.end()});
 }
 

@@ -21,8 +21,9 @@ public:
     bool good = one ? number() : list(0);
     skipSpace();
     if (!good || !text_.empty())
-      return failure(ExitCode::Usage, fmt::format("cannot read a literal of type {}: {}", toString(tensor_.type()),
-                                                  problem_.empty() ? "text after its end" : problem_));
+      return failure(ExitCode::Usage,
+                     fmt::format("cannot read a literal of type {}: {}", toString(tensor_.type()),
+                                 problem_.empty() ? "text after its end" : problem_));
     for (int64_t i = 1; one && i < tensor_.elements(); ++i)
       copyFirst(i);
     return std::move(tensor_);
@@ -124,14 +125,17 @@ bool agrees(const Tensor &got, const Tensor &want, int64_t i, Tolerance toleranc
 
 } // namespace
 
-StatusOr<Tensor> parseLiteral(std::string_view text, const Type &type) { return LiteralParser(text, type).parse(); }
+StatusOr<Tensor> parseLiteral(std::string_view text, const Type &type) {
+  return LiteralParser(text, type).parse();
+}
 
 StatusOr<Tensor> fromNpy(const NpyArray &array, const Type &type) {
   Type from{array.dtype, Shape(std::span(array.shape)), {}};
   Type plain{type.dtype, type.shape, {}};
   bool sameClass = isFloat(from.dtype) == isFloat(type.dtype);
   if (from.shape != type.shape || !sameClass)
-    return failure(ExitCode::InvalidInput, fmt::format("expected {}, but got {}", toString(plain), toString(from)));
+    return failure(ExitCode::InvalidInput,
+                   fmt::format("expected {}, but got {}", toString(plain), toString(from)));
   Tensor source(from), tensor(plain);
   std::memcpy(source.bytes().data(), array.bytes.data(), source.bytes().size());
   for (int64_t i = 0; i < tensor.elements(); ++i)
@@ -188,8 +192,8 @@ std::optional<std::string> difference(const Tensor &got, const Tensor &want, Tol
   if (wrong == 0)
     return std::nullopt;
   return fmt::format("{} of {} elements differ; at {}: {} against {}", wrong, got.elements(),
-                     fmt::format("[{}]", fmt::join(unflatten(got.type().shape, worst), ",")), numberText(got, worst),
-                     numberText(want, worst));
+                     fmt::format("[{}]", fmt::join(unflatten(got.type().shape, worst), ",")),
+                     numberText(got, worst), numberText(want, worst));
 }
 
 } // namespace gradc

@@ -45,7 +45,8 @@ DataConfig DataReader::read() {
     if (const Json *split = validation->find("split")) {
       config_.validationSplit = split->number;
       if (split->number <= 0 || split->number >= 1)
-        fail(*split, "'split' of validation expects a number between 0 and 1, neither of them, but got {}", split->text);
+        fail(*split, "'split' of validation expects a number between 0 and 1, neither of them, but got {}",
+             split->text);
       if (!data_->find("train"))
         fail(*validation, "'split' takes a part of the training data, but data has no 'train'");
     } else {
@@ -65,7 +66,10 @@ DataSource DataReader::source(const Json &json) {
   DataSource source;
   const std::string &type = json.find("type")->text;
   using Kind = DataSource::Kind;
-  source.kind = type == "idx" ? Kind::Idx : type == "npy" ? Kind::Npy : type == "npz" ? Kind::Npz : Kind::Synthetic;
+  source.kind = type == "idx"   ? Kind::Idx
+                : type == "npy" ? Kind::Npy
+                : type == "npz" ? Kind::Npz
+                                : Kind::Synthetic;
   for (const char *key : {"images", "labels", "file"})
     if (const Json *file = json.find(key))
       source.files[key] = file->text;
@@ -73,7 +77,8 @@ DataSource DataReader::source(const Json &json) {
     for (size_t i = 0; i < fields->items.size(); ++i) {
       static const KeySpec file{.name = "fields", .forms = {Form::File}};
       if (!matches(fields->items[i], Form::File, file))
-        fail(fields->items[i], "'fields' expects {}, but got {}", expectation(file), describe(fields->items[i]));
+        fail(fields->items[i], "'fields' expects {}, but got {}", expectation(file),
+             describe(fields->items[i]));
       source.files[fields->keys[i].name] = fields->items[i].text;
     }
   if (const Json *examples = json.find("examples"))
@@ -137,7 +142,8 @@ void DataReader::checkFeed(const Json &source) {
       for (const GraphInput &input : graph_.inputs)
         names.push_back(input.name);
       if (!isFreeKey(key.name) && std::ranges::find(names, key.name) == names.end())
-        (void)diag_.error(document_.loc(key.place), "'feed' names '{}', which is no input{}", key.name, proposal(key.name, names));
+        (void)diag_.error(document_.loc(key.place), "'feed' names '{}', which is no input{}", key.name,
+                          proposal(key.name, names));
     }
   std::vector<std::string> fields;
   const std::string &type = source.find("type")->text;
@@ -153,20 +159,24 @@ void DataReader::checkFeed(const Json &source) {
     inputs.push_back(input.name);
   for (const GraphInput &input : graph_.inputs)
     if (std::ranges::find(fields, fieldOf(input.name)) == fields.end() && isUsed(input.name))
-      fail(source, "nothing feeds the input '{}': the inputs are {}, the data's fields are {}; say which by \"feed\"",
+      fail(source,
+           "nothing feeds the input '{}': the inputs are {}, the data's fields are {}; say which by \"feed\"",
            input.name, fmt::join(inputs, ", "), fmt::join(fields, ", "));
   for (const GraphInput &input : graph_.inputs)
     if (!input.hasBatch && isUsed(input.name))
-      fail(*input.json->find("shape"), "input '{}' is fed by data, so its shape must begin with \"N\"", input.name);
+      fail(*input.json->find("shape"), "input '{}' is fed by data, so its shape must begin with \"N\"",
+           input.name);
 }
 
 } // namespace
 
-DataConfig readDataConfig(const JsonDocument &document, const Graph &graph, const Module &module, Diagnostics &diag) {
+DataConfig readDataConfig(const JsonDocument &document, const Graph &graph, const Module &module,
+                          Diagnostics &diag) {
   return DataReader(document, graph, module, diag).read();
 }
 
-std::optional<Normalization> readNormalization(const JsonDocument &document, const Graph &graph, Diagnostics &diag) {
+std::optional<Normalization> readNormalization(const JsonDocument &document, const Graph &graph,
+                                               Diagnostics &diag) {
   const Json *data = document.root.find("data"), *json = data ? data->find("normalize") : nullptr;
   if (!json)
     return std::nullopt;
@@ -184,7 +194,8 @@ std::optional<Normalization> readNormalization(const JsonDocument &document, con
   if (candidates.size() != 1) {
     const Json &at = named ? *named : *json;
     (void)diag.error(document.loc(at), "'normalize' needs one float input [N, channels, …], but {}: {}{}",
-                     named ? fmt::format("got '{}'", named->text) : "there are several or none; say which by \"input\"",
+                     named ? fmt::format("got '{}'", named->text)
+                           : "there are several or none; say which by \"input\"",
                      fmt::join(names, ", "), named ? proposal(named->text, names) : "");
     return std::nullopt;
   }
@@ -196,8 +207,10 @@ std::optional<Normalization> readNormalization(const JsonDocument &document, con
       values->push_back(static_cast<float>(item.number));
     if (values->size() == 1 || std::ssize(*values) == channels)
       continue;
-    (void)diag.error(document.loc(list), "'{}' of normalize expects 1 or {} numbers, as many as the input '{}' has channels, but got {}",
-                     key, channels, graph.inputs[candidates[0]].name, values->size());
+    (void)diag.error(
+        document.loc(list),
+        "'{}' of normalize expects 1 or {} numbers, as many as the input '{}' has channels, but got {}", key,
+        channels, graph.inputs[candidates[0]].name, values->size());
     return std::nullopt;
   }
   return normalization;

@@ -76,12 +76,14 @@ std::optional<ValueId> FunctionBuilder::buildUse(const LayerUse &use, const std:
     names.push_back(input.json->text);
   LayerContext context(*this, b_, use, std::move(*x), std::move(names));
   std::optional<ValueId> y =
-      use.layer ? use.layer->build(context) : context.op(use.op->name, context.x, opAttrs(*use.op, *use.json, context_.batch));
+      use.layer ? use.layer->build(context)
+                : context.op(use.op->name, context.x, opAttrs(*use.op, *use.json, context_.batch));
   return y ? activate(use, *y) : std::nullopt;
 }
 
 /// Nothing where an input failed, which is reported already.
-std::optional<std::vector<ValueId>> FunctionBuilder::operands(const LayerUse &, const std::vector<Reference> &inputs) {
+std::optional<std::vector<ValueId>> FunctionBuilder::operands(const LayerUse &,
+                                                              const std::vector<Reference> &inputs) {
   std::vector<ValueId> values;
   for (const Reference &input : inputs) {
     bool isNumber = input.kind == Reference::Kind::Number;
@@ -113,12 +115,9 @@ std::optional<ValueId> FunctionBuilder::activate(const LayerUse &use, ValueId x)
 
 std::optional<ValueId> FunctionBuilder::value(const Reference &reference) {
   switch (reference.kind) {
-  case Reference::Kind::Number:
-    return b_.constant(Tensor::scalar(DType::F32, reference.number));
-  case Reference::Kind::Input:
-    return input(reference.index);
-  case Reference::Kind::Param:
-    return variableArg(context_.graph.params[reference.index].name);
+  case Reference::Kind::Number: return b_.constant(Tensor::scalar(DType::F32, reference.number));
+  case Reference::Kind::Input: return input(reference.index);
+  case Reference::Kind::Param: return variableArg(context_.graph.params[reference.index].name);
   case Reference::Kind::Node: {
     const std::vector<ValueId> &results = results_[reference.index];
     return results.empty() ? std::nullopt : std::optional(results[reference.result]);
@@ -202,7 +201,8 @@ void FunctionBuilder::orderArgs() {
   }
 }
 
-std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::string_view key, const Shape &shape, Fans fans) {
+std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::string_view key,
+                                                  const Shape &shape, Fans fans) {
   CHECK(current_, "a loss has no parameters");
   for (const GraphNode::Tie &tie : current_->ties)
     if (tie.key == key)
@@ -212,7 +212,8 @@ std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::stri
   if (context_.module.variable(name))
     return variableArg(name);
   if (auto taken = context_.graph.names.find(name); taken != context_.graph.names.end()) {
-    report(*use.json, fmt::format("node '{}': its parameter is called '{}', but that name is taken", use.name, name));
+    report(*use.json,
+           fmt::format("node '{}': its parameter is called '{}', but that name is taken", use.name, name));
     context_.diag.note(context_.document.loc(taken->second), "it was given here");
     return std::nullopt;
   }
@@ -221,12 +222,15 @@ std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::stri
     return report(*use.json, fmt::format("node '{}': parameter '{}': {}", use.name, name, *wrong));
   Rule<Dict> attrs = parameterAttrs(name, shape, fans, own, context_.rules);
   if (!attrs)
-    return report(own ? *own : *use.json, fmt::format("node '{}': parameter '{}': {}", use.name, name, attrs.error()));
-  context_.module.variables.push_back({.name = name, .type = {DType::F32, shape}, .attrs = *attrs, .loc = b_.loc()});
+    return report(own ? *own : *use.json,
+                  fmt::format("node '{}': parameter '{}': {}", use.name, name, attrs.error()));
+  context_.module.variables.push_back(
+      {.name = name, .type = {DType::F32, shape}, .attrs = *attrs, .loc = b_.loc()});
   return variableArg(name);
 }
 
-std::optional<ValueId> FunctionBuilder::tied(const LayerUse &use, const GraphNode::Tie &tie, const Shape &shape) {
+std::optional<ValueId> FunctionBuilder::tied(const LayerUse &use, const GraphNode::Tie &tie,
+                                             const Shape &shape) {
   const Json &at = *use.json->find(tie.key);
   const Variable *variable = context_.module.variable(tie.parameter);
   if (!variable)
@@ -234,8 +238,8 @@ std::optional<ValueId> FunctionBuilder::tied(const LayerUse &use, const GraphNod
                ? std::nullopt // the owner failed
                : report(at, fmt::format("node '{}': there is no parameter '{}'", use.name, tie.parameter));
   if (!(variable->type.shape == shape))
-    return report(at, fmt::format("node '{}': its {} must be {}, but '{}' is {}", use.name, tie.key, toString(shape),
-                                  tie.parameter, toString(variable->type.shape)));
+    return report(at, fmt::format("node '{}': its {} must be {}, but '{}' is {}", use.name, tie.key,
+                                  toString(shape), tie.parameter, toString(variable->type.shape)));
   return variableArg(tie.parameter);
 }
 
@@ -247,8 +251,9 @@ std::optional<ValueId> FunctionBuilder::term(const GraphTerm &term) {
   Type wanted{b_.type(*value).dtype, {context_.batch}};
   if (b_.type(*value) == wanted && isFloat(wanted.dtype))
     return value;
-  return report(*term.use.json, fmt::format("'{}' expects one number per example, f32[{}], but its inputs give {}",
-                                            term.use.name, context_.batch, toString(b_.type(*value))));
+  return report(*term.use.json,
+                fmt::format("'{}' expects one number per example, f32[{}], but its inputs give {}",
+                            term.use.name, context_.batch, toString(b_.type(*value))));
 }
 
 void declareParams(BuildContext &context) {
@@ -259,7 +264,8 @@ void declareParams(BuildContext &context) {
     if (!attrs)
       context.reported = context.diag.error(loc, "params '{}': {}", param.name, attrs.error());
     else
-      context.module.variables.push_back({.name = param.name, .type = {DType::F32, shape}, .attrs = *attrs, .loc = loc});
+      context.module.variables.push_back(
+          {.name = param.name, .type = {DType::F32, shape}, .attrs = *attrs, .loc = loc});
   }
 }
 

@@ -8,7 +8,9 @@
 
 namespace gradc {
 
-Result<Graph> readGraph(const JsonDocument &document, Diagnostics &diag) { return GraphReader(document, diag).read(); }
+Result<Graph> readGraph(const JsonDocument &document, Diagnostics &diag) {
+  return GraphReader(document, diag).read();
+}
 
 Result<Graph> GraphReader::read() {
   const Json &root = document_.root;
@@ -50,7 +52,8 @@ void GraphReader::readInputs() {
       continue;
     const Json *dtype = input.find("dtype"), &shape = *input.find("shape");
     claimName(inputs.keys[i].name, {Entity::Kind::Input, graph_.inputs.size()}, inputs.keys[i].place);
-    graph_.inputs.push_back({inputs.keys[i].name, &input, *parseDType(dtype ? dtype->text : "f32"), hasBatch(shape)});
+    graph_.inputs.push_back(
+        {inputs.keys[i].name, &input, *parseDType(dtype ? dtype->text : "f32"), hasBatch(shape)});
     if (std::optional<std::string> wrong = checkShape(sizes(shape, 1)))
       fail(shape, "input '{}': {}", inputs.keys[i].name, *wrong);
   }
@@ -116,7 +119,8 @@ std::optional<Reference> GraphReader::resolve(size_t scope, const Json &operand,
   return std::nullopt;
 }
 
-std::optional<Reference> GraphReader::resolveEntity(const Entity &entity, int result, const Json &operand, int depth) {
+std::optional<Reference> GraphReader::resolveEntity(const Entity &entity, int result, const Json &operand,
+                                                    int depth) {
   if (entity.kind == Entity::Kind::Failed)
     return std::nullopt; // reported where it failed
   if (entity.kind == Entity::Kind::Block && result < static_cast<int>(entity.outputs->items.size()))
@@ -124,7 +128,8 @@ std::optional<Reference> GraphReader::resolveEntity(const Entity &entity, int re
   const LayerUse *use = entity.kind == Entity::Kind::Node ? &graph_.nodes[entity.index].use : nullptr;
   int results = use && use->op ? use->op->numResults : 1;
   if (entity.kind == Entity::Kind::Block || result >= results) {
-    fail(operand, "'{}' has {} result{}, numbered from 0, but got '{}'", operand.text.substr(0, operand.text.rfind(':')),
+    fail(operand, "'{}' has {} result{}, numbered from 0, but got '{}'",
+         operand.text.substr(0, operand.text.rfind(':')),
          entity.outputs ? entity.outputs->items.size() : results, results == 1 ? "" : "s", operand.text);
     return std::nullopt;
   }
@@ -154,11 +159,11 @@ void GraphReader::checkArity(const LayerUse &use, size_t given) {
   }
   if (given >= least && given <= most)
     return;
-  std::string wanted = least == most ? fmt::format("{}", least)
+  std::string wanted = least == most       ? fmt::format("{}", least)
                        : most == kMaxNodes ? fmt::format("at least {}", least)
                                            : fmt::format("{} or {}", least, most);
-  fail(use.operands ? *use.operands : *use.json, "{} '{}': {} takes {} input{}, but got {}", use.what, use.name,
-       use.layer ? use.layer->spec.name : use.op->name, wanted, most == 1 ? "" : "s", given);
+  fail(use.operands ? *use.operands : *use.json, "{} '{}': {} takes {} input{}, but got {}", use.what,
+       use.name, use.layer ? use.layer->spec.name : use.op->name, wanted, most == 1 ? "" : "s", given);
 }
 
 void GraphReader::resolveNodes() {
@@ -194,8 +199,8 @@ void GraphReader::resolveTies(GraphNode &node, size_t scope) {
     if (owner && owner->kind == Entity::Kind::Node && (part == "weight" || part == "bias"))
       node.ties.push_back({key, graph_.nodes[owner->index].use.name + "." + part, owner->index});
     else
-      fail(*tie, "node '{}': '{}' is neither an entry of \"params\" nor a node's weight or bias{}", node.use.name,
-           tie->text, proposeName(scope, tie->text));
+      fail(*tie, "node '{}': '{}' is neither an entry of \"params\" nor a node's weight or bias{}",
+           node.use.name, tie->text, proposeName(scope, tie->text));
   }
 }
 
@@ -220,7 +225,9 @@ void GraphReader::readTerm(const Json &term, std::vector<GraphTerm> &terms, bool
   const Json *name = term.find("name"), *weight = term.find("weight");
   GraphTerm &made = terms.emplace_back();
   bool isLoss = &terms == &graph_.losses;
-  made.use = {.name = name ? name->text : single && isLoss ? "loss" : term.find("op")->text,
+  made.use = {.name = name               ? name->text
+                      : single && isLoss ? "loss"
+                                         : term.find("op")->text,
               .what = isLoss ? "loss" : "metric",
               .json = &term};
   made.use.layer = findLayer(term.find("op")->text);
@@ -237,8 +244,8 @@ void GraphReader::reportCycle(const std::vector<size_t> &path) {
   std::string text;
   for (size_t node : path)
     text += graph_.nodes[node].use.name + " → ";
-  fail(*graph_.nodes[path[0]].use.json, "node '{}' depends on itself: {}{}", graph_.nodes[path[0]].use.name, text,
-       graph_.nodes[path[0]].use.name);
+  fail(*graph_.nodes[path[0]].use.json, "node '{}' depends on itself: {}{}", graph_.nodes[path[0]].use.name,
+       text, graph_.nodes[path[0]].use.name);
 }
 
 /// Depth first, in the file's order; no recursion, a chain may be long.

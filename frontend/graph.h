@@ -62,7 +62,7 @@ struct Graph {
   std::vector<std::string> outputNames;
   std::vector<GraphTerm> losses, metrics;
   std::map<std::string, JsonPlace, std::less<>> names; // of inputs, params, nodes and blocks in use
-  std::deque<Json> expanded; // nodes of blocks with their arguments put in
+  std::deque<Json> expanded;                           // nodes of blocks with their arguments put in
 };
 
 inline constexpr size_t kMaxNodes = 20'000; // after blocks are expanded

@@ -49,7 +49,8 @@ void GraphReader::expandNode(size_t scope, const Json &node) {
   size_t index = graph_.nodes.size();
   bool fresh = claimName(full, {Entity::Kind::Node, index}, name->place);
   KeyChecker checker(document_, diag_);
-  bool good = checker.within(fmt::format("in node '{}'", full), document_.loc(node)).choice(node, nodeUnion());
+  bool good =
+      checker.within(fmt::format("in node '{}'", full), document_.loc(node)).choice(node, nodeUnion());
   if (!good)
     reported_ = checker.failure();
   if (!fresh)
@@ -74,15 +75,17 @@ bool GraphReader::checkBlockUse(const Json &node, const Json &block, const std::
     reported_ = checker.failure();
     return false;
   }
-  const Json *inputs = block.find("inputs"), *operands = node.find("inputs"), *outputs = block.find("outputs");
+  const Json *inputs = block.find("inputs"), *operands = node.find("inputs"),
+             *outputs = block.find("outputs");
   size_t given = operands ? operands->items.size() : 0;
   if (given != inputs->items.size())
     return fail(operands ? *operands : node, "node '{}': block '{}' takes {} input{}, but got {}", name,
                 node.find("block")->text, inputs->items.size(), inputs->items.size() == 1 ? "" : "s", given);
   const Json *repeat = node.find("repeat");
   if (repeat && inputs->items.size() != outputs->items.size())
-    return fail(*repeat, "node '{}': to be repeated, block '{}' needs as many outputs as inputs, but has {} and {}", name,
-                node.find("block")->text, outputs->items.size(), inputs->items.size());
+    return fail(*repeat,
+                "node '{}': to be repeated, block '{}' needs as many outputs as inputs, but has {} and {}",
+                name, node.find("block")->text, outputs->items.size(), inputs->items.size());
   return true;
 }
 
@@ -99,7 +102,8 @@ const Json *GraphReader::findBlock(const Json &node, const std::string &name) {
       names.push_back(key.name);
     fail(*which, "node '{}': unknown block '{}'{}", name, which->text, proposal(which->text, names));
   } else if (std::ranges::find(openBlocks_, which->text) != openBlocks_.end()) {
-    fail(*which, "block '{}' contains itself: {} → {}", which->text, fmt::join(openBlocks_, " → "), which->text);
+    fail(*which, "block '{}' contains itself: {} → {}", which->text, fmt::join(openBlocks_, " → "),
+         which->text);
     return nullptr;
   }
   return block;
@@ -123,7 +127,8 @@ void GraphReader::expandBlock(size_t scope, const Json &node, const std::string 
 }
 
 /// One repetition. The block's name stands for the outputs of the latest.
-bool GraphReader::expandOnce(size_t user, const Json &node, const Json &block, Scope scope, const Json *previousOutputs) {
+bool GraphReader::expandOnce(size_t user, const Json &node, const Json &block, Scope scope,
+                             const Json *previousOutputs) {
   if (scopes_.size() > kMaxNodes)
     return fail(node, "a model is limited to {} uses of blocks", kMaxNodes);
   size_t index = scopes_.size();

@@ -37,18 +37,14 @@ Json *Json::find(std::string_view key) { return const_cast<Json *>(std::as_const
 
 std::string describe(const Json &value) {
   switch (value.kind) {
-  case Json::Kind::Null:
-    return "null";
-  case Json::Kind::Bool:
-    return value.boolean ? "true" : "false";
-  case Json::Kind::Number:
-    return value.text;
+  case Json::Kind::Null: return "null";
+  case Json::Kind::Bool: return value.boolean ? "true" : "false";
+  case Json::Kind::Number: return value.text;
   case Json::Kind::String:
     return fmt::format("\"{}\"", value.text.size() <= 60 ? value.text : value.text.substr(0, 57) + "...");
   case Json::Kind::Array:
     return value.items.empty() ? "an empty list" : fmt::format("a list of {}", value.items.size());
-  case Json::Kind::Object:
-    return "an object";
+  case Json::Kind::Object: return "an object";
   }
   return {};
 }
@@ -105,15 +101,15 @@ ptrdiff_t tokenLength(std::string_view text, std::string_view error) {
 class Handler {
 public:
   Handler(JsonTextOrigin origin, std::string_view text, Diagnostics &diag)
-      : origin_(std::move(origin)), begin_(text.data()), end_(text.data() + text.size()), read_(begin_), token_(begin_),
-        lineStart_(begin_ - (origin_.column - 1)), line_(origin_.line), diag_(diag) {
+      : origin_(std::move(origin)), begin_(text.data()), end_(text.data() + text.size()), read_(begin_),
+        token_(begin_), lineStart_(begin_ - (origin_.column - 1)), line_(origin_.line), diag_(diag) {
     if (text.starts_with("\xEF\xBB\xBF"))
       token_ += 3;
   }
 
   Result<Json> parse() {
-    bool ok = nlohmann::json::sax_parse(PublishingIterator{begin_, &read_}, PublishingIterator{end_, &read_}, this,
-                                        nlohmann::json::input_format_t::json, /*strict=*/true,
+    bool ok = nlohmann::json::sax_parse(PublishingIterator{begin_, &read_}, PublishingIterator{end_, &read_},
+                                        this, nlohmann::json::input_format_t::json, /*strict=*/true,
                                         /*ignore_comments=*/true);
     if (ok)
       (void)startToken(); // comments at the end
@@ -174,7 +170,9 @@ private:
   }
   bool value(Json json);
   void refuseDuplicates(const Json &object);
-  Location loc(JsonPlace place) const { return {.file = origin_.file, .line = place.line, .column = place.column}; }
+  Location loc(JsonPlace place) const {
+    return {.file = origin_.file, .line = place.line, .column = place.column};
+  }
   template <class... Args> bool fail(JsonPlace place, fmt::format_string<Args...> format, Args &&...args) {
     failure_ = diag_.error(loc(place), format, std::forward<Args>(args)...);
     return false;
@@ -194,7 +192,8 @@ private:
 };
 
 JsonPlace Handler::placeOf(const char *at) {
-  return {.line = line_, .column = static_cast<uint32_t>(at - lineStart_) + 1, .isOverride = origin_.isOverride};
+  return {
+      .line = line_, .column = static_cast<uint32_t>(at - lineStart_) + 1, .isOverride = origin_.isOverride};
 }
 
 JsonPlace Handler::startToken() {
@@ -299,7 +298,8 @@ Result<Json> parseJsonText(std::string_view text, JsonTextOrigin origin, Diagnos
 
 Result<JsonDocument> parseJson(std::string text, std::string file, Diagnostics &diag) {
   if (text.size() > kMaxJsonBytes)
-    return std::unexpected(diag.error({.file = file}, "a model file is limited to {} bytes, but got {}", kMaxJsonBytes, text.size()));
+    return std::unexpected(diag.error({.file = file}, "a model file is limited to {} bytes, but got {}",
+                                      kMaxJsonBytes, text.size()));
   diag.addSource(file, text);
   Result<Json> root = parseJsonText(text, {.file = file}, diag);
   if (!root)

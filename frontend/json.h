@@ -73,6 +73,7 @@ Result<JsonDocument> parseJson(std::string text, std::string file, Diagnostics &
 /// Applies `/json/pointer=value` overrides in order; their errors are reported in file "--set". The value is
 /// JSON, or else taken as a string. A step into a list is an index or the "name" of one of its objects; objects
 /// on the way that do not exist are made.
-Result<void> applyOverrides(JsonDocument &document, std::span<const std::string> overrides, Diagnostics &diag);
+Result<void> applyOverrides(JsonDocument &document, std::span<const std::string> overrides,
+                            Diagnostics &diag);
 
 } // namespace gradc

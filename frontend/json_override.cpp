@@ -62,7 +62,8 @@ Result<Json *> walk(JsonDocument &document, const Override &change, Diagnostics 
       }
       at = at->find(step);
     } else {
-      return std::unexpected(diag.error(loc, "'{}' stands below {}, which has no parts", step, describe(*at)));
+      return std::unexpected(
+          diag.error(loc, "'{}' stands below {}, which has no parts", step, describe(*at)));
     }
     begin = end + 1;
   }
@@ -86,7 +87,8 @@ Result<Json> parseValue(const Override &change, Diagnostics &diag) {
 
 } // namespace
 
-Result<void> applyOverrides(JsonDocument &document, std::span<const std::string> overrides, Diagnostics &diag) {
+Result<void> applyOverrides(JsonDocument &document, std::span<const std::string> overrides,
+                            Diagnostics &diag) {
   std::string source;
   for (const std::string &text : overrides)
     source += text + "\n";

@@ -23,22 +23,26 @@ bool isFreeKey(std::string_view key) { return key == "$schema" || key == "descri
 
 namespace {
 
-bool inRange(const Json &value, const KeySpec &key) { return value.number >= key.min && value.number <= key.max; }
+bool inRange(const Json &value, const KeySpec &key) {
+  return value.number >= key.min && value.number <= key.max;
+}
 bool isInteger(const Json &value, const KeySpec &key) { return value.integer() && inRange(value, key); }
 bool isNumber(const Json &value, const KeySpec &key) {
   return value.isNumber() && std::isfinite(value.number) && inRange(value, key);
 }
 bool isString(const Json &value) { return value.isString(); }
 
-bool isListOf(const Json &value, auto &&element) { return value.isArray() && std::ranges::all_of(value.items, element); }
+bool isListOf(const Json &value, auto &&element) {
+  return value.isArray() && std::ranges::all_of(value.items, element);
+}
 
 bool isBatch(const Json &value) { return value.isString() && value.text == "N"; }
 
 /// Integers of at least `min`, where the first may be "N".
 bool isShape(const Json &value, double min) {
   return value.isArray() && std::ranges::all_of(value.items, [&](const Json &item) {
-    return (&item == value.items.data() && isBatch(item)) || (item.integer() && item.number >= min);
-  });
+           return (&item == value.items.data() && isBatch(item)) || (item.integer() && item.number >= min);
+         });
 }
 
 bool isPair(const Json &value, const KeySpec &key) {
@@ -47,9 +51,7 @@ bool isPair(const Json &value, const KeySpec &key) {
 
 bool isValues(const Json &value) { return value.isNumber() || isListOf(value, isValues); }
 
-bool isFieldMap(const Json &value) {
-  return value.isObject() && std::ranges::all_of(value.items, isString);
-}
+bool isFieldMap(const Json &value) { return value.isObject() && std::ranges::all_of(value.items, isString); }
 
 /// A relative path without "..": a model file from a stranger reads nothing but the data folder.
 bool isFile(const Json &value) {
@@ -76,48 +78,30 @@ std::string range(const KeySpec &key) {
 
 std::string formText(Form form, const KeySpec &key) {
   switch (form) {
-  case Form::Bool:
-    return "true or false";
-  case Form::Integer:
-    return "an integer" + range(key);
-  case Form::Number:
-    return "a number" + range(key);
-  case Form::String:
-    return "a string";
-  case Form::Name:
-    return "a name";
+  case Form::Bool: return "true or false";
+  case Form::Integer: return "an integer" + range(key);
+  case Form::Number: return "a number" + range(key);
+  case Form::String: return "a string";
+  case Form::Name: return "a name";
   case Form::Word:
-    return key.words.size() == 1 ? fmt::format("\"{}\"", key.words[0]) : fmt::format("one of {}", fmt::join(key.words, ", "));
-  case Form::Pair:
-    return "[h, w]";
-  case Form::Padding:
-    return "[[top, bottom], [left, right]]";
-  case Form::Shape:
-    return "a list of integers of at least 1, of which the first may be \"N\"";
-  case Form::Integers:
-    return fmt::format("a list of integers{}", std::isfinite(key.min) ? range(key) : "");
-  case Form::Numbers:
-    return "a list of numbers" + range(key);
-  case Form::Strings:
-    return "a list of strings";
-  case Form::Values:
-    return "numbers in lists";
-  case Form::Operands:
-    return "a list of names and numbers";
-  case Form::Object:
-    return "an object";
-  case Form::Union:
-    return key.choice().shorthand ? "a name or an object" : "an object";
-  case Form::Objects:
-    return "a list of objects";
+    return key.words.size() == 1 ? fmt::format("\"{}\"", key.words[0])
+                                 : fmt::format("one of {}", fmt::join(key.words, ", "));
+  case Form::Pair: return "[h, w]";
+  case Form::Padding: return "[[top, bottom], [left, right]]";
+  case Form::Shape: return "a list of integers of at least 1, of which the first may be \"N\"";
+  case Form::Integers: return fmt::format("a list of integers{}", std::isfinite(key.min) ? range(key) : "");
+  case Form::Numbers: return "a list of numbers" + range(key);
+  case Form::Strings: return "a list of strings";
+  case Form::Values: return "numbers in lists";
+  case Form::Operands: return "a list of names and numbers";
+  case Form::Object: return "an object";
+  case Form::Union: return key.choice().shorthand ? "a name or an object" : "an object";
+  case Form::Objects: return "a list of objects";
   case Form::Map:
   case Form::FieldMap:
-  case Form::AnyMap:
-    return "an object";
-  case Form::Any:
-    return "a value";
-  case Form::File:
-    return "a file name within the data folder";
+  case Form::AnyMap: return "an object";
+  case Form::Any: return "a value";
+  case Form::File: return "a file name within the data folder";
   }
   return {};
 }
@@ -126,48 +110,31 @@ std::string formText(Form form, const KeySpec &key) {
 
 bool matches(const Json &value, Form form, const KeySpec &key) {
   switch (form) {
-  case Form::Bool:
-    return value.is(Json::Kind::Bool);
-  case Form::Integer:
-    return isInteger(value, key);
-  case Form::Number:
-    return isNumber(value, key);
-  case Form::String:
-    return value.isString();
-  case Form::Name:
-    return value.isString() && !value.text.empty();
-  case Form::Word:
-    return value.isString() && std::ranges::find(key.words, value.text) != key.words.end();
-  case Form::Pair:
-    return isPair(value, key);
+  case Form::Bool: return value.is(Json::Kind::Bool);
+  case Form::Integer: return isInteger(value, key);
+  case Form::Number: return isNumber(value, key);
+  case Form::String: return value.isString();
+  case Form::Name: return value.isString() && !value.text.empty();
+  case Form::Word: return value.isString() && std::ranges::find(key.words, value.text) != key.words.end();
+  case Form::Pair: return isPair(value, key);
   case Form::Padding:
     return value.items.size() == 2 && isListOf(value, [&](const Json &item) { return isPair(item, key); });
-  case Form::Shape:
-    return isShape(value, 1);
-  case Form::Integers:
-    return isShape(value, key.min);
-  case Form::Numbers:
-    return isListOf(value, [&](const Json &item) { return isNumber(item, key); });
-  case Form::Strings:
-    return isListOf(value, isString);
-  case Form::Values:
-    return isValues(value);
+  case Form::Shape: return isShape(value, 1);
+  case Form::Integers: return isShape(value, key.min);
+  case Form::Numbers: return isListOf(value, [&](const Json &item) { return isNumber(item, key); });
+  case Form::Strings: return isListOf(value, isString);
+  case Form::Values: return isValues(value);
   case Form::Operands:
-    return isListOf(value, [](const Json &item) { return item.isNumber() || (item.isString() && !item.text.empty()); });
+    return isListOf(
+        value, [](const Json &item) { return item.isNumber() || (item.isString() && !item.text.empty()); });
   case Form::Object:
   case Form::Map:
-  case Form::AnyMap:
-    return value.isObject();
-  case Form::FieldMap:
-    return isFieldMap(value);
-  case Form::Any:
-    return true;
-  case Form::File:
-    return isFile(value);
-  case Form::Union:
-    return value.isObject() || (key.choice().shorthand && value.isString());
-  case Form::Objects:
-    return isListOf(value, [](const Json &item) { return item.isObject(); });
+  case Form::AnyMap: return value.isObject();
+  case Form::FieldMap: return isFieldMap(value);
+  case Form::Any: return true;
+  case Form::File: return isFile(value);
+  case Form::Union: return value.isObject() || (key.choice().shorthand && value.isString());
+  case Form::Objects: return isListOf(value, [](const Json &item) { return item.isObject(); });
   }
   return false;
 }
@@ -213,7 +180,9 @@ bool KeyChecker::nested(const Json &value, const KeySpec &key, std::string_view 
   auto has = [&](Form form) { return std::ranges::find(key.forms, form) != key.forms.end(); };
   if (has(Form::Map) && value.isObject())
     return map(value, key, owner);
-  auto one = [&](const Json &item) { return key.choice ? choice(item, key.choice()) : object(item, key.object()); };
+  auto one = [&](const Json &item) {
+    return key.choice ? choice(item, key.choice()) : object(item, key.object());
+  };
   if (value.isObject() && (has(Form::Object) || has(Form::Union)))
     return one(value);
   if (value.isString() && has(Form::Union) && !has(Form::Word))
@@ -233,11 +202,12 @@ bool KeyChecker::map(const Json &value, const KeySpec &key, std::string_view own
       continue;
     if (!isName(name.name))
       ok = fail(document_.loc(name.place),
-                "'{}' in '{}' of {} is not a name: letters, digits, '_', '.' and '-', and not a digit, '.' or '-' first",
+                "'{}' in '{}' of {} is not a name: letters, digits, '_', '.' and '-', and not a digit, '.' "
+                "or '-' first",
                 name.name, key.name, owner);
     else if (!value.items[i].isObject())
-      ok = fail(document_.loc(value.items[i]), "'{}' in '{}' expects an object, but got {}", name.name, key.name,
-                describe(value.items[i]));
+      ok = fail(document_.loc(value.items[i]), "'{}' in '{}' expects an object, but got {}", name.name,
+                key.name, describe(value.items[i]));
     else
       ok &= object(value.items[i], key.object());
   }
@@ -263,16 +233,17 @@ bool KeyChecker::choice(const Json &value, const UnionSpec &spec) {
   if (!tag && spec.untagged.empty())
     return fail(document_.loc(value), "{} needs '{}'", spec.name, spec.tag);
   if (tag && !tag->isString())
-    return fail(document_.loc(*tag), "'{}' of {} expects a string, but got {}", spec.tag, spec.name, describe(*tag));
+    return fail(document_.loc(*tag), "'{}' of {} expects a string, but got {}", spec.tag, spec.name,
+                describe(*tag));
   const ObjectSpec *variant = spec.variant(tag ? tag->text : spec.untagged);
   if (!variant)
     return unknownWord(*tag, spec);
-  return keys(value, variant->name, spec.keyNoun, {&spec.common, &variant->keys}, spec.tag,
-              variant->open);
+  return keys(value, variant->name, spec.keyNoun, {&spec.common, &variant->keys}, spec.tag, variant->open);
 }
 
 bool KeyChecker::keys(const Json &value, std::string_view name, std::string_view noun,
-                      const std::vector<const std::vector<KeySpec> *> &sets, std::string_view tag, bool open) {
+                      const std::vector<const std::vector<KeySpec> *> &sets, std::string_view tag,
+                      bool open) {
   std::vector<const KeySpec *> known;
   std::vector<std::string_view> names;
   for (const std::vector<KeySpec> *set : sets)
@@ -289,7 +260,8 @@ bool KeyChecker::keys(const Json &value, std::string_view name, std::string_view
     if (at != names.end())
       ok &= this->value(value.items[i], *known[at - names.begin()], name);
     else if (!open)
-      ok = fail(document_.loc(given.place), "{} has no {} '{}'{}", name, noun, given.name, proposal(given.name, names));
+      ok = fail(document_.loc(given.place), "{} has no {} '{}'{}", name, noun, given.name,
+                proposal(given.name, names));
   }
   for (const KeySpec *key : known)
     if (key->required && !value.find(key->name))

@@ -15,8 +15,8 @@ namespace gradc {
 /// What a value may look like. A key lists the forms it takes.
 enum class Form : uint8_t {
   Bool,
-  Integer,  // within the key's range
-  Number,   // within the key's range
+  Integer, // within the key's range
+  Number,  // within the key's range
   String,
   Name,     // of an input, parameter or node
   Word,     // one of the key's words
@@ -35,7 +35,7 @@ enum class Form : uint8_t {
   FieldMap, // an object from names to strings
   AnyMap,   // an object
   Any,
-  File,     // a path that stays within the data folder
+  File, // a path that stays within the data folder
 };
 
 struct ObjectSpec;
@@ -70,8 +70,8 @@ struct UnionSpec {
   std::vector<KeySpec> common;
   std::vector<ObjectSpec> variants;
   std::string_view keyNoun = "key"; // "attribute" for nodes
-  std::string_view untagged = {}; // the variant meant where the tag is left out
-  bool shorthand = false; // a string s stands for {tag: s}
+  std::string_view untagged = {};   // the variant meant where the tag is left out
+  bool shorthand = false;           // a string s stands for {tag: s}
 
   const ObjectSpec *variant(std::string_view word) const;
 };
@@ -94,7 +94,8 @@ public:
   bool object(const Json &value, const ObjectSpec &spec);
   bool choice(const Json &value, const UnionSpec &spec);
   bool keys(const Json &value, std::string_view name, std::string_view noun,
-            const std::vector<const std::vector<KeySpec> *> &sets, std::string_view tag = {}, bool open = false);
+            const std::vector<const std::vector<KeySpec> *> &sets, std::string_view tag = {},
+            bool open = false);
   bool value(const Json &value, const KeySpec &key, std::string_view owner);
   /// The proof of the latest error.
   std::optional<Reported> failure() const { return failure_; }

@@ -25,11 +25,11 @@ struct Fans {
 
 /// Something to build: a node, or a term of the loss or of the metrics. Its keys were checked already.
 struct LayerUse {
-  std::string name;           // of the node; values and parameters are called after it
+  std::string name;               // of the node; values and parameters are called after it
   std::string_view what = "node"; // or "loss", "metric"
-  const Json *json = nullptr; // its object, with block arguments put in
+  const Json *json = nullptr;     // its object, with block arguments put in
   const LayerDef *layer = nullptr;
-  const OpDef *op = nullptr; // of a primitive: layer is null
+  const OpDef *op = nullptr;      // of a primitive: layer is null
   const Json *operands = nullptr; // the list "inputs", or null
 };
 

@@ -38,8 +38,8 @@ bool LayerContext::wantsBias() const {
 ValueId LayerContext::hyper(std::string_view key) {
   Dict attrs;
   attrs.set("hyper", Attr());
-  return parent_.arg(fmt::format("{}.{}", name(), key), Type{DType::F32, {}}, attrs, FunctionBuilder::ArgClass::Hyper,
-                     parent_.args_.size());
+  return parent_.arg(fmt::format("{}.{}", name(), key), Type{DType::F32, {}}, attrs,
+                     FunctionBuilder::ArgClass::Hyper, parent_.args_.size());
 }
 
 ValueId LayerContext::seed() { return parent_.randomArg("seed"); }
@@ -63,8 +63,8 @@ std::optional<ValueId> LayerContext::op(std::string_view opName, std::vector<Val
       const Type other = b.type(operands[i]);
       std::optional<Shape> common = broadcastShapes(shape, other.shape);
       if (!common)
-        return fail("inputs", "{} cannot broadcast {} with {}: {} and {}", opName, toString(shape), toString(other.shape),
-                    inputText(0), i < x.size() ? inputText(i) : toString(other));
+        return fail("inputs", "{} cannot broadcast {} with {}: {} and {}", opName, toString(shape),
+                    toString(other.shape), inputText(0), i < x.size() ? inputText(i) : toString(other));
       shape = *common;
     }
     for (ValueId &operand : operands)
@@ -78,7 +78,8 @@ std::optional<ValueId> LayerContext::op(std::string_view opName, std::vector<Val
     types.push_back(b.type(operand));
   Rule<std::vector<Type>> results = inferTypes(def, types, *normal);
   if (!results)
-    return fail("inputs", "{}{}", results.error().starts_with(opName) ? "" : fmt::format("{}: ", opName), results.error());
+    return fail("inputs", "{}{}", results.error().starts_with(opName) ? "" : fmt::format("{}: ", opName),
+                results.error());
   return b.create(opName, std::move(operands), std::move(*normal));
 }
 

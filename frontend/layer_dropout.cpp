@@ -16,10 +16,18 @@ std::optional<ValueId> buildDropout(LayerContext &c) {
 } // namespace
 
 std::vector<LayerDef> dropoutLayers() {
-  return {{.spec = {"dropout",
-                    "Sets a random part of the elements to 0 in training and scales the rest up by 1 / (1 - rate)",
-                    {{.name = "rate", .forms = {Form::Number, Form::Union}, .doc = "the part that is set to 0; may be a schedule", .fallback = "0.5", .min = 0, .max = 0.999, .choice = scheduledNumberUnion}}},
-           .build = buildDropout}};
+  return {
+      {.spec =
+           {"dropout",
+            "Sets a random part of the elements to 0 in training and scales the rest up by 1 / (1 - rate)",
+            {{.name = "rate",
+              .forms = {Form::Number, Form::Union},
+              .doc = "the part that is set to 0; may be a schedule",
+              .fallback = "0.5",
+              .min = 0,
+              .max = 0.999,
+              .choice = scheduledNumberUnion}}},
+       .build = buildDropout}};
 }
 
 } // namespace gradc

@@ -72,7 +72,8 @@ std::optional<ValueId> buildSoftmaxCrossEntropy(LayerContext &c) {
     return loss;
   // (1 - s) · loss + s · the cross entropy with the uniform distribution, as PyTorch has it
   ValueId uniform = c.b.splat(c.type(0), 1.0 / static_cast<double>(c.type(0).shape[1]));
-  return c.b.add(c.b.scale(*loss, 1 - smoothing), c.b.scale(crossEntropy(c, *logProbabilities, uniform), smoothing));
+  return c.b.add(c.b.scale(*loss, 1 - smoothing),
+                 c.b.scale(crossEntropy(c, *logProbabilities, uniform), smoothing));
 }
 
 std::optional<ValueId> buildMeanSquaredError(LayerContext &c) {
@@ -98,7 +99,12 @@ std::optional<ValueId> buildAccuracy(LayerContext &c) {
 }
 
 LayerDef loss(ObjectSpec spec, std::optional<ValueId> (*build)(LayerContext &)) {
-  return {.spec = std::move(spec), .minInputs = 2, .maxInputs = 2, .isLoss = true, .isMetric = true, .build = build};
+  return {.spec = std::move(spec),
+          .minInputs = 2,
+          .maxInputs = 2,
+          .isLoss = true,
+          .isMetric = true,
+          .build = build};
 }
 
 } // namespace
@@ -107,10 +113,16 @@ std::vector<LayerDef> lossLayers() {
   return {
       loss({"softmax_cross_entropy",
             "Cross entropy of softmax(logits) with labels (integers, or a distribution per example)",
-            {{.name = "label_smoothing", .forms = {Form::Number}, .doc = "share of the uniform distribution in the target", .fallback = "0", .min = 0, .max = 1}}},
+            {{.name = "label_smoothing",
+              .forms = {Form::Number},
+              .doc = "share of the uniform distribution in the target",
+              .fallback = "0",
+              .min = 0,
+              .max = 1}}},
            buildSoftmaxCrossEntropy),
       loss({"mean_squared_error", "Mean of the squared differences", {}}, buildMeanSquaredError),
-      loss({"binary_cross_entropy_with_logits", "Cross entropy of sigmoid(x) with targets in [0, 1]", {}}, buildBinaryCrossEntropy),
+      loss({"binary_cross_entropy_with_logits", "Cross entropy of sigmoid(x) with targets in [0, 1]", {}},
+           buildBinaryCrossEntropy),
       {.spec = {"accuracy", "1 where the largest logit is the label's, else 0", {}},
        .minInputs = 2,
        .maxInputs = 2,

@@ -12,7 +12,8 @@ std::optional<ValueId> buildConstant(LayerContext &c) {
   const Json &values = *c.find("value");
   std::optional<Shape> shape = shapeOf(values);
   if (!shape)
-    return c.fail("value", "'value' of constant expects lists of equal length, none empty, at most {} deep", kMaxRank);
+    return c.fail("value", "'value' of constant expects lists of equal length, none empty, at most {} deep",
+                  kMaxRank);
   Tensor tensor(Type{*dtype, *shape});
   fill(tensor, values);
   return c.b.constant(std::move(tensor));
@@ -29,10 +30,15 @@ std::optional<ValueId> buildRandom(LayerContext &c) {
 
 std::vector<LayerDef> sourceLayers() {
   return {
-      {.spec = {"constant",
-                "The same values always",
-                {{.name = "value", .forms = {Form::Values}, .doc = "numbers in nested lists", .required = true},
-                 {.name = "dtype", .forms = {Form::Word}, .doc = "the element type", .fallback = "f32", .words = {"f32", "f64", "i32", "i64", "u8", "i8"}}}},
+      {.spec =
+           {"constant",
+            "The same values always",
+            {{.name = "value", .forms = {Form::Values}, .doc = "numbers in nested lists", .required = true},
+             {.name = "dtype",
+              .forms = {Form::Word},
+              .doc = "the element type",
+              .fallback = "f32",
+              .words = {"f32", "f64", "i32", "i64", "u8", "i8"}}}},
        .minInputs = 0,
        .maxInputs = 0,
        .build = buildConstant},

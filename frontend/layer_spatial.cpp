@@ -54,8 +54,8 @@ std::optional<Window> readWindow(LayerContext &c, Pair kernel, Pair stride) {
     int64_t padded = in[axis + 2] + w.padding[2 * axis] + w.padding[2 * axis + 1];
     int64_t reach = (w.kernel[axis] - 1) * w.dilation[axis] + 1;
     if (reach > padded)
-      return c.fail("kernel", "the kernel covers {} rows or columns, but {}, which is {} with its padding", reach,
-                    c.inputText(0), padded);
+      return c.fail("kernel", "the kernel covers {} rows or columns, but {}, which is {} with its padding",
+                    reach, c.inputText(0), padded);
   }
   return w;
 }
@@ -63,8 +63,8 @@ std::optional<Window> readWindow(LayerContext &c, Pair kernel, Pair stride) {
 bool isImage(LayerContext &c) {
   if (c.type(0).rank() == 4)
     return true;
-  c.fail("inputs", "{} expects an input of rank 4, [N, channels, height, width], but {}", c.use().layer->spec.name,
-         c.inputText(0));
+  c.fail("inputs", "{} expects an input of rank 4, [N, channels, height, width], but {}",
+         c.use().layer->spec.name, c.inputText(0));
   return false;
 }
 
@@ -88,7 +88,8 @@ std::optional<ValueId> buildConv(LayerContext &c) {
     return std::nullopt;
   int64_t channels = c.type(0).shape[1], filters = c.integer("filters", 1), groups = c.integer("groups", 1);
   if (channels % groups != 0 || filters % groups != 0)
-    return c.fail("groups", "'groups' is {} but must divide both the {} channels of the input and the {} filters",
+    return c.fail("groups",
+                  "'groups' is {} but must divide both the {} channels of the input and the {} filters",
                   groups, channels, filters);
   std::optional<Window> w = readWindow(c, c.pair("kernel", {1, 1}), {1, 1});
   if (!w)
@@ -116,39 +117,85 @@ std::optional<ValueId> buildPool(LayerContext &c) {
     return std::nullopt;
   for (int i = 0; i < 4; ++i)
     if (w->padding[i] >= w->kernel[i / 2])
-      return c.fail("padding", "a padding of {} leaves windows of {} without any input", w->padding[i], w->kernel[i / 2]);
+      return c.fail("padding", "a padding of {} leaves windows of {} without any input", w->padding[i],
+                    w->kernel[i / 2]);
   Dict attrs = w->attrs();
   attrs.set("kernel", std::vector<int64_t>{kernel[0], kernel[1]});
   return c.op(c.use().layer->spec.name, {c.x[0]}, attrs);
 }
 
-const KeySpec kStride{.name = "stride", .forms = {Form::Integer, Form::Pair}, .doc = "step of the window", .min = 1, .max = 65535};
-const KeySpec kPadding{.name = "padding", .forms = {Form::Integer, Form::Pair, Form::Padding, Form::Word}, .doc = "rows and columns around the input; \"same\": out = ceil(in / stride)", .fallback = "0", .min = 0, .max = 65535, .words = {"valid", "same"}};
+const KeySpec kStride{.name = "stride",
+                      .forms = {Form::Integer, Form::Pair},
+                      .doc = "step of the window",
+                      .min = 1,
+                      .max = 65535};
+const KeySpec kPadding{.name = "padding",
+                       .forms = {Form::Integer, Form::Pair, Form::Padding, Form::Word},
+                       .doc = "rows and columns around the input; \"same\": out = ceil(in / stride)",
+                       .fallback = "0",
+                       .min = 0,
+                       .max = 65535,
+                       .words = {"valid", "same"}};
 
 LayerDef pool(std::string_view name, std::string_view doc) {
-  return {.spec = {name, doc, {{.name = "kernel", .forms = {Form::Integer, Form::Pair}, .doc = "size of the window", .required = true, .min = 1, .max = 65535}, kStride, kPadding}},
+  return {.spec = {name,
+                   doc,
+                   {{.name = "kernel",
+                     .forms = {Form::Integer, Form::Pair},
+                     .doc = "size of the window",
+                     .required = true,
+                     .min = 1,
+                     .max = 65535},
+                    kStride,
+                    kPadding}},
           .build = buildPool};
 }
 
 } // namespace
 
 std::vector<LayerDef> spatialLayers() {
-  KeySpec kernel{.name = "kernel", .forms = {Form::Integer, Form::Pair}, .doc = "size of the filters", .min = 1, .max = 65535};
+  KeySpec kernel{.name = "kernel",
+                 .forms = {Form::Integer, Form::Pair},
+                 .doc = "size of the filters",
+                 .min = 1,
+                 .max = 65535};
   KeySpec stride = kStride;
   stride.fallback = "1";
   return {
-      {.spec = {"conv2d",
-                "Convolution of [N, channels, height, width]; with two inputs and without filters the primitive",
-                {
-                    {.name = "filters", .forms = {Form::Integer}, .doc = "channels of the result", .min = 1, .max = kMaxSize},
-                    kernel,
-                    stride,
-                    kPadding,
-                    {.name = "dilation", .forms = {Form::Integer, Form::Pair}, .doc = "distance of the taps", .fallback = "1", .min = 1, .max = 65535},
-                    {.name = "groups", .forms = {Form::Integer}, .doc = "channels and filters fall into so many separate groups", .fallback = "1", .min = 1, .max = kMaxSize},
-                    {.name = "weight", .forms = {Form::Object, Form::Name}, .doc = "[filters, channels / groups, height, width]", .object = parameterSpec},
-                    {.name = "bias", .forms = {Form::Bool, Form::Object, Form::Name}, .doc = "[filters]", .fallback = "true", .object = parameterSpec},
-                }},
+      {.spec =
+           {"conv2d",
+            "Convolution of [N, channels, height, width]; with two inputs and without filters the primitive",
+            {
+                {.name = "filters",
+                 .forms = {Form::Integer},
+                 .doc = "channels of the result",
+                 .min = 1,
+                 .max = kMaxSize},
+                kernel,
+                stride,
+                kPadding,
+                {.name = "dilation",
+                 .forms = {Form::Integer, Form::Pair},
+                 .doc = "distance of the taps",
+                 .fallback = "1",
+                 .min = 1,
+                 .max = 65535},
+                {.name = "groups",
+                 .forms = {Form::Integer},
+                 .doc = "channels and filters fall into so many separate groups",
+                 .fallback = "1",
+                 .min = 1,
+                 .max = kMaxSize},
+                {.name = "weight",
+                 .forms = {Form::Object, Form::Name},
+                 .doc = "[filters, channels / groups, height, width]",
+                 .object = parameterSpec},
+                {.name = "bias",
+                 .forms = {Form::Bool, Form::Object, Form::Name},
+                 .doc = "[filters]",
+                 .fallback = "true",
+                 .object = parameterSpec},
+            }},
        .maxInputs = 2,
        .build = buildConv},
       pool("max_pool2d", "Largest value of each window; padding counts as minus infinity"),

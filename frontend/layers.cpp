@@ -36,18 +36,14 @@ bool isNodeOp(const OpDef &def) {
 namespace {
 
 KeySpec keyOf(const AttrSpec &attr) {
-  static const std::vector<std::string_view> dtypes = {"f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool"};
-  KeySpec key{.name = attr.name, .doc = attr.doc, .required = attr.required, .min = attr.min, .max = attr.max};
+  static const std::vector<std::string_view> dtypes = {"f32", "f64", "bf16", "f16", "i8",
+                                                       "u8",  "i32", "i64",  "bool"};
+  KeySpec key{
+      .name = attr.name, .doc = attr.doc, .required = attr.required, .min = attr.min, .max = attr.max};
   switch (attr.kind) {
-  case AttrKind::Bool:
-    key.forms = {Form::Bool};
-    break;
-  case AttrKind::I64:
-    key.forms = {Form::Integer};
-    break;
-  case AttrKind::F64:
-    key.forms = {Form::Number};
-    break;
+  case AttrKind::Bool: key.forms = {Form::Bool}; break;
+  case AttrKind::I64: key.forms = {Form::Integer}; break;
+  case AttrKind::F64: key.forms = {Form::Number}; break;
   case AttrKind::Keyword:
     key.forms = {Form::Word};
     key.words = attr.keywords;
@@ -56,11 +52,8 @@ KeySpec keyOf(const AttrSpec &attr) {
     key.forms = {Form::Word};
     key.words = dtypes;
     break;
-  case AttrKind::Ints:
-    key.forms = {Form::Integers};
-    break;
-  default:
-    key.forms = {Form::String};
+  case AttrKind::Ints: key.forms = {Form::Integers}; break;
+  default: key.forms = {Form::String};
   }
   return key;
 }
@@ -73,12 +66,15 @@ ObjectSpec specOf(const OpDef &def) {
 }
 
 const ObjectSpec &blockUse() {
-  static const ObjectSpec spec{
-      "block",
-      "The nodes of one of \"blocks\"; takes the block's arguments too",
-      {{.name = "block", .forms = {Form::Name}, .doc = "which", .required = true},
-       {.name = "repeat", .forms = {Form::Integer}, .doc = "one after the other, each fed by the one before", .min = 1, .max = 1000}},
-      /*open=*/true};
+  static const ObjectSpec spec{"block",
+                               "The nodes of one of \"blocks\"; takes the block's arguments too",
+                               {{.name = "block", .forms = {Form::Name}, .doc = "which", .required = true},
+                                {.name = "repeat",
+                                 .forms = {Form::Integer},
+                                 .doc = "one after the other, each fed by the one before",
+                                 .min = 1,
+                                 .max = 1000}},
+                               /*open=*/true};
   return spec;
 }
 
@@ -86,8 +82,14 @@ UnionSpec terms(std::string_view name, bool LayerDef::*flag) {
   UnionSpec spec{.name = name,
                  .what = name,
                  .tag = "op",
-                 .common = {{.name = "name", .forms = {Form::Name}, .doc = "what the log calls it", .fallback = "the op"},
-                            {.name = "inputs", .forms = {Form::Operands}, .doc = "names of nodes and inputs", .required = true}},
+                 .common = {{.name = "name",
+                             .forms = {Form::Name},
+                             .doc = "what the log calls it",
+                             .fallback = "the op"},
+                            {.name = "inputs",
+                             .forms = {Form::Operands},
+                             .doc = "names of nodes and inputs",
+                             .required = true}},
                  .variants = {},
                  .keyNoun = "attribute"};
   for (const LayerDef &layer : layerTable())
@@ -100,8 +102,15 @@ UnionSpec terms(std::string_view name, bool LayerDef::*flag) {
 
 const UnionSpec &activationUnion() {
   static const UnionSpec spec = [] {
-    UnionSpec s{.name = "activation", .what = "activation", .tag = "op", .common = {}, .variants = {}, .keyNoun = "attribute", .shorthand = true};
-    for (std::string_view name : {"relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "softplus", "square", "abs"})
+    UnionSpec s{.name = "activation",
+                .what = "activation",
+                .tag = "op",
+                .common = {},
+                .variants = {},
+                .keyNoun = "attribute",
+                .shorthand = true};
+    for (std::string_view name :
+         {"relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "softplus", "square", "abs"})
       s.variants.push_back(specOf(opDef(name)));
     return s;
   }();
@@ -113,9 +122,17 @@ const UnionSpec &nodeUnion() {
     UnionSpec s{.name = "node",
                 .what = "op",
                 .tag = "op",
-                .common = {{.name = "name", .forms = {Form::Name}, .doc = "what other nodes call it", .required = true},
-                           {.name = "inputs", .forms = {Form::Operands}, .doc = "names of inputs, params and nodes, and numbers"},
-                           {.name = "activation", .forms = {Form::Union}, .doc = "applied to the result", .choice = activationUnion}},
+                .common = {{.name = "name",
+                            .forms = {Form::Name},
+                            .doc = "what other nodes call it",
+                            .required = true},
+                           {.name = "inputs",
+                            .forms = {Form::Operands},
+                            .doc = "names of inputs, params and nodes, and numbers"},
+                           {.name = "activation",
+                            .forms = {Form::Union},
+                            .doc = "applied to the result",
+                            .choice = activationUnion}},
                 .variants = {},
                 .keyNoun = "attribute"};
     for (const LayerDef &layer : layerTable())
@@ -133,7 +150,8 @@ const UnionSpec &nodeUnion() {
 const UnionSpec &lossUnion() {
   static const UnionSpec spec = [] {
     UnionSpec s = terms("loss", &LayerDef::isLoss);
-    s.common.push_back({.name = "weight", .forms = {Form::Number}, .doc = "its factor in the total", .fallback = "1"});
+    s.common.push_back(
+        {.name = "weight", .forms = {Form::Number}, .doc = "its factor in the total", .fallback = "1"});
     return s;
   }();
   return spec;

@@ -29,7 +29,8 @@ void warnUnused(const ModelSource &source, Diagnostics &diag) {
   }
   for (size_t i = 0; i < graph.nodes.size(); ++i)
     if (!used[i])
-      diag.warning(source.document.loc(*graph.nodes[i].use.json), "nothing uses node '{}'", graph.nodes[i].use.name);
+      diag.warning(source.document.loc(*graph.nodes[i].use.json), "nothing uses node '{}'",
+                   graph.nodes[i].use.name);
 }
 
 /// Sections that need one another.
@@ -45,7 +46,8 @@ void checkSections(const JsonDocument &document, Diagnostics &diag) {
 
 } // namespace
 
-Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOverrides &overrides, Diagnostics &diag) {
+Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOverrides &overrides,
+                              Diagnostics &diag) {
   Result<JsonDocument> document = parseJson(std::move(text), std::move(file), diag);
   if (!document)
     return std::unexpected(document.error());
@@ -54,7 +56,8 @@ Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOve
   auto source = std::make_shared<ModelSource>(std::move(*document));
   const JsonDocument &doc = source->document;
   if (!doc.root.isObject())
-    return std::unexpected(diag.error(doc.loc(doc.root), "a model is an object, but got {}", describe(doc.root)));
+    return std::unexpected(
+        diag.error(doc.loc(doc.root), "a model is an object, but got {}", describe(doc.root)));
   KeyChecker checker(doc, diag);
   if (!checker.object(doc.root, modelSpec()))
     return std::unexpected(*checker.failure());

@@ -52,6 +52,7 @@ struct ModelOverrides {
 
 /// Reads and checks a whole model file; every error that can be found without data is reported. `file` names
 /// the text in messages.
-Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOverrides &overrides, Diagnostics &diag);
+Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOverrides &overrides,
+                              Diagnostics &diag);
 
 } // namespace gradc

@@ -19,14 +19,17 @@ struct ModelSource {
 };
 
 /// Builds all functions; `nodes` gets the summary where it is not null.
-Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag, std::vector<NodeSummary> *nodes);
+Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag,
+                           std::vector<NodeSummary> *nodes);
 
 /// The module's attribute {type = sgd, momentum = 0.9, …}: what the optimizer pass needs.
 Dict optimizerAttrs(const JsonDocument &document);
 TrainConfig readTrainConfig(const JsonDocument &document, const Graph &graph, Diagnostics &diag);
 /// Which input "normalize" means, and with what.
-std::optional<Normalization> readNormalization(const JsonDocument &document, const Graph &graph, Diagnostics &diag);
+std::optional<Normalization> readNormalization(const JsonDocument &document, const Graph &graph,
+                                               Diagnostics &diag);
 /// `module` tells how many classes labels have.
-DataConfig readDataConfig(const JsonDocument &document, const Graph &graph, const Module &module, Diagnostics &diag);
+DataConfig readDataConfig(const JsonDocument &document, const Graph &graph, const Module &module,
+                          Diagnostics &diag);
 
 } // namespace gradc

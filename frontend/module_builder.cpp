@@ -77,7 +77,8 @@ void buildEval(BuildContext &context) {
   f.build(roots(context.graph));
   yieldTerms(context, f, /*mean=*/false);
   f.builder().named("count").at({});
-  yield(fn, f.builder().constant(Tensor::scalar(DType::F32, static_cast<double>(context.batch))), attr("count"));
+  yield(fn, f.builder().constant(Tensor::scalar(DType::F32, static_cast<double>(context.batch))),
+        attr("count"));
   f.orderArgs();
 }
 
@@ -104,17 +105,21 @@ double flopsOf(const Function &fn, OpId id) {
   }
   if (op.def->name == "matmul") {
     const Type lhs = fn.type(op.operands[0]);
-    return 2 * out * static_cast<double>(lhs.shape[lhs.rank() - (withDefaults(*op.def, op.attrs).flag("transpose_a") ? 2 : 1)]);
+    return 2 * out *
+           static_cast<double>(
+               lhs.shape[lhs.rank() - (withDefaults(*op.def, op.attrs).flag("transpose_a") ? 2 : 1)]);
   }
   if (op.def->is(kMovement) || op.operands.empty())
     return 0;
   return std::max(out, size(op.operands[0]));
 }
 
-void summarize(const Graph &graph, const Function &fn, const Module &module, FunctionBuilder &f, std::vector<NodeSummary> &nodes) {
+void summarize(const Graph &graph, const Function &fn, const Module &module, FunctionBuilder &f,
+               std::vector<NodeSummary> &nodes) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode &node = graph.nodes[i];
-    NodeSummary summary{.name = node.use.name, .op = std::string(node.use.layer ? node.use.layer->spec.name : node.use.op->name)};
+    NodeSummary summary{.name = node.use.name,
+                        .op = std::string(node.use.layer ? node.use.layer->spec.name : node.use.op->name)};
     if (std::optional<ValueId> value = f.value({.kind = Reference::Kind::Node, .index = i}))
       summary.type = fn.type(*value);
     for (const char *part : {"weight", "bias"})
@@ -128,7 +133,8 @@ void summarize(const Graph &graph, const Function &fn, const Module &module, Fun
 
 } // namespace
 
-Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag, std::vector<NodeSummary> *nodes) {
+Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag,
+                           std::vector<NodeSummary> *nodes) {
   Module module;
   const Graph &graph = source.graph;
   module.name = graph.name;

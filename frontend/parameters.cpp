@@ -78,7 +78,8 @@ Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans) {
     std::optional<Shape> given = shapeOf(values);
     if (!values.isNumber() && given != shape)
       return std::unexpected(fmt::format("the values are {} but the parameter is {}",
-                                         given ? toString(*given) : "lists of unequal length", toString(shape)));
+                                         given ? toString(*given) : "lists of unequal length",
+                                         toString(shape)));
     Tensor tensor(Type{DType::F32, shape});
     fill(tensor, values);
     dict.set("values", std::move(tensor));
@@ -134,9 +135,12 @@ VariableSpec variableSpec(const Variable &variable) {
   spec.name = variable.name;
   spec.shape.assign(variable.type.shape.begin(), variable.type.shape.end());
   const Attr *trainable = variable.attrs.find("trainable");
-  spec.trainable = variable.kind == VarKind::Param && !(trainable && trainable->as<bool>() && !*trainable->as<bool>());
+  spec.trainable =
+      variable.kind == VarKind::Param && !(trainable && trainable->as<bool>() && !*trainable->as<bool>());
   Fans fans = fansOf(variable.type.shape);
-  spec.init = {.kind = variable.kind == VarKind::Param ? Kind::FanInUniform : Kind::Zeros, .fanIn = fans.in, .fanOut = fans.out};
+  spec.init = {.kind = variable.kind == VarKind::Param ? Kind::FanInUniform : Kind::Zeros,
+               .fanIn = fans.in,
+               .fanOut = fans.out};
   const Attr *init = variable.attrs.find("init");
   const Dict *dict = init ? init->as<Dict>() : nullptr;
   const Keyword *word = dict ? dict->find("type")->as<Keyword>() : init ? init->as<Keyword>() : nullptr;

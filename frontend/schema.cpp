@@ -96,54 +96,35 @@ Schema SchemaWriter::choiceReference(const KeySpec &key) {
 
 Schema SchemaWriter::form(Form form, const KeySpec &key) {
   switch (form) {
-  case Form::Bool:
-    return {{"type", "boolean"}};
-  case Form::Integer:
-    return integer(key.min, key.max);
-  case Form::Number:
-    return number(key);
+  case Form::Bool: return {{"type", "boolean"}};
+  case Form::Integer: return integer(key.min, key.max);
+  case Form::Number: return number(key);
   case Form::String:
-  case Form::Name:
-    return {{"type", "string"}};
-  case Form::File:
-    return {{"type", "string"}, {"pattern", "^[^/]"}};
-  case Form::Word:
-    return words(key.words);
-  case Form::Pair:
-    return listOf(integer(key.min, key.max), 2);
-  case Form::Padding:
-    return listOf(listOf(integer(key.min, key.max), 2), 2);
-  case Form::Shape:
-    return sizes(1);
-  case Form::Integers:
-    return sizes(key.min);
-  case Form::Numbers:
-    return listOf(number(key));
-  case Form::Strings:
-    return listOf({{"type", "string"}});
+  case Form::Name: return {{"type", "string"}};
+  case Form::File: return {{"type", "string"}, {"pattern", "^[^/]"}};
+  case Form::Word: return words(key.words);
+  case Form::Pair: return listOf(integer(key.min, key.max), 2);
+  case Form::Padding: return listOf(listOf(integer(key.min, key.max), 2), 2);
+  case Form::Shape: return sizes(1);
+  case Form::Integers: return sizes(key.min);
+  case Form::Numbers: return listOf(number(key));
+  case Form::Strings: return listOf({{"type", "string"}});
   case Form::Values:
     return reference("values", [] {
       return Schema{{"anyOf", {{{"type", "number"}}, listOf({{"$ref", "#/definitions/values"}})}}};
     });
-  case Form::Operands:
-    return listOf({{"type", {"string", "number"}}});
-  case Form::Object:
-    return objectReference(key);
-  case Form::Union:
-    return choiceReference(key);
-  case Form::Objects:
-    return listOf(key.choice ? choiceReference(key) : objectReference(key));
+  case Form::Operands: return listOf({{"type", {"string", "number"}}});
+  case Form::Object: return objectReference(key);
+  case Form::Union: return choiceReference(key);
+  case Form::Objects: return listOf(key.choice ? choiceReference(key) : objectReference(key));
   case Form::Map:
     return {{"type", "object"},
             {"properties", {{"$schema", true}, {"description", true}}},
             {"propertyNames", {{"anyOf", {{{"pattern", kNamePattern}}, {{"const", "$schema"}}}}}},
             {"additionalProperties", objectReference(key)}};
-  case Form::FieldMap:
-    return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
-  case Form::AnyMap:
-    return {{"type", "object"}};
-  case Form::Any:
-    return Schema::object();
+  case Form::FieldMap: return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
+  case Form::AnyMap: return {{"type", "object"}};
+  case Form::Any: return Schema::object();
   }
   return Schema::object();
 }
@@ -171,7 +152,9 @@ void SchemaWriter::properties(Schema &schema, const std::vector<KeySpec> &keys) 
 }
 
 Schema emptyObject(std::string_view doc, bool open) {
-  Schema schema = {{"type", "object"}, {"description", doc}, {"properties", {{"$schema", {{"type", "string"}}}, {"description", Schema::object()}}}};
+  Schema schema = {{"type", "object"},
+                   {"description", doc},
+                   {"properties", {{"$schema", {{"type", "string"}}}, {"description", Schema::object()}}}};
   if (!open)
     schema["additionalProperties"] = false;
   return schema;

@@ -8,8 +8,8 @@ namespace gradc {
 
 // model_keys.cpp
 const ObjectSpec &inputSpec();
-const ObjectSpec &parameterSpec();      // of a layer
-const ObjectSpec &freeParameterSpec();  // of "params", with a shape
+const ObjectSpec &parameterSpec();     // of a layer
+const ObjectSpec &freeParameterSpec(); // of "params", with a shape
 const ObjectSpec &blockSpec();
 const UnionSpec &initUnion();
 

@@ -20,7 +20,9 @@ private:
   template <class... Args> void fail(const Json &at, fmt::format_string<Args...> format, Args &&...args) {
     (void)diag_.error(document_.loc(at), format, std::forward<Args>(args)...);
   }
-  const Json *find(const Json *object, std::string_view key) const { return object ? object->find(key) : nullptr; }
+  const Json *find(const Json *object, std::string_view key) const {
+    return object ? object->find(key) : nullptr;
+  }
   int64_t integer(const Json *object, std::string_view key, int64_t fallback) const {
     const Json *value = find(object, key);
     return value ? *value->integer() : fallback;
@@ -95,7 +97,8 @@ std::string TrainReader::monitor(const Json *object) {
     name = "train_" + name;
   if (std::ranges::find(keys, name) == keys.end()) {
     std::vector<std::string_view> views(keys.begin(), keys.end());
-    std::string hint = name.starts_with("val_") && !hasValidation() ? "; there is no validation data" : proposal(name, views);
+    std::string hint = name.starts_with("val_") && !hasValidation() ? "; there is no validation data"
+                                                                    : proposal(name, views);
     fail(*given, "'monitor' expects one of {}, but got {}{}", fmt::join(keys, ", "), describe(*given), hint);
   }
   return name;

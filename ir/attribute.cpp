@@ -171,9 +171,7 @@ struct AttrPrinter {
   std::string operator()(double value) const { return floatText(value); }
   std::string operator()(const std::string &value) const { return quoted(value); }
   std::string operator()(const Keyword &value) const { return value.word; }
-  std::string operator()(const SymbolRef &value) const {
-    return symbolText(value.name);
-  }
+  std::string operator()(const SymbolRef &value) const { return symbolText(value.name); }
   std::string operator()(DType value) const { return std::string(dtypeName(value)); }
   std::string operator()(const Type &value) const { return toString(value); }
   std::string operator()(const AttrList &value) const {

@@ -31,8 +31,8 @@ public:
   /// Typed access to an attribute that must be there with that kind (CHECK).
   int64_t i64(std::string_view name) const;
   double f64(std::string_view name) const;
-  bool flag(std::string_view name) const; // absent is false
-  const std::string &str(std::string_view name) const;     // string or keyword
+  bool flag(std::string_view name) const;              // absent is false
+  const std::string &str(std::string_view name) const; // string or keyword
   std::vector<int64_t> ints(std::string_view name) const;
 
   bool operator==(const Dict &) const;
@@ -56,8 +56,8 @@ using Dense = std::shared_ptr<const Tensor>;
 
 class Attr {
 public:
-  using Storage =
-      std::variant<Unit, bool, int64_t, double, std::string, Keyword, SymbolRef, DType, Type, AttrList, Dict, Dense>;
+  using Storage = std::variant<Unit, bool, int64_t, double, std::string, Keyword, SymbolRef, DType, Type,
+                               AttrList, Dict, Dense>;
 
   Attr() : value_(Unit{}) {}
   Attr(bool value) : value_(value) {}

@@ -114,7 +114,8 @@ ValueId Builder::matmul(ValueId a, ValueId b, bool transposeA, bool transposeB) 
 
 namespace {
 ValueId mapped(const Function &source, const ValueMap &map, ValueId v) {
-  CHECK(index(v) < map.size() && map[index(v)] != kNoValue, "%{} is used before it is cloned", source[v].name);
+  CHECK(index(v) < map.size() && map[index(v)] != kNoValue, "%{} is used before it is cloned",
+        source[v].name);
   return map[index(v)];
 }
 } // namespace

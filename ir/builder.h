@@ -21,8 +21,14 @@ public:
   Type type(ValueId v) const { return fn_[v].type; }
 
   /// Location and base name of what is built next. A name that is taken gets a suffix ~1, ~2, …
-  Builder &at(Location loc) { loc_ = std::move(loc); return *this; }
-  Builder &named(std::string_view name) { name_ = name; return *this; }
+  Builder &at(Location loc) {
+    loc_ = std::move(loc);
+    return *this;
+  }
+  Builder &named(std::string_view name) {
+    name_ = name;
+    return *this;
+  }
   const std::string &name() const { return name_; }
   const Location &loc() const { return loc_; }
 

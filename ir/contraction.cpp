@@ -69,20 +69,13 @@ ContractionShape contractionShape(const Function &fn, OpId op) {
 
 std::string_view contractionFormName(ContractionForm form) {
   switch (form) {
-  case ContractionForm::Generic:
-    return "generic";
-  case ContractionForm::BatchLanes:
-    return "batch_lanes";
-  case ContractionForm::ColumnLanes:
-    return "column_lanes";
-  case ContractionForm::PackedLanes:
-    return "packed_lanes";
-  case ContractionForm::ExampleLanes:
-    return "example_lanes";
-  case ContractionForm::Conv:
-    return "conv";
-  case ContractionForm::ConvWeight:
-    return "conv_weight";
+  case ContractionForm::Generic: return "generic";
+  case ContractionForm::BatchLanes: return "batch_lanes";
+  case ContractionForm::ColumnLanes: return "column_lanes";
+  case ContractionForm::PackedLanes: return "packed_lanes";
+  case ContractionForm::ExampleLanes: return "example_lanes";
+  case ContractionForm::Conv: return "conv";
+  case ContractionForm::ConvWeight: return "conv_weight";
   }
   return "generic";
 }

@@ -17,7 +17,8 @@ double contractionFlops(const Function &fn, OpId id) {
   const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]), &out = fn.type(op.results[0]);
   if (op.def->name == "matmul") {
     const bool transposed = withDefaults(*op.def, op.attrs).flag("transpose_a");
-    return 2 * static_cast<double>(out.elements()) * static_cast<double>(a.shape[a.rank() - (transposed ? 2 : 1)]);
+    return 2 * static_cast<double>(out.elements()) *
+           static_cast<double>(a.shape[a.rank() - (transposed ? 2 : 1)]);
   }
   // The forward convolution that the op belongs to: its map of results times the weights of one filter.
   const Type &weights = op.def->name == "conv2d_grad_weight" ? out : b;

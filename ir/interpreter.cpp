@@ -45,7 +45,8 @@ int64_t evaluateInt(const ScalarProgram &program, std::span<const int64_t> opera
   return values[program.nodes.size() - 1];
 }
 
-void evalElementwise(const OpDef &def, const Dict &attrs, std::span<const Tensor *const> operands, Tensor &result) {
+void evalElementwise(const OpDef &def, const Dict &attrs, std::span<const Tensor *const> operands,
+                     Tensor &result) {
   ScalarProgram program = scalarProgram(def, attrs);
   bool integers = true;
   for (const Tensor *operand : operands)
@@ -125,7 +126,8 @@ private:
 std::vector<Tensor> runRegion(const Module &module, const Function &fn, RegionId region,
                               std::span<const Tensor> arguments, const Observer &observe) {
   const std::vector<ValueId> &args = fn[region].args;
-  CHECK(arguments.size() == args.size(), "@{} takes {} arguments, but got {}", fn.name, args.size(), arguments.size());
+  CHECK(arguments.size() == args.size(), "@{} takes {} arguments, but got {}", fn.name, args.size(),
+        arguments.size());
   Frame frame(&module, fn, observe);
   for (size_t i = 0; i < arguments.size(); ++i)
     frame.set(args[i], arguments[i]);

@@ -23,7 +23,8 @@ ValueId Function::addArg(RegionId region, Type type, std::string argName, Dict a
 }
 
 OpId Function::makeOp(RegionId region, const OpDef *def, std::vector<ValueId> operands, Dict opAttrs,
-                      std::span<const Type> resultTypes, std::span<const std::string> resultNames, Location opLoc) {
+                      std::span<const Type> resultTypes, std::span<const std::string> resultNames,
+                      Location opLoc) {
   OpId op{static_cast<uint32_t>(ops_.size())};
   OpData data;
   data.def = def;
@@ -165,7 +166,9 @@ std::string Function::nameKey(RegionId region, std::string_view name) {
   return fmt::format("{} {}", index(region), name);
 }
 
-void Function::claim(RegionId region, const std::string &claimed) { names_.try_emplace(nameKey(region, claimed), 1); }
+void Function::claim(RegionId region, const std::string &claimed) {
+  names_.try_emplace(nameKey(region, claimed), 1);
+}
 
 std::string Function::uniqueName(RegionId region, std::string_view base) const {
   if (!names_.contains(nameKey(region, base)))

@@ -33,12 +33,12 @@ inline constexpr uint32_t index(RegionId id) { return static_cast<uint32_t>(id);
 /// The result of an op, or an argument of a region.
 struct ValueData {
   Type type;
-  std::string name;   // unique in its region; without '%'
-  OpId def = kNoOp;   // the op that defines it, or kNoOp for an argument
-  RegionId region{};  // the region that holds the op or the argument
+  std::string name;    // unique in its region; without '%'
+  OpId def = kNoOp;    // the op that defines it, or kNoOp for an argument
+  RegionId region{};   // the region that holds the op or the argument
   uint32_t number = 0; // which result or argument it is
-  Dict attrs;         // of a function's argument: {var = @w, donated}, {input}, {hyper}
-  Location loc;       // of an argument
+  Dict attrs;          // of a function's argument: {var = @w, donated}, {input}, {hyper}
+  Location loc;        // of an argument
 };
 
 struct OpData {
@@ -110,7 +110,8 @@ private:
   void claim(RegionId region, const std::string &name);
   static std::string nameKey(RegionId region, std::string_view name);
 
-  std::unordered_map<std::string, uint32_t> names_; // region and name → the next suffix to try; never iterated
+  std::unordered_map<std::string, uint32_t>
+      names_; // region and name → the next suffix to try; never iterated
   std::vector<ValueData> values_;
   std::vector<OpData> ops_;
   std::vector<RegionData> regions_;

@@ -24,7 +24,9 @@ std::vector<PhysicalDim> physicalDims(const Type &type) {
   return dims;
 }
 
-int64_t storageBytes(const Type &type) { return type.elements() * static_cast<int64_t>(dtypeSize(type.dtype)); }
+int64_t storageBytes(const Type &type) {
+  return type.elements() * static_cast<int64_t>(dtypeSize(type.dtype));
+}
 
 std::optional<std::string> checkLayout(const Type &type) {
   if (type.layout.empty())
@@ -34,7 +36,8 @@ std::optional<std::string> checkLayout(const Type &type) {
   if (type.rank() < 2)
     return fmt::format("layout n16 needs rank 2 or more, but got {}", toString(type));
   if (type.shape[0] % kLanes != 0)
-    return fmt::format("layout n16 needs dimension 0 to be a multiple of {}, but got {}", kLanes, type.shape[0]);
+    return fmt::format("layout n16 needs dimension 0 to be a multiple of {}, but got {}", kLanes,
+                       type.shape[0]);
   return std::nullopt;
 }
 

@@ -39,14 +39,10 @@ int hexDigit(char c) {
 
 std::pair<int64_t, int64_t> integerRange(DType dtype) {
   switch (dtype) {
-  case DType::I8:
-    return {INT8_MIN, INT8_MAX};
-  case DType::U8:
-    return {0, UINT8_MAX};
-  case DType::I32:
-    return {INT32_MIN, INT32_MAX};
-  default:
-    return {INT64_MIN, INT64_MAX};
+  case DType::I8: return {INT8_MIN, INT8_MAX};
+  case DType::U8: return {0, UINT8_MAX};
+  case DType::I32: return {INT32_MIN, INT32_MAX};
+  default: return {INT64_MIN, INT64_MAX};
   }
 }
 
@@ -89,16 +85,11 @@ std::optional<Attr> Syntax::number(const Token &token) {
 std::optional<Attr> Syntax::attr(const AttrSyntax &syntax) {
   const Token &token = syntax.token;
   switch (syntax.kind) {
-  case AttrSyntax::Kind::Unit:
-    return Attr();
-  case AttrSyntax::Kind::Number:
-    return number(token);
-  case AttrSyntax::Kind::String:
-    return Attr(contentOf(token));
-  case AttrSyntax::Kind::Symbol:
-    return Attr(SymbolRef{nameOf(token)});
-  case AttrSyntax::Kind::Type:
-    return Attr(*syntax.type);
+  case AttrSyntax::Kind::Unit: return Attr();
+  case AttrSyntax::Kind::Number: return number(token);
+  case AttrSyntax::Kind::String: return Attr(contentOf(token));
+  case AttrSyntax::Kind::Symbol: return Attr(SymbolRef{nameOf(token)});
+  case AttrSyntax::Kind::Type: return Attr(*syntax.type);
   case AttrSyntax::Kind::Dict: {
     std::optional<Dict> dict = attrs(syntax);
     return dict ? std::optional(Attr(std::move(*dict))) : std::nullopt;
@@ -116,8 +107,7 @@ std::optional<Attr> Syntax::attr(const AttrSyntax &syntax) {
   case AttrSyntax::Kind::Splat:
   case AttrSyntax::Kind::Hex:
     return error(token, "a dense literal cannot stand here, because nothing gives its type");
-  case AttrSyntax::Kind::Name:
-    break;
+  case AttrSyntax::Kind::Name: break;
   }
   if (token.text == "true" || token.text == "false")
     return Attr(token.text == "true");
@@ -201,9 +191,7 @@ std::optional<Tensor> Syntax::dense(const AttrSyntax &syntax, const Type &type) 
   int64_t next = 0;
   bool good = false;
   switch (syntax.kind) {
-  case AttrSyntax::Kind::Hex:
-    good = hexBytes(syntax.token, tensor);
-    break;
+  case AttrSyntax::Kind::Hex: good = hexBytes(syntax.token, tensor); break;
   case AttrSyntax::Kind::Splat:
     good = element(syntax.children[0], 0, tensor);
     for (size_t i = dtypeSize(type.dtype); good && i < tensor.bytes().size(); ++i)

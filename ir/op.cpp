@@ -38,9 +38,9 @@ const std::vector<const OpDef *> &table() {
 }
 
 std::string_view kindName(AttrKind kind) {
-  constexpr std::string_view names[] = {"bool",  "an integer", "a number", "a string",          "a keyword", "a dtype",
-                                        "a type", "a symbol",  "a list of integers", "a dictionary", "a dense literal",
-                                        "any"};
+  constexpr std::string_view names[] = {
+      "bool",   "an integer", "a number",           "a string",     "a keyword",       "a dtype",
+      "a type", "a symbol",   "a list of integers", "a dictionary", "a dense literal", "any"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -93,7 +93,8 @@ std::optional<std::string> checkRange(const OpDef &def, const AttrSpec &spec, co
   else if (const double *number = value.as<double>())
     good = inside(*number);
   else if (const AttrList *list = value.as<AttrList>(); list && spec.kind == AttrKind::Ints)
-    good = std::ranges::all_of(*list, [&](const Attr &v) { return inside(static_cast<double>(*v.as<int64_t>())); });
+    good = std::ranges::all_of(*list,
+                               [&](const Attr &v) { return inside(static_cast<double>(*v.as<int64_t>())); });
   if (good)
     return std::nullopt;
   return fmt::format("{}'s attribute '{}' must be {}, but got {}", def.name, spec.name, rangeText(spec),
@@ -120,18 +121,22 @@ Rule<std::vector<Type>> inferElementwise(const OpDef &def, std::span<const Type>
       return std::unexpected(fmt::format("{}'s {} must {} bool, but got {}", def.name, name,
                                          wantsBool ? "be" : "not be", toString(type)));
     if (!wantsBool && !isArithmetic(type.dtype))
-      return std::unexpected(fmt::format("{}'s {} is {}, but arithmetic is done in f32, f64, i32 and i64 only; "
-                                         "cast it first", def.name, name, toString(type)));
+      return std::unexpected(
+          fmt::format("{}'s {} is {}, but arithmetic is done in f32, f64, i32 and i64 only; "
+                      "cast it first",
+                      def.name, name, toString(type)));
     if (def.floatOnly && !isFloat(type.dtype))
-      return std::unexpected(fmt::format("{}'s {} must be f32 or f64, but got {}", def.name, name, toString(type)));
+      return std::unexpected(
+          fmt::format("{}'s {} must be f32 or f64, but got {}", def.name, name, toString(type)));
     if (type.shape != shaped->shape)
-      return std::unexpected(fmt::format("{} is {} but {} is {}", def.operands[0].name, toString(*shaped), name,
-                                         toString(type)));
+      return std::unexpected(fmt::format("{} is {} but {} is {}", def.operands[0].name, toString(*shaped),
+                                         name, toString(type)));
   }
   for (size_t i = def.name == "select" ? 2 : 1; i < operands.size(); ++i)
     if (operands[i].dtype != operands[i - 1].dtype)
-      return std::unexpected(fmt::format("{} is {} but {} is {}", def.operands[i - 1].name, toString(operands[i - 1]),
-                                         def.operands[i].name, toString(operands[i])));
+      return std::unexpected(fmt::format("{} is {} but {} is {}", def.operands[i - 1].name,
+                                         toString(operands[i - 1]), def.operands[i].name,
+                                         toString(operands[i])));
   Type result = operands.back();
   if (def.boolResult)
     result.dtype = DType::Bool;
@@ -182,7 +187,8 @@ Rule<Dict> normalizeAttrs(const OpDef &def, const Dict &given) {
     known.push_back(spec.name);
   for (const auto &[name, value] : given)
     if (!def.attr(name))
-      return std::unexpected(fmt::format("{} has no attribute '{}'{}", def.name, name, proposal(name, known)));
+      return std::unexpected(
+          fmt::format("{} has no attribute '{}'{}", def.name, name, proposal(name, known)));
   Dict normal;
   for (const AttrSpec &spec : def.attrs) {
     const Attr *found = given.find(spec.name);
@@ -219,11 +225,11 @@ Rule<std::vector<Type>> inferTypes(const OpDef &def, std::span<const Type> opera
       most = SIZE_MAX;
   }
   if (operands.size() < least || operands.size() > most) {
-    std::string takes = most == SIZE_MAX  ? fmt::format("at least {}", least)
-                        : least == most ? fmt::format("{}", least)
-                                        : fmt::format("{} to {}", least, most);
-    return std::unexpected(fmt::format("{} takes {} operand{}, but got {}", def.name, takes, most == 1 ? "" : "s",
-                                       operands.size()));
+    std::string takes = most == SIZE_MAX ? fmt::format("at least {}", least)
+                        : least == most  ? fmt::format("{}", least)
+                                         : fmt::format("{} to {}", least, most);
+    return std::unexpected(fmt::format("{} takes {} operand{}, but got {}", def.name, takes,
+                                       most == 1 ? "" : "s", operands.size()));
   }
   if (!def.infer)
     return inferElementwise(def, operands);

@@ -23,14 +23,27 @@ namespace gradc {
 /// the op's place and name.
 template <class T> using Rule = std::expected<T, std::string>;
 
-enum class AttrKind : uint8_t { Bool, I64, F64, String, Keyword, DType, TypeAttr, Symbol, Ints, Dict, Dense, Any };
+enum class AttrKind : uint8_t {
+  Bool,
+  I64,
+  F64,
+  String,
+  Keyword,
+  DType,
+  TypeAttr,
+  Symbol,
+  Ints,
+  Dict,
+  Dense,
+  Any
+};
 
 struct AttrSpec {
   std::string_view name;
   AttrKind kind = AttrKind::I64;
   std::string_view doc;
   bool required = false;
-  Attr defaultValue = {};          // used when absent and not required; Unit means "no value"
+  Attr defaultValue = {};                      // used when absent and not required; Unit means "no value"
   std::vector<std::string_view> keywords = {}; // the legal words of a Keyword
   double min = -std::numeric_limits<double>::infinity(); // for I64, F64 and each element of Ints, inclusive
   double max = std::numeric_limits<double>::infinity();
@@ -43,15 +56,15 @@ struct OperandSpec {
 };
 
 enum Trait : uint32_t {
-  kElementwise = 1u << 0,  // same shape in and out, defined by `scalar`
+  kElementwise = 1u << 0, // same shape in and out, defined by `scalar`
   kCommutative = 1u << 1,
-  kCheap = 1u << 2,        // fuse may compute it again instead of storing it
-  kOrdered = 1u << 3,      // has an effect: never dropped, merged or reordered with another ordered op
-  kMovement = 1u << 4,     // only moves elements: each result element is one operand element (or a constant)
+  kCheap = 1u << 2,    // fuse may compute it again instead of storing it
+  kOrdered = 1u << 3,  // has an effect: never dropped, merged or reordered with another ordered op
+  kMovement = 1u << 4, // only moves elements: each result element is one operand element (or a constant)
   kReduction = 1u << 5,
-  kContraction = 1u << 6,  // matmul and the convolutions
-  kWindow = 1u << 7,       // window reductions and their gradients
-  kStructural = 1u << 8,   // kernel, relayout: made by passes, not offered to model files
+  kContraction = 1u << 6, // matmul and the convolutions
+  kWindow = 1u << 7,      // window reductions and their gradients
+  kStructural = 1u << 8,  // kernel, relayout: made by passes, not offered to model files
 };
 
 /// What `infer` and `verify` see: operand types, attributes with defaults filled in.
@@ -115,7 +128,7 @@ struct OpDef {
   int numRegions = 0;
 
   Rule<std::vector<Type>> (*infer)(const InferArgs &) = nullptr; // may be null only for elementwise ops
-  void (*eval)(const EvalArgs &) = nullptr;                      // may be null where `scalar` or `expand` is set
+  void (*eval)(const EvalArgs &) = nullptr; // may be null where `scalar` or `expand` is set
   Scalar (*scalar)(ScalarBuilder &, const Dict &attrs) = nullptr;
   /// Elementwise rows: the operands must be of these kinds; the result is bool for comparisons.
   bool boolOperands = false, boolResult = false, floatOnly = false;

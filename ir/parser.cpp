@@ -27,7 +27,7 @@ struct OpSyntax {
   std::optional<AttrSyntax> attrs;
   std::vector<RegionId> regions;
   bool brokenRegion = false; // an error inside: what it yields is not known
-  std::vector<Type> types; // empty: to be inferred
+  std::vector<Type> types;   // empty: to be inferred
   Token typesAt;
   Location loc;
 };

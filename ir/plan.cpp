@@ -10,14 +10,10 @@ namespace gradc {
 
 std::string toString(const Place &place) {
   switch (place.space) {
-  case Place::Space::Arena:
-    return fmt::format("arena:{}", place.number);
-  case Place::Space::Var:
-    return fmt::format("var:@{}", place.var);
-  case Place::Space::Arg:
-    return fmt::format("arg:{}", place.number);
-  case Place::Space::Result:
-    return fmt::format("result:{}", place.number);
+  case Place::Space::Arena: return fmt::format("arena:{}", place.number);
+  case Place::Space::Var: return fmt::format("var:@{}", place.var);
+  case Place::Space::Arg: return fmt::format("arg:{}", place.number);
+  case Place::Space::Result: return fmt::format("result:{}", place.number);
   }
   return {};
 }
@@ -25,18 +21,10 @@ std::string toString(const Place &place) {
 Attr toAttr(const Place &place) {
   Dict dict;
   switch (place.space) {
-  case Place::Space::Arena:
-    dict.set("arena", place.number);
-    break;
-  case Place::Space::Var:
-    dict.set("var", SymbolRef{place.var});
-    break;
-  case Place::Space::Arg:
-    dict.set("arg", place.number);
-    break;
-  case Place::Space::Result:
-    dict.set("result", place.number);
-    break;
+  case Place::Space::Arena: dict.set("arena", place.number); break;
+  case Place::Space::Var: dict.set("var", SymbolRef{place.var}); break;
+  case Place::Space::Arg: dict.set("arg", place.number); break;
+  case Place::Space::Result: dict.set("result", place.number); break;
   }
   return dict;
 }

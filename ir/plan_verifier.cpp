@@ -143,9 +143,7 @@ private:
       error(loc, "{} is written to {}, but arguments are read only", nameOf(v), toString(placeOf(v)));
       break;
     case Place::Space::Var:
-    case Place::Space::Result:
-      checkReturned(v, loc);
-      break;
+    case Place::Space::Result: checkReturned(v, loc); break;
     }
     for (int other = 0; other < result; ++other)
       if (overlap(v, fn_[op].results[other]))

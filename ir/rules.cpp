@@ -54,7 +54,8 @@ Problem notAxes(const std::vector<int64_t> &axes, std::string_view name, const T
   return std::nullopt;
 }
 
-Problem notOfLength(std::string_view attr, const std::vector<int64_t> &list, size_t count, std::string_view meaning) {
+Problem notOfLength(std::string_view attr, const std::vector<int64_t> &list, size_t count,
+                    std::string_view meaning) {
   if (list.size() == count)
     return std::nullopt;
   return fmt::format("{} must have {} number{} ({}) but has {}", attr, count, count == 1 ? "" : "s", meaning,

@@ -34,7 +34,8 @@ Problem notAnAxis(int64_t axis, std::string_view name, const Type &type);
 /// `axes` must be strictly increasing dimensions of the named operand.
 Problem notAxes(const std::vector<int64_t> &axes, std::string_view name, const Type &type);
 /// The list must have `count` numbers; `meaning` says which, as "height, width".
-Problem notOfLength(std::string_view attr, const std::vector<int64_t> &list, size_t count, std::string_view meaning);
+Problem notOfLength(std::string_view attr, const std::vector<int64_t> &list, size_t count,
+                    std::string_view meaning);
 /// checkShape on a shape that an attribute gives.
 Problem notAShape(std::string_view attr, const std::vector<int64_t> &dims);
 

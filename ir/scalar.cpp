@@ -13,10 +13,10 @@ struct LeafRow {
   int arity;
 };
 constexpr LeafRow kLeaves[] = {
-    {"operand", 0}, {"constant", 0}, {"add", 2}, {"sub", 2},  {"mul", 2},   {"div", 2},  {"pow", 2}, {"maximum", 2},
-    {"minimum", 2}, {"neg", 1},      {"abs", 1}, {"sign", 1}, {"exp", 1},   {"log", 1},  {"sqrt", 1}, {"tanh", 1},
-    {"erf", 1},     {"floor", 1},    {"eq", 2},  {"ne", 2},   {"lt", 2},    {"le", 2},   {"gt", 2},  {"ge", 2},
-    {"and", 2},     {"or", 2},       {"not", 1}, {"select", 3}};
+    {"operand", 0}, {"constant", 0}, {"add", 2}, {"sub", 2},   {"mul", 2},  {"div", 2}, {"pow", 2},
+    {"maximum", 2}, {"minimum", 2},  {"neg", 1}, {"abs", 1},   {"sign", 1}, {"exp", 1}, {"log", 1},
+    {"sqrt", 1},    {"tanh", 1},     {"erf", 1}, {"floor", 1}, {"eq", 2},   {"ne", 2},  {"lt", 2},
+    {"le", 2},      {"gt", 2},       {"ge", 2},  {"and", 2},   {"or", 2},   {"not", 1}, {"select", 3}};
 static_assert(std::size(kLeaves) == static_cast<size_t>(Leaf::Select) + 1);
 
 double maximum(double a, double b) {

@@ -16,10 +16,31 @@ namespace gradc {
 enum class Leaf : uint8_t {
   Operand,  // operand number `number`
   Constant, // `value`
-  Add, Sub, Mul, Div, Pow, Maximum, Minimum,
-  Neg, Abs, Sign, Exp, Log, Sqrt, Tanh, Erf, Floor,
-  Eq, Ne, Lt, Le, Gt, Ge,
-  And, Or, Not,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Pow,
+  Maximum,
+  Minimum,
+  Neg,
+  Abs,
+  Sign,
+  Exp,
+  Log,
+  Sqrt,
+  Tanh,
+  Erf,
+  Floor,
+  Eq,
+  Ne,
+  Lt,
+  Le,
+  Gt,
+  Ge,
+  And,
+  Or,
+  Not,
   Select, // a ? b : c
 };
 int leafArity(Leaf leaf);

@@ -15,9 +15,11 @@ Rule<Window> slidingWindow(const Dict &attrs, std::array<int64_t, 2> input, std:
     w.dilation = pairOf(attrs.ints("dilation"));
   }
   for (int dim : {0, 1}) {
-    int64_t padded = input[dim] + w.padLow[dim] + w.padHigh[dim], span = (kernel[dim] - 1) * w.dilation[dim] + 1;
+    int64_t padded = input[dim] + w.padLow[dim] + w.padHigh[dim],
+            span = (kernel[dim] - 1) * w.dilation[dim] + 1;
     if (span > padded)
-      return refuse("the window spans {} in {} but the padded input has {}", span, dim ? "width" : "height", padded);
+      return refuse("the window spans {} in {} but the padded input has {}", span, dim ? "width" : "height",
+                    padded);
     w.output[dim] = (padded - span) / w.stride[dim] + 1;
   }
   return w;
@@ -25,17 +27,31 @@ Rule<Window> slidingWindow(const Dict &attrs, std::array<int64_t, 2> input, std:
 
 std::vector<AttrSpec> slidingAttrs(bool conv) {
   constexpr double kMost = 1 << 20; // products of two stay far below 2^63
-  std::vector<AttrSpec> attrs = {
-      {.name = "stride", .kind = AttrKind::Ints, .doc = "steps of the window: height, width",
-       .defaultValue = std::vector<int64_t>{1, 1}, .min = 1, .max = kMost},
-      {.name = "padding", .kind = AttrKind::Ints, .doc = "absent elements around the input: top, bottom, left, right",
-       .defaultValue = std::vector<int64_t>{0, 0, 0, 0}, .min = 0, .max = kMost}};
+  std::vector<AttrSpec> attrs = {{.name = "stride",
+                                  .kind = AttrKind::Ints,
+                                  .doc = "steps of the window: height, width",
+                                  .defaultValue = std::vector<int64_t>{1, 1},
+                                  .min = 1,
+                                  .max = kMost},
+                                 {.name = "padding",
+                                  .kind = AttrKind::Ints,
+                                  .doc = "absent elements around the input: top, bottom, left, right",
+                                  .defaultValue = std::vector<int64_t>{0, 0, 0, 0},
+                                  .min = 0,
+                                  .max = kMost}};
   if (conv) {
-    attrs.push_back({.name = "dilation", .kind = AttrKind::Ints, .doc = "distance of the taps: height, width",
-                     .defaultValue = std::vector<int64_t>{1, 1}, .min = 1, .max = kMost});
-    attrs.push_back({.name = "groups", .kind = AttrKind::I64,
+    attrs.push_back({.name = "dilation",
+                     .kind = AttrKind::Ints,
+                     .doc = "distance of the taps: height, width",
+                     .defaultValue = std::vector<int64_t>{1, 1},
+                     .min = 1,
+                     .max = kMost});
+    attrs.push_back({.name = "groups",
+                     .kind = AttrKind::I64,
                      .doc = "channels are cut into this many groups that do not see each other",
-                     .defaultValue = int64_t{1}, .min = 1, .max = kMost});
+                     .defaultValue = int64_t{1},
+                     .min = 1,
+                     .max = kMost});
   }
   return attrs;
 }

@@ -14,7 +14,9 @@ struct Window {
 
   /// Where tap `k` of the window at `o` reads along a dimension; the tap is absent where this is outside
   /// 0 .. input-1.
-  int64_t at(int dim, int64_t o, int64_t k) const { return o * stride[dim] - padLow[dim] + k * dilation[dim]; }
+  int64_t at(int dim, int64_t o, int64_t k) const {
+    return o * stride[dim] - padLow[dim] + k * dilation[dim];
+  }
 };
 
 /// The window that the attributes stride, padding, dilation (where the op has them) describe, with

@@ -236,16 +236,11 @@ std::optional<AttrSyntax> Syntax::attrSyntax(int depth) {
     return dictSyntax(depth);
   switch (token.kind) {
   case TokenKind::Int:
-  case TokenKind::Float:
-    return AttrSyntax{.kind = Kind::Number, .token = take()};
-  case TokenKind::String:
-    return AttrSyntax{.kind = Kind::String, .token = take()};
-  case TokenKind::Symbol:
-    return AttrSyntax{.kind = Kind::Symbol, .token = take()};
-  case TokenKind::Name:
-    break;
-  default:
-    return unexpected("an attribute's value");
+  case TokenKind::Float: return AttrSyntax{.kind = Kind::Number, .token = take()};
+  case TokenKind::String: return AttrSyntax{.kind = Kind::String, .token = take()};
+  case TokenKind::Symbol: return AttrSyntax{.kind = Kind::Symbol, .token = take()};
+  case TokenKind::Name: break;
+  default: return unexpected("an attribute's value");
   }
   if (token.text == "splat" || token.text == "hex")
     return callSyntax(token.text == "hex" ? Kind::Hex : Kind::Splat, depth);

@@ -53,7 +53,8 @@ uint16_t narrow(double value, int exponentBits, int mantissa) {
   if (rounded < std::ldexp(1.0, 1 - bias)) // subnormal
     return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::ldexp(rounded, mantissa + bias - 1)));
   double fraction = std::ldexp(rounded, mantissa - roundedExponent) - std::ldexp(1.0, mantissa);
-  return static_cast<uint16_t>(sign | ((roundedExponent + bias) << mantissa) | static_cast<uint16_t>(fraction));
+  return static_cast<uint16_t>(sign | ((roundedExponent + bias) << mantissa) |
+                               static_cast<uint16_t>(fraction));
 }
 
 } // namespace

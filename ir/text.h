@@ -11,8 +11,9 @@
 namespace gradc {
 
 struct PrintOptions {
-  bool locations = false;      // --locs
-  int64_t elideAbove = -1;     // constants with more elements print as "elided", which the parser refuses; -1: never
+  bool locations = false; // --locs
+  int64_t elideAbove =
+      -1; // constants with more elements print as "elided", which the parser refuses; -1: never
 };
 
 std::string print(const Module &module, const PrintOptions &options = {});
@@ -23,7 +24,8 @@ std::string printOp(const Function &fn, OpId op, const PrintOptions &options = {
 /// Parses one module. Types that are left out are inferred, written ones are checked against the op's rule.
 /// Recovers at the next op, so several errors can be reported. `file` names the source in messages; its text is
 /// registered with `diag`. `firstLine` counts on where the text is a chunk of a larger file.
-Result<Module> parseModule(std::string_view text, std::string file, Diagnostics &diag, uint32_t firstLine = 1);
+Result<Module> parseModule(std::string_view text, std::string file, Diagnostics &diag,
+                           uint32_t firstLine = 1);
 
 /// The chunks between "// -----" lines, with the line each starts at.
 struct Chunk {

@@ -37,7 +37,9 @@ int64_t Shape::elements() const {
   return product;
 }
 
-bool Shape::operator==(const Shape &other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+bool Shape::operator==(const Shape &other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
 
 std::string toString(const Shape &shape) { return fmt::format("[{}]", fmt::join(shape, ",")); }
 

@@ -181,8 +181,8 @@ private:
   void reportNotDifferentiable(OpId op) {
     const OpData &data = fn_[op];
     std::string_view reason = data.def->notDifferentiable;
-    (void)diag_.error(data.loc, "'{}' of %{} is not differentiable{}{}, and the gradient needs it", data.def->name,
-                      fn_[data.results[0]].name, reason.empty() ? "" : ": ", reason);
+    (void)diag_.error(data.loc, "'{}' of %{} is not differentiable{}{}, and the gradient needs it",
+                      data.def->name, fn_[data.results[0]].name, reason.empty() ? "" : ": ", reason);
     failed_ = true;
   }
 
@@ -217,11 +217,13 @@ void setResults(Function &fn, const std::vector<ValueId> &wrt, const std::vector
 Result<void> checkTarget(const Function &fn, int64_t result, bool sum, Diagnostics &diag) {
   size_t count = fn.body().yields.size();
   if (result < 0 || static_cast<size_t>(result) >= count)
-    return std::unexpected(diag.error(fn.loc, "@{} has {} results, but got result={}", fn.name, count, result));
+    return std::unexpected(
+        diag.error(fn.loc, "@{} has {} results, but got result={}", fn.name, count, result));
   const Type &type = fn.type(fn.body().yields[static_cast<size_t>(result)]);
   if (!isFloat(type.dtype) || (!sum && type.rank() != 0))
-    return std::unexpected(diag.error(fn.loc, "result {} of @{} must be a float scalar to be differentiated{}, but got {}",
-                                      result, fn.name, sum ? "" : " (or sum=true)", toString(type)));
+    return std::unexpected(
+        diag.error(fn.loc, "result {} of @{} must be a float scalar to be differentiated{}, but got {}",
+                   result, fn.name, sum ? "" : " (or sum=true)", toString(type)));
   return {};
 }
 
@@ -243,7 +245,8 @@ Result<bool> run(Module &module, PassContext &context) {
   std::vector<std::string> names;
   for (ValueId v : *wrt)
     names.push_back(grad[v].name);
-  const bool trains = context.options.find("wrt")->as<Unit>(); // nobody trains a parameter on purpose to no effect
+  const bool trains =
+      context.options.find("wrt")->as<Unit>(); // nobody trains a parameter on purpose to no effect
   auto gradients = Differentiator(grad, *wrt, static_cast<size_t>(result), trains, context.diag).run();
   if (!gradients) {
     module.removeFunction(of + ".grad");

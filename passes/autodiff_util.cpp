@@ -7,7 +7,8 @@ namespace {
 
 std::optional<ValueId> findVariable(const Function &fn, std::string_view name) {
   for (ValueId arg : fn.body().args)
-    if (const Attr *var = fn[arg].attrs.find("var"); var && var->as<SymbolRef>() && var->as<SymbolRef>()->name == name)
+    if (const Attr *var = fn[arg].attrs.find("var");
+        var && var->as<SymbolRef>() && var->as<SymbolRef>()->name == name)
       return arg;
   return std::nullopt;
 }
@@ -45,14 +46,16 @@ Result<ValueId> findOne(const Function &fn, const Attr &attr, Diagnostics &diag)
   return *found;
 }
 
-Result<std::vector<ValueId>> trainableParameters(const Module &module, const Function &fn, Diagnostics &diag) {
+Result<std::vector<ValueId>> trainableParameters(const Module &module, const Function &fn,
+                                                 Diagnostics &diag) {
   std::vector<ValueId> values;
   for (const Variable &variable : module.variables)
     if (isTrainable(variable))
       if (auto arg = findVariable(fn, variable.name))
         values.push_back(*arg);
   if (values.empty())
-    return std::unexpected(diag.error(fn.loc, "@{} has no trainable parameter; name values with wrt", fn.name));
+    return std::unexpected(
+        diag.error(fn.loc, "@{} has no trainable parameter; name values with wrt", fn.name));
   return values;
 }
 
@@ -76,7 +79,8 @@ Reported reportNoFunction(const Module &module, std::string_view name, Diagnosti
   return diag.error({}, "there is no function @{}{}", name, proposal(name, names));
 }
 
-Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, const Attr &wrt, Diagnostics &diag) {
+Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, const Attr &wrt,
+                                     Diagnostics &diag) {
   if (wrt.as<Unit>())
     return trainableParameters(module, fn, diag);
   AttrList one{wrt};

@@ -17,7 +17,8 @@ Reported reportNoFunction(const Module &module, std::string_view name, Diagnosti
 
 /// What `wrt` names: @variable, %value, a bare word for either, or a list of those. Unit: all trainable parameters
 /// that are arguments. Values must be floats.
-Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, const Attr &wrt, Diagnostics &diag);
+Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, const Attr &wrt,
+                                     Diagnostics &diag);
 
 /// Whether the variable is a parameter that training changes.
 bool isTrainable(const Variable &variable);

@@ -8,9 +8,7 @@ namespace {
 
 bool isFloatType(const Match &m) { return isFloat(m.type().dtype); }
 
-ValueId addZero(Match &m) {
-  return m.isSplat(m.x(1), isFloatType(m) ? -0.0 : 0.0) ? m.x(0) : kNoValue;
-}
+ValueId addZero(Match &m) { return m.isSplat(m.x(1), isFloatType(m) ? -0.0 : 0.0) ? m.x(0) : kNoValue; }
 
 ValueId rightZero(Match &m) { return m.isSplat(m.x(1), 0.0) ? m.x(0) : kNoValue; }
 
@@ -78,7 +76,8 @@ bool widens(DType from, DType to) {
   if (to == DType::F64)
     return from != DType::I64;
   if (to == DType::F32)
-    return from == DType::BF16 || from == DType::F16 || from == DType::I8 || from == DType::U8 || from == DType::Bool;
+    return from == DType::BF16 || from == DType::F16 || from == DType::I8 || from == DType::U8 ||
+           from == DType::Bool;
   if (to == DType::I64 || to == DType::I32)
     return from == DType::Bool || from == DType::I8 || from == DType::U8 || from == DType::I32;
   return false;
@@ -134,13 +133,19 @@ std::span<const CanonicalRule> canonicalArithmeticRules() {
       {"and-true", {"and"}, "x and true == x", andTrue},
       {"and-false", {"and"}, "x and false == false", andFalse},
       {"or-false", {"or"}, "x or false == x", rightZero},
-      {"or-true", {"or"}, "x or true == true", [](Match &m) { return m.isSplat(m.x(1), 1) ? m.x(1) : kNoValue; }},
+      {"or-true",
+       {"or"},
+       "x or true == true",
+       [](Match &m) { return m.isSplat(m.x(1), 1) ? m.x(1) : kNoValue; }},
       {"select-constant", {"select"}, "select(true, x, y) == x", selectConstant},
       {"select-same", {"select"}, "select(c, x, x) == x", selectSame},
       {"select-not", {"select"}, "select(not c, x, y) == select(c, y, x)", selectNot},
       {"cast-same", {"cast"}, "cast(x) to x's own type == x", castSame},
       {"cast-back", {"cast"}, "cast(cast(x)) == x, where the type between holds all values of x's", castBack},
-      {"elementwise-of-broadcasts", {}, "f(broadcast(x), broadcast(y)) == broadcast(f(x, y))", elementwiseOfBroadcasts},
+      {"elementwise-of-broadcasts",
+       {},
+       "f(broadcast(x), broadcast(y)) == broadcast(f(x, y))",
+       elementwiseOfBroadcasts},
   };
   return rules;
 }

@@ -85,7 +85,8 @@ ValueId sliceOfSlice(Match &m) {
   size_t rank = static_cast<size_t>(m.type().rank());
   Dict inner = m.attrs(m.x()), attrs;
   std::vector<int64_t> start = inner.ints("start"), stride = listOr(inner, "stride", rank, 1), limit(rank);
-  std::vector<int64_t> outerStart = m.attrs().ints("start"), outerStride = listOr(m.attrs(), "stride", rank, 1);
+  std::vector<int64_t> outerStart = m.attrs().ints("start"),
+                       outerStride = listOr(m.attrs(), "stride", rank, 1);
   for (size_t i = 0; i < rank; ++i) {
     start[i] += outerStart[i] * stride[i];
     stride[i] *= outerStride[i];
@@ -106,9 +107,8 @@ ValueId reverseOfReverse(Match &m) {
 }
 
 ValueId reverseNothing(Match &m) {
-  bool nothing = std::ranges::all_of(m.attrs().ints("axes"), [&](int64_t axis) {
-    return m.type().shape[static_cast<int>(axis)] == 1;
-  });
+  bool nothing = std::ranges::all_of(
+      m.attrs().ints("axes"), [&](int64_t axis) { return m.type().shape[static_cast<int>(axis)] == 1; });
   return nothing ? m.x() : kNoValue;
 }
 
@@ -151,23 +151,45 @@ ValueId relayoutOfRelayout(Match &m) {
 
 std::span<const CanonicalRule> canonicalMovementRules() {
   static const CanonicalRule rules[] = {
-      {"identity-movement", {"broadcast", "reshape", "slice", "relayout"}, "reshape(x) to x's own shape == x", identity},
-      {"movement-of-splat", {"reshape", "transpose", "slice", "reverse"},
-       "reshape(broadcast(scalar)) == broadcast(scalar)", movementOfSplat},
-      {"broadcast-of-broadcast", {"broadcast"}, "broadcast(broadcast(x)) == broadcast(x)", broadcastOfBroadcast},
-      {"broadcast-is-reshape", {"broadcast"}, "broadcast that repeats nothing == reshape", broadcastIsReshape},
+      {"identity-movement",
+       {"broadcast", "reshape", "slice", "relayout"},
+       "reshape(x) to x's own shape == x",
+       identity},
+      {"movement-of-splat",
+       {"reshape", "transpose", "slice", "reverse"},
+       "reshape(broadcast(scalar)) == broadcast(scalar)",
+       movementOfSplat},
+      {"broadcast-of-broadcast",
+       {"broadcast"},
+       "broadcast(broadcast(x)) == broadcast(x)",
+       broadcastOfBroadcast},
+      {"broadcast-is-reshape",
+       {"broadcast"},
+       "broadcast that repeats nothing == reshape",
+       broadcastIsReshape},
       {"reshape-of-reshape", {"reshape"}, "reshape(reshape(x)) == reshape(x)", reshapeOfReshape},
       {"transpose-identity", {"transpose"}, "transpose in the order 0, 1, … == x", transposeIdentity},
-      {"transpose-of-transpose", {"transpose"}, "transpose(transpose(x)) == transpose(x)", transposeOfTranspose},
-      {"transpose-is-reshape", {"transpose"}, "transpose that moves only dimensions of size 1 == reshape",
+      {"transpose-of-transpose",
+       {"transpose"},
+       "transpose(transpose(x)) == transpose(x)",
+       transposeOfTranspose},
+      {"transpose-is-reshape",
+       {"transpose"},
+       "transpose that moves only dimensions of size 1 == reshape",
        transposeIsReshape},
       {"pad-nothing", {"pad"}, "pad(x) by nothing == x", padNothing},
       {"slice-of-slice", {"slice"}, "slice(slice(x)) == slice(x)", sliceOfSlice},
       {"concat-one", {"concat"}, "concat(x) == x", concatOne},
       {"reverse-of-reverse", {"reverse"}, "reverse(reverse(x)) == x", reverseOfReverse},
       {"reverse-nothing", {"reverse"}, "reverse of dimensions of size 1 == x", reverseNothing},
-      {"reduce-nothing", {"reduce_max", "reduce_min"}, "max over dimensions of size 1 == reshape", reduceNothing},
-      {"matmul-of-transpose", {"matmul"}, "matmul(transpose(x), y) == matmul(x, y) {transpose_a}", matmulOfTranspose},
+      {"reduce-nothing",
+       {"reduce_max", "reduce_min"},
+       "max over dimensions of size 1 == reshape",
+       reduceNothing},
+      {"matmul-of-transpose",
+       {"matmul"},
+       "matmul(transpose(x), y) == matmul(x, y) {transpose_a}",
+       matmulOfTranspose},
       {"relayout-of-relayout", {"relayout"}, "relayout(relayout(x)) == relayout(x)", relayoutOfRelayout},
   };
   return rules;

@@ -25,11 +25,13 @@ namespace gradc {
 namespace {
 
 bool rounds(Leaf leaf) {
-  return leaf == Leaf::Add || leaf == Leaf::Sub || leaf == Leaf::Mul || leaf == Leaf::Div || leaf == Leaf::Sqrt;
+  return leaf == Leaf::Add || leaf == Leaf::Sub || leaf == Leaf::Mul || leaf == Leaf::Div ||
+         leaf == Leaf::Sqrt;
 }
 
 bool isApproximate(Leaf leaf) {
-  return leaf == Leaf::Exp || leaf == Leaf::Log || leaf == Leaf::Tanh || leaf == Leaf::Erf || leaf == Leaf::Pow;
+  return leaf == Leaf::Exp || leaf == Leaf::Log || leaf == Leaf::Tanh || leaf == Leaf::Erf ||
+         leaf == Leaf::Pow;
 }
 
 /// Whether evaluation in f64, rounded once at the end, gives the bits of evaluation in the operands' type.

@@ -25,8 +25,8 @@ int64_t dropConstants(Module &module) {
         if (const SymbolRef *symbol = value.as<SymbolRef>())
           used.insert(symbol->name);
     });
-  return static_cast<int64_t>(
-      std::erase_if(module.constants, [&](const Constant &constant) { return !used.contains(constant.name); }));
+  return static_cast<int64_t>(std::erase_if(
+      module.constants, [&](const Constant &constant) { return !used.contains(constant.name); }));
 }
 
 Result<bool> run(Module &module, PassContext &context) {

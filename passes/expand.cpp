@@ -35,7 +35,8 @@ Result<bool> run(Module &module, PassContext &context) {
 GRADC_PASS(expand) {
   return {.name = "expand",
           .doc = "replace composite ops by primitives",
-          .exactness = Exactness::Rounding, // an eval of a composite's own need not round where its expansion does
+          .exactness =
+              Exactness::Rounding, // an eval of a composite's own need not round where its expansion does
           .optional = false,
           .run = run};
 }

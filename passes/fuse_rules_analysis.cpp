@@ -71,28 +71,17 @@ std::vector<int64_t> identityAxes(int rank) {
 
 std::string_view refusalText(Refusal refusal) {
   switch (refusal) {
-  case Refusal::MultipleUses:
-    return "multiple uses";
-  case Refusal::DifferentSpace:
-    return "different iteration space";
-  case Refusal::Cycle:
-    return "would make a cycle";
-  case Refusal::SecondContraction:
-    return "contraction already there";
-  case Refusal::MemoryOperand:
-    return "operand is read from memory";
-  case Refusal::Layout:
-    return "layout differs";
-  case Refusal::Ordered:
-    return "ordered";
-  case Refusal::SizeLimit:
-    return "size limit";
-  case Refusal::ReductionBoundary:
-    return "reduction boundary";
-  case Refusal::View:
-    return "view";
-  case Refusal::Opaque:
-    return "no loops to fuse";
+  case Refusal::MultipleUses: return "multiple uses";
+  case Refusal::DifferentSpace: return "different iteration space";
+  case Refusal::Cycle: return "would make a cycle";
+  case Refusal::SecondContraction: return "contraction already there";
+  case Refusal::MemoryOperand: return "operand is read from memory";
+  case Refusal::Layout: return "layout differs";
+  case Refusal::Ordered: return "ordered";
+  case Refusal::SizeLimit: return "size limit";
+  case Refusal::ReductionBoundary: return "reduction boundary";
+  case Refusal::View: return "view";
+  case Refusal::Opaque: return "no loops to fuse";
   }
   return {};
 }

@@ -56,7 +56,8 @@ Result<Settings> readSettings(const Module &module, Diagnostics &diag) {
       return std::unexpected(diag.error({}, "optimizer has no setting '{}'{}", name, proposal(name, known)));
   const Attr *type = dict->find("type");
   if (!type || !(*type == Attr(Keyword{"sgd"})))
-    return std::unexpected(diag.error({}, "optimizer's type must be sgd, but got {}", type ? toString(*type) : "none"));
+    return std::unexpected(
+        diag.error({}, "optimizer's type must be sgd, but got {}", type ? toString(*type) : "none"));
   Settings settings{dict->has("momentum"), dict->flag("nesterov"), dict->has("weight_decay"),
                     number(*dict, "clip_value"), number(*dict, "clip_norm")};
   if (settings.nesterov && !settings.momentum)
@@ -90,7 +91,8 @@ ValueId clipFactor(Builder &b, const std::vector<ValueId> &gradients, double bou
 /// Emits the update of one parameter after another.
 class Update {
 public:
-  Update(Builder &b, const Settings &settings, const std::vector<ValueId> &hyper) : b_(b), settings_(settings) {
+  Update(Builder &b, const Settings &settings, const std::vector<ValueId> &hyper)
+      : b_(b), settings_(settings) {
     auto next = hyper.begin();
     rate_ = *next++;
     momentum_ = settings.momentum ? *next++ : kNoValue;
@@ -122,7 +124,9 @@ public:
   }
 
 private:
-  ValueId spread(ValueId scalar, ValueId like) { return b_.broadcast(scalar, Shape(b_.type(like).shape), {}); }
+  ValueId spread(ValueId scalar, ValueId like) {
+    return b_.broadcast(scalar, Shape(b_.type(like).shape), {});
+  }
 
   ValueId addWeightDecay(const Variable &variable, ValueId w, ValueId g) {
     auto own = number(variable.attrs, "weight_decay");
@@ -161,8 +165,8 @@ const Variable *variableOf(const Module &module, const Dict &attrs, std::string_
 class StepBuilder {
 public:
   StepBuilder(Module &module, const Function &grad, const Settings &settings, std::string name)
-      : module_(module), grad_(grad), settings_(settings), step_(module.addFunction(std::move(name))), b_(step_),
-        map_(grad.numValues(), kNoValue) {}
+      : module_(module), grad_(grad), settings_(settings), step_(module.addFunction(std::move(name))),
+        b_(step_), map_(grad.numValues(), kNoValue) {}
 
   int64_t run() {
     step_.loc = grad_.loc;
@@ -177,8 +181,8 @@ public:
 
 private:
   struct Trained {
-    std::string variable; // a name: adding slots moves the declarations
-    ValueId gradient;     // in grad_
+    std::string variable;                                 // a name: adding slots moves the declarations
+    ValueId gradient;                                     // in grad_
     ValueId weight = kNoValue, velocity = kNoValue;       // arguments of step_
     ValueId newWeight = kNoValue, newVelocity = kNoValue; // results
   };
@@ -232,7 +236,8 @@ private:
           trained.weight = map_[index(arg)];
       if (!settings_.momentum)
         continue;
-      Variable slot{VarKind::Slot, trained.variable + ".momentum", module_.variable(trained.variable)->type, {}, {}};
+      Variable slot{
+          VarKind::Slot, trained.variable + ".momentum", module_.variable(trained.variable)->type, {}, {}};
       slot.attrs.set("of", SymbolRef{trained.variable});
       Dict attrs;
       attrs.set("var", SymbolRef{slot.name});

@@ -3,8 +3,8 @@
 // "nothing changed" by hash, prints, times, counts, bisects and writes reproducers.
 #pragma once
 
-#include <map>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,16 +63,16 @@ struct PassManagerOptions {
   bool printAfterAll = false;
   bool printAfterChange = false;
   bool printBeforeAll = false;
-  std::string printDir;           // NNN-<pass>.gir for the input (000-input) and after each pass
+  std::string printDir; // NNN-<pass>.gir for the input (000-input) and after each pass
   bool verifyEach = true;
-  bool roundtripEach = false;     // print, parse, compare after each pass
+  bool roundtripEach = false; // print, parse, compare after each pass
   std::vector<std::string> disabled;
-  int64_t bisectLimit = -1;       // run only the first N optional passes; -1: all
+  int64_t bisectLimit = -1; // run only the first N optional passes; -1: all
   bool timing = false;
   bool statistics = false;
   std::vector<std::string> remarks; // names of passes whose remarks are reported, or "all"
   bool printLocations = false;
-  std::string reproducerDir;      // where a crash writes its reproducer; empty: the current folder
+  std::string reproducerDir;                 // where a crash writes its reproducer; empty: the current folder
   std::function<void(std::string_view)> out; // where printing goes; default stderr
 };
 

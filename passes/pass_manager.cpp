@@ -41,7 +41,8 @@ void checkRoundtrip(const Module &module, std::string_view pass) {
   Diagnostics diag;
   Result<Module> parsed = parseModule(text, "<roundtrip>", diag);
   CHECK(parsed, "the IR after '{}' does not parse:\n{}", pass, diag.render());
-  CHECK(print(*parsed, {.locations = true}) == text, "the IR after '{}' prints differently once parsed", pass);
+  CHECK(print(*parsed, {.locations = true}) == text, "the IR after '{}' prints differently once parsed",
+        pass);
   CHECK(contentHash(*parsed) == contentHash(module), "the IR after '{}' changes its hash once parsed", pass);
 }
 
@@ -49,7 +50,8 @@ void checkRoundtrip(const Module &module, std::string_view pass) {
 
 void PassManager::printIr(const Module &module, std::string_view when) const {
   // "***", because a line that begins with "// -----" would split the text into two modules.
-  std::string text = fmt::format("// *** IR {} ***\n{}\n", when, print(module, {.locations = options_.printLocations}));
+  std::string text =
+      fmt::format("// *** IR {} ***\n{}\n", when, print(module, {.locations = options_.printLocations}));
   options_.out ? options_.out(text) : void(std::fputs(text.c_str(), stderr));
 }
 

@@ -51,7 +51,8 @@ private:
     return true;
   }
   Location here(size_t at) const { return {std::string(kFile), 1, static_cast<uint32_t>(at + 1), {}}; }
-  template <class... Args> std::unexpected<Reported> fail(fmt::format_string<Args...> format, Args &&...args) {
+  template <class... Args>
+  std::unexpected<Reported> fail(fmt::format_string<Args...> format, Args &&...args) {
     return std::unexpected(diag_.error(here(at_), format, std::forward<Args>(args)...));
   }
 
@@ -119,8 +120,8 @@ private:
     }
     if (!convert(value, known->defaultValue)) {
       at_ = start;
-      return fail("option '{}' of '{}' has another kind: expected one like {}, but got {}", name, use.def->name,
-                  toString(known->defaultValue), toString(value));
+      return fail("option '{}' of '{}' has another kind: expected one like {}, but got {}", name,
+                  use.def->name, toString(known->defaultValue), toString(value));
     }
     use.options.set(name, std::move(value));
     return {};
@@ -191,7 +192,9 @@ private:
 
 } // namespace
 
-Result<Pipeline> parsePipeline(std::string_view text, Diagnostics &diag) { return PipelineParser(text, diag).parse(); }
+Result<Pipeline> parsePipeline(std::string_view text, Diagnostics &diag) {
+  return PipelineParser(text, diag).parse();
+}
 
 std::string toString(const Pipeline &pipeline) {
   std::string text;

@@ -38,8 +38,8 @@ std::string writeReproducer(void *context) {
 } // namespace
 
 std::string reproducerText(const Reproducer &reproducer) {
-  return fmt::format("// gradc opt --passes='{}'\n// command: {}\n{}", toString(reproducer.rest), commandLine(),
-                     print(reproducer.input, {.locations = true}));
+  return fmt::format("// gradc opt --passes='{}'\n// command: {}\n{}", toString(reproducer.rest),
+                     commandLine(), print(reproducer.input, {.locations = true}));
 }
 
 ScopedReproducer::ScopedReproducer(Reproducer &reproducer)

@@ -38,8 +38,8 @@ Status BatchRunner::bindVariables(const VariableStore &variables) {
     const gradc_port &port = program.vars[i];
     const StoredVariable *variable = variables.find(port.name);
     if (!variable || variable->data.size() != port.bytes || std::strlen(port.layout) != 0)
-      return {ExitCode::Internal, fmt::format("program '{}': variable '{}' does not fit the model's", program.name,
-                                              port.name)};
+      return {ExitCode::Internal,
+              fmt::format("program '{}': variable '{}' does not fit the model's", program.name, port.name)};
     executor_.bindVar(i, variable->values());
   }
   return okStatus();
@@ -56,7 +56,8 @@ Status BatchRunner::makeMemory(std::span<const InputSpec> inputs) {
     for (size_t field = 0; field < inputs.size(); ++field)
       if (inputs[field].name == program.args[i].name) {
         fed_.push_back({field, i});
-        batch_.push_back({nullptr, arguments_.back().data(), std::string_view(program.args[i].layout) == "n16"});
+        batch_.push_back(
+            {nullptr, arguments_.back().data(), std::string_view(program.args[i].layout) == "n16"});
       }
   }
   for (int64_t i = 0; i < program.num_results; ++i) {
@@ -105,8 +106,8 @@ void BatchRunner::run(const Dataset &dataset, std::span<const int64_t> examples)
     const gradc_port &port = executor_.program().args[fed_[i].argument];
     const Status status = checkBatchPort(port, field);
     CHECK(status.ok(), "{}", status.text);
-    CHECK(port.shape[0] == static_cast<int64_t>(examples.size()), "batch of {}, got {} examples", port.shape[0],
-          examples.size());
+    CHECK(port.shape[0] == static_cast<int64_t>(examples.size()), "batch of {}, got {} examples",
+          port.shape[0], examples.size());
     batch_[i].field = &field;
   }
   gatherBatch(pool_, batch_, examples);

@@ -80,8 +80,11 @@ private:
 };
 
 json toJson(const BestTracker &best) {
-  return {{"monitor", best.monitor}, {"min_delta", bits(best.minDelta)}, {"best", bits(best.best)},
-          {"best_epoch", best.bestEpoch}, {"bad_epochs", best.badEpochs}};
+  return {{"monitor", best.monitor},
+          {"min_delta", bits(best.minDelta)},
+          {"best", bits(best.best)},
+          {"best_epoch", best.bestEpoch},
+          {"bad_epochs", best.badEpochs}};
 }
 
 bool fromJson(const json *value, BestTracker &best) {
@@ -99,14 +102,25 @@ bool fromJson(const json *value, BestTracker &best) {
 json toJson(const TrainState &state) {
   json schedules = json::object(), sums = json::array();
   for (const auto &[name, s] : state.schedules)
-    schedules[name] = {{"current", bits(s.current)}, {"best", bits(s.best)}, {"bad_epochs", s.badEpochs},
-                       {"cooldown", s.cooldown}, {"has_best", s.hasBest}};
+    schedules[name] = {{"current", bits(s.current)},
+                       {"best", bits(s.best)},
+                       {"bad_epochs", s.badEpochs},
+                       {"cooldown", s.cooldown},
+                       {"has_best", s.hasBest}};
   for (double sum : state.sums)
     sums.push_back(bits(sum));
-  return {{"identity", state.identity}, {"data", hex(state.dataFingerprint)}, {"epoch", state.epoch},
-          {"batch", state.batch}, {"step", state.step}, {"examples", state.examples}, {"sums", sums},
-          {"seconds", bits(state.seconds)}, {"stopped", state.stopped}, {"schedules", schedules},
-          {"best", toJson(state.best)}, {"stop", toJson(state.stop)}};
+  return {{"identity", state.identity},
+          {"data", hex(state.dataFingerprint)},
+          {"epoch", state.epoch},
+          {"batch", state.batch},
+          {"step", state.step},
+          {"examples", state.examples},
+          {"sums", sums},
+          {"seconds", bits(state.seconds)},
+          {"stopped", state.stopped},
+          {"schedules", schedules},
+          {"best", toJson(state.best)},
+          {"stop", toJson(state.stop)}};
 }
 
 bool fromJson(const json &value, TrainState &state) {
@@ -160,9 +174,9 @@ Status writeCheckpoint(const std::string &path, const VariableStore &variables, 
   std::vector<TensorView> tensors = variables.everything();
   std::ranges::sort(tensors, {}, &TensorView::name);
   const std::string text = toJson(state).dump(-1, ' ', true, json::error_handler_t::replace);
-  return writeSafeTensors(path, tensors,
-                          {{kVersionKey, std::string(kVersion)}, {kStateKey, text},
-                           {kChecksumKey, checksum(tensors, text)}});
+  return writeSafeTensors(
+      path, tensors,
+      {{kVersionKey, std::string(kVersion)}, {kStateKey, text}, {kChecksumKey, checksum(tensors, text)}});
 }
 
 StatusOr<Checkpoint> readCheckpoint(const std::string &path) {
@@ -170,8 +184,10 @@ StatusOr<Checkpoint> readCheckpoint(const std::string &path) {
   if (!file)
     return std::unexpected(file.error());
   const auto &metadata = file->metadata();
-  const auto version = metadata.find(kVersionKey), text = metadata.find(kStateKey), sum = metadata.find(kChecksumKey);
-  if (version == metadata.end() || version->second != kVersion || text == metadata.end() || sum == metadata.end())
+  const auto version = metadata.find(kVersionKey), text = metadata.find(kStateKey),
+             sum = metadata.find(kChecksumKey);
+  if (version == metadata.end() || version->second != kVersion || text == metadata.end() ||
+      sum == metadata.end())
     return ioFailure(fmt::format("{}: not a checkpoint of this version of gradc", path));
   if (checksum(file->tensors(), text->second) != sum->second)
     return ioFailure(fmt::format("{}: damaged checkpoint: wrong checksum", path));

@@ -16,7 +16,7 @@ namespace gradc {
 /// Where a run stands, beside its variables.
 struct TrainState {
   // What the run is. Another identity cannot go on from here.
-  std::string identity;         // text, one fact a line, so that a refusal can show the difference
+  std::string identity; // text, one fact a line, so that a refusal can show the difference
   uint64_t dataFingerprint = 0;
 
   int64_t epoch = 0; // complete epochs
@@ -25,7 +25,7 @@ struct TrainState {
   // Of the epoch that has begun: Σ over its examples of loss and metrics, in the order of the steps.
   int64_t examples = 0;
   std::vector<double> sums;
-  double seconds = 0; // of training so far; no result depends on it
+  double seconds = 0;   // of training so far; no result depends on it
   bool stopped = false; // by early stopping
 
   std::map<std::string, ScheduledValue::State> schedules; // by hyper-parameter

@@ -15,8 +15,8 @@ int64_t lastBatchSize(int64_t examples, int64_t batchSize, int64_t limitBatches)
   return batches == 0 ? 0 : std::min(batchSize, examples - (batches - 1) * batchSize);
 }
 
-StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t batchSize, int64_t limitBatches,
-                              std::span<const std::string> metrics) {
+StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t batchSize,
+                              int64_t limitBatches, std::span<const std::string> metrics) {
   EvalResult result;
   for (const std::string &name : metrics)
     result.metrics.emplace_back(name, 0.0);

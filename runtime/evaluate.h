@@ -18,8 +18,8 @@ struct EvalResult {
 };
 
 /// Goes through the view in its order, the last batch at its own size. `limitBatches` 0 means all.
-StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t batchSize, int64_t limitBatches,
-                              std::span<const std::string> metrics);
+StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t batchSize,
+                              int64_t limitBatches, std::span<const std::string> metrics);
 
 /// Number of batches that an epoch over this many examples has.
 int64_t batchCount(int64_t examples, int64_t batchSize, int64_t limitBatches);

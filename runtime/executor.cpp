@@ -81,9 +81,12 @@ std::vector<StepTime> Executor::stepTimes() const {
   for (size_t i = 0; i < profile_.size(); ++i) {
     const gradc_step &step = program_.steps[i];
     const StepProfile &p = profile_[i];
-    times.push_back({.name = step.name, .runs = p.runs,
+    times.push_back({.name = step.name,
+                     .runs = p.runs,
                      .milliseconds = p.runs > 0 ? p.seconds / static_cast<double>(p.runs) * 1e3 : 0,
-                     .fastest = p.fastest * 1e3, .flops = step.flops, .bytes = step.bytes});
+                     .fastest = p.fastest * 1e3,
+                     .flops = step.flops,
+                     .bytes = step.bytes});
   }
   return times;
 }

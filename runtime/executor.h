@@ -72,7 +72,7 @@ private:
   ThreadPool &pool_;
   Workspace &workspace_;
   std::vector<void *> vars_, args_, results_;
-  std::vector<void *> pointers_; // parallel to program_.refs
+  std::vector<void *> pointers_;    // parallel to program_.refs
   std::vector<gradc_ctx> contexts_; // per worker
   bool resolved_ = false;
   int workspaceGeneration_ = -1;

@@ -96,7 +96,8 @@ void fillOrthogonal(const VariableSpec &variable, const Random &random, std::spa
   }
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < columns; ++c)
-      out[r * columns + c] = static_cast<float>(rows <= columns ? vectors[r * length + c] : vectors[c * length + r]);
+      out[r * columns + c] =
+          static_cast<float>(rows <= columns ? vectors[r * length + c] : vectors[c * length + r]);
 }
 
 Status fillFromFile(const VariableSpec &variable, const std::string &folder, std::span<float> out) {
@@ -105,8 +106,8 @@ Status fillFromFile(const VariableSpec &variable, const std::string &folder, std
   if (!array)
     return array.error();
   if (array->shape != variable.shape)
-    return ioError(fmt::format("{}: shape [{}], but '{}' has [{}]", path, fmt::join(array->shape, ","), variable.name,
-                               fmt::join(variable.shape, ",")));
+    return ioError(fmt::format("{}: shape [{}], but '{}' has [{}]", path, fmt::join(array->shape, ","),
+                               variable.name, fmt::join(variable.shape, ",")));
   if (array->dtype == DType::F32) {
     std::memcpy(out.data(), array->bytes.data(), array->bytes.size());
   } else if (array->dtype == DType::F64) {
@@ -114,7 +115,8 @@ Status fillFromFile(const VariableSpec &variable, const std::string &folder, std
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = static_cast<float>(values[i]);
   } else {
-    return ioError(fmt::format("{}: element type {}, but '{}' has f32", path, dtypeName(array->dtype), variable.name));
+    return ioError(
+        fmt::format("{}: element type {}, but '{}' has f32", path, dtypeName(array->dtype), variable.name));
   }
   return okStatus();
 }
@@ -152,7 +154,8 @@ Status initialise(const VariableSpec &variable, uint64_t seed, const std::string
   case Kind::FanInUniform: symmetric(1 / std::sqrt(fans.in)); break;
   case Kind::Orthogonal: fillOrthogonal(variable, random, out); break;
   case Kind::SparseNormal:
-    fill(pool, out, [&](int64_t i) { return random.uniform(i, 1) < spec.a ? spec.b * random.normal(i) : 0.0; });
+    fill(pool, out,
+         [&](int64_t i) { return random.uniform(i, 1) < spec.a ? spec.b * random.normal(i) : 0.0; });
     break;
   case Kind::Values:
     if (spec.values.size() != out.size())

@@ -103,17 +103,21 @@ void Progress::step(const StepRecord &r) {
   if (mode_ == ProgressMode::Json) {
     fmt::print(out_, "{}\n", toJson(r));
   } else if (mode_ == ProgressMode::Plain) {
-    fmt::print(out_, "epoch={}/{} batch={}/{} step={} loss={:.4f} {} learning_rate={:.4g} examples_per_second={:.0f}\n",
-               r.epoch, r.epochs, r.batch, r.batches, r.step, r.loss, keyValues(r.average), r.learningRate,
-               r.examplesPerSecond);
+    fmt::print(
+        out_,
+        "epoch={}/{} batch={}/{} step={} loss={:.4f} {} learning_rate={:.4g} examples_per_second={:.0f}\n",
+        r.epoch, r.epochs, r.batch, r.batches, r.step, r.loss, keyValues(r.average), r.learningRate,
+        r.examplesPerSecond);
   } else if (mode_ == ProgressMode::Bar) {
     const double share = static_cast<double>(r.batch) / static_cast<double>(std::max<int64_t>(r.batches, 1));
     std::string text = fmt::format("epoch {}/{}  {}/{} {} {:3.0f}%  loss {:.4f}", r.epoch, r.epochs, r.batch,
                                    r.batches, bar(share), share * 100, r.loss);
     for (const auto &[name, value] : r.average)
-      text += fmt::format("  {} {:.4f}", name == "train_loss" ? "avg" : name.substr(name.find('_') + 1), value);
+      text +=
+          fmt::format("  {} {:.4f}", name == "train_loss" ? "avg" : name.substr(name.find('_') + 1), value);
     text += fmt::format("  lr {:.4g}  {}/s  {:.2f} ms/step  eta {}  elapsed {}", r.learningRate,
-                        perSecond(r.examplesPerSecond), r.secondsPerStep * 1e3, duration(r.eta), duration(r.elapsed));
+                        perSecond(r.examplesPerSecond), r.secondsPerStep * 1e3, duration(r.eta),
+                        duration(r.elapsed));
     clearLine();
     fmt::print(out_, "{}", cut(text, terminalColumns(out_) - 1));
     lineOpen_ = true;
@@ -125,7 +129,8 @@ void Progress::epoch(const EpochRecord &r) {
   if (mode_ == ProgressMode::Json) {
     fmt::print(out_, "{}\n", toJson(r));
   } else if (mode_ == ProgressMode::Plain) {
-    fmt::print(out_, "epoch={}/{} step={} {} learning_rate={:.4g} seconds={:.2f} examples_per_second={:.0f}{}\n",
+    fmt::print(out_,
+               "epoch={}/{} step={} {} learning_rate={:.4g} seconds={:.2f} examples_per_second={:.0f}{}\n",
                r.epoch, r.epochs, r.step, keyValues(r.values), r.learningRate, r.seconds, r.examplesPerSecond,
                r.best ? " best" : "");
   } else if (mode_ == ProgressMode::Bar) {
@@ -135,7 +140,9 @@ void Progress::epoch(const EpochRecord &r) {
       text += fmt::format(" {} {:.4f} ", name, value);
     fmt::print(out_, "{} lr {:.4g}  {:.1f} s  {}/s{}\n", text, r.learningRate, r.seconds,
                perSecond(r.examplesPerSecond),
-               r.best ? "  best" : r.badEpochs > 0 ? fmt::format("  bad {}", r.badEpochs) : "");
+               r.best            ? "  best"
+               : r.badEpochs > 0 ? fmt::format("  bad {}", r.badEpochs)
+                                 : "");
   }
   std::fflush(out_);
 }

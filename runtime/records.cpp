@@ -16,7 +16,10 @@ std::string line(const Json &object) { return object.dump(-1, ' ', false, Json::
 } // namespace
 
 std::string toJson(const StepRecord &record) {
-  return line({{"kind", "step"}, {"epoch", record.epoch}, {"step", record.step}, {"loss", number(record.loss)},
+  return line({{"kind", "step"},
+               {"epoch", record.epoch},
+               {"step", record.step},
+               {"loss", number(record.loss)},
                {"learning_rate", number(record.learningRate)},
                {"examples_per_second", number(std::round(record.examplesPerSecond))}});
 }
@@ -62,7 +65,10 @@ std::string eventJson(const std::string &event, int64_t step, const std::string 
 }
 
 std::string firstStepJson(int64_t step, double seconds, double dataSeconds) {
-  return line({{"kind", "event"}, {"event", "first_step"}, {"step", step}, {"seconds", number(seconds)},
+  return line({{"kind", "event"},
+               {"event", "first_step"},
+               {"step", step},
+               {"seconds", number(seconds)},
                {"data_seconds", number(dataSeconds)}});
 }
 

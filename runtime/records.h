@@ -15,8 +15,8 @@ using NamedValues = std::vector<std::pair<std::string, double>>;
 struct StepRecord {
   int64_t epoch = 1, epochs = 1; // from 1
   int64_t batch = 1, batches = 1;
-  int64_t step = 0; // complete steps
-  double loss = 0;  // of this step
+  int64_t step = 0;    // complete steps
+  double loss = 0;     // of this step
   NamedValues average; // over the epoch so far: train_loss, train_accuracy, …
   double learningRate = 0;
   double examplesPerSecond = 0, secondsPerStep = 0, eta = 0, elapsed = 0;
@@ -47,8 +47,8 @@ std::string firstStepJson(int64_t step, double seconds, double dataSeconds);
 struct StepTime {
   std::string name;
   int64_t runs = 0;
-  double milliseconds = 0; // mean
-  double fastest = 0;      // milliseconds
+  double milliseconds = 0;     // mean
+  double fastest = 0;          // milliseconds
   double flops = 0, bytes = 0; // of one run; 0: not known
 };
 

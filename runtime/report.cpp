@@ -79,8 +79,12 @@ std::string chart(const std::string &title, const std::vector<Series> &series) {
     return "";
   x.widen();
   y.widen();
-  const auto px = [&](double v) { return kLeft + (v - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight); };
-  const auto py = [&](double v) { return kHeight - kBottom - (v - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom); };
+  const auto px = [&](double v) {
+    return kLeft + (v - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);
+  };
+  const auto py = [&](double v) {
+    return kHeight - kBottom - (v - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
+  };
   std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" width=\"{}\" height=\"{}\" font-size=\"12\">"
                                 "<text x=\"{}\" y=\"16\" font-weight=\"bold\">{}</text>\n",
                                 kWidth, kHeight, kWidth, kHeight, kLeft, escape(title));
@@ -90,16 +94,19 @@ std::string chart(const std::string &title, const std::vector<Series> &series) {
                        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.3g}</text>\n",
                        kLeft, kWidth - kRight, py(v), kLeft - 6, py(v) + 4, v);
   for (double v = std::ceil(x.low / xStep) * xStep; v <= x.high + xStep * 1e-9; v += xStep)
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:g}</text>\n", px(v), kHeight - 14, v);
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:g}</text>\n", px(v),
+                       kHeight - 14, v);
   double legend = kWidth - kRight;
   for (size_t i = 0; i < series.size(); ++i) {
     const char *colour = kColours[i % std::size(kColours)];
     std::string points;
     for (const auto &[epoch, value] : series[i].points)
       points += fmt::format("{:.1f},{:.1f} ", px(epoch), py(value));
-    svg += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"2\" points=\"{}\"/>", colour, points);
+    svg += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"2\" points=\"{}\"/>", colour,
+                       points);
     for (const auto &[epoch, value] : series[i].points)
-      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"><title>epoch {}: {:.5g}</title></circle>",
+      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"><title>epoch {}: "
+                         "{:.5g}</title></circle>",
                          px(epoch), py(value), colour, epoch, value);
     svg += fmt::format("<text x=\"{}\" y=\"16\" text-anchor=\"end\" fill=\"{}\">{}</text>\n", legend, colour,
                        escape(series[i].name));
@@ -147,8 +154,8 @@ std::string epochTable(const std::vector<EpochRecord> &epochs) {
     html += fmt::format("<tr><td>{}{}</td>", epoch.epoch, epoch.best ? " *" : "");
     for (const auto &[name, value] : epoch.values)
       html += fmt::format("<td>{:.4f}</td>", value);
-    html += fmt::format("<td>{:.4g}</td><td>{:.2f}</td><td>{:.0f}</td></tr>\n", epoch.learningRate, epoch.seconds,
-                        epoch.examplesPerSecond);
+    html += fmt::format("<td>{:.4g}</td><td>{:.2f}</td><td>{:.0f}</td></tr>\n", epoch.learningRate,
+                        epoch.seconds, epoch.examplesPerSecond);
   }
   return html + "</table><p>* best so far</p>\n";
 }

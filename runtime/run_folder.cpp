@@ -15,7 +15,8 @@ namespace gradc {
 namespace {
 
 constexpr const char *kLog = "metrics.jsonl", *kDescription = "run.json", *kProbe = ".gradc-probe";
-constexpr const char *kReplaced[] = {kLog, kDescription, "best.safetensors", "last.safetensors", "report.html"};
+constexpr const char *kReplaced[] = {kLog, kDescription, "best.safetensors", "last.safetensors",
+                                     "report.html"};
 
 /// The "step" of a line of the log, or -1; also tells whether it is an epoch's.
 int64_t stepOf(const std::string &line, bool &epoch) {
@@ -106,6 +107,8 @@ Status RunFolder::writeWeights(const char *name, const VariableStore &variables,
   return writeSafeTensors(file(name), variables.weights(), metadata);
 }
 
-Status RunFolder::writeReport(const std::string &html) { return writeFileAtomically(file("report.html"), html); }
+Status RunFolder::writeReport(const std::string &html) {
+  return writeFileAtomically(file("report.html"), html);
+}
 
 } // namespace gradc

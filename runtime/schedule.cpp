@@ -103,8 +103,9 @@ void ScheduledValue::restore(const State &state) {
 bool BestTracker::update(const Metrics &metrics, int64_t epoch) {
   const auto metric = metrics.find(monitor);
   const bool usable = metric != metrics.end() && std::isfinite(metric->second);
-  const bool better = usable && (bestEpoch < 0 || (higherIsBetter(monitor) ? metric->second > best + minDelta
-                                                                           : metric->second < best - minDelta));
+  const bool better =
+      usable && (bestEpoch < 0 || (higherIsBetter(monitor) ? metric->second > best + minDelta
+                                                           : metric->second < best - minDelta));
   if (!better) {
     ++badEpochs;
     return false;

@@ -18,7 +18,8 @@ bool higherIsBetter(const std::string &monitor);
 /// A hyper-parameter in the course of a run.
 class ScheduledValue {
 public:
-  explicit ScheduledValue(HyperParameter parameter) : parameter_(std::move(parameter)), current_(parameter_.base) {}
+  explicit ScheduledValue(HyperParameter parameter)
+      : parameter_(std::move(parameter)), current_(parameter_.base) {}
 
   const std::string &name() const { return parameter_.name; }
 

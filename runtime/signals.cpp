@@ -40,7 +40,7 @@ struct SignalScope::Saved {
 SignalScope::SignalScope() : saved_(new Saved) {
   interrupts = 0;
   stopRequest = checkpointRequest = statusRequest = false;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = onSignal;
   action.sa_flags = SA_RESTART;
   for (size_t i = 0; i < kSignals.size(); ++i) {

@@ -12,11 +12,11 @@
 namespace gradc {
 namespace {
 
-constexpr double kSplitSeconds = 4e-6;      // below this a fork costs more than it saves
-constexpr double kChunkSeconds = 2e-6;      // smaller chunks are all claiming
-constexpr int64_t kChunksPerThread = 8;     // enough to balance, few enough to stay cheap
-constexpr int64_t kMaxChunks = 4096;        // < 2^16
-constexpr int64_t kSpinBusy = 1'500'000;    // ns; a training step's serial gaps are far below this
+constexpr double kSplitSeconds = 4e-6;   // below this a fork costs more than it saves
+constexpr double kChunkSeconds = 2e-6;   // smaller chunks are all claiming
+constexpr int64_t kChunksPerThread = 8;  // enough to balance, few enough to stay cheap
+constexpr int64_t kMaxChunks = 4096;     // < 2^16
+constexpr int64_t kSpinBusy = 1'500'000; // ns; a training step's serial gaps are far below this
 constexpr int64_t kSpinOversubscribed = 20'000;
 constexpr int kPausesBeforeYield = 2000;
 
@@ -34,7 +34,8 @@ uint32_t lowOf(uint64_t state) { return static_cast<uint32_t>(state) & 0xffff; }
 constexpr uint64_t kHighOne = uint64_t{1} << 16;
 
 int64_t nanoseconds() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
@@ -127,7 +128,8 @@ bool ThreadPool::claimHigh(int64_t &chunk, Function &function, void *&arg, int64
     items = items_.load(std::memory_order_relaxed);
     chunks = chunks_.load(std::memory_order_relaxed);
     // Success proves that this generation was still claimable, so what was just read belongs to it.
-    if (state_.compare_exchange_weak(state, state - kHighOne, std::memory_order_acq_rel, std::memory_order_acquire)) {
+    if (state_.compare_exchange_weak(state, state - kHighOne, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
       chunk = highOf(state) - 1;
       return true;
     }

@@ -13,17 +13,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kLogEvery = 50;                         // steps
-constexpr int64_t kProfileFirst = 8, kProfileCount = 24;  // steps that the report's times come from
+constexpr int64_t kLogEvery = 50;                        // steps
+constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the report's times come from
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// What must be the same for a run to go on, beside the model.
 std::string runIdentity(const TrainOptions &options) {
   const TrainConfig &c = options.config;
   return fmt::format("{}{}batch size {}\nseed {}\nshuffle {}\nlimit batches {}\n", options.identity,
-                     options.identity.empty() || options.identity.ends_with('\n') ? "" : "\n", c.batchSize, c.seed,
-                     c.shuffle, options.limitBatches);
+                     options.identity.empty() || options.identity.ends_with('\n') ? "" : "\n", c.batchSize,
+                     c.seed, c.shuffle, options.limitBatches);
 }
 
 } // namespace
@@ -114,7 +116,8 @@ Status TrainLoop::resumeFrom(const std::string &path, bool mayBeAbsent) {
   for (ScheduledValue &value : hyper_)
     if (const auto it = state_.schedules.find(value.name()); it != state_.schedules.end())
       value.restore(it->second);
-  progress_.message(fmt::format("resuming from '{}' at epoch {}, step {}", path, state_.epoch + 1, state_.step));
+  progress_.message(
+      fmt::format("resuming from '{}' at epoch {}, step {}", path, state_.epoch + 1, state_.step));
   if (std::filesystem::path(path).lexically_normal() !=
       std::filesystem::path(folder_->checkpointPath()).lexically_normal())
     return okStatus();
@@ -183,7 +186,8 @@ Status TrainLoop::runBatch(const std::vector<int64_t> &order) {
     return status;
   state_.sums[0] += lastLoss_ * static_cast<double>(rows);
   for (size_t i = 0; i < options_.config.metrics.size(); ++i)
-    state_.sums[i + 1] += static_cast<double>(runner.scalar(options_.config.metrics[i])) * static_cast<double>(rows);
+    state_.sums[i + 1] +=
+        static_cast<double>(runner.scalar(options_.config.metrics[i])) * static_cast<double>(rows);
   state_.examples += rows;
   epochExamples_ += rows;
   ++state_.batch;
@@ -235,8 +239,8 @@ StatusOr<bool> TrainLoop::answerSignals() {
   if (!status.ok())
     return std::unexpected(status);
   if (stop)
-    progress_.message(fmt::format("stopped at epoch {}, step {}; go on with: {}", state_.epoch + 1, state_.step,
-                                  options_.resumeCommand));
+    progress_.message(fmt::format("stopped at epoch {}, step {}; go on with: {}", state_.epoch + 1,
+                                  state_.step, options_.resumeCommand));
   return stop;
 }
 
@@ -270,8 +274,11 @@ Status TrainLoop::endEpoch() {
   const TrainConfig &config = options_.config;
   if (!hyper_.empty()) // a run that was resumed at the very end of an epoch has made no step of it
     learningRate_ = hyper_.front().at(state_.epoch, std::max<int64_t>(state_.step - 1, 0));
-  EpochRecord record{.epoch = state_.epoch + 1, .epochs = config.epochs, .step = state_.step,
-                     .values = trainAverages(), .learningRate = learningRate_};
+  EpochRecord record{.epoch = state_.epoch + 1,
+                     .epochs = config.epochs,
+                     .step = state_.step,
+                     .values = trainAverages(),
+                     .learningRate = learningRate_};
   record.seconds = secondsSince(epochStarted_);
   record.examplesPerSecond = static_cast<double>(epochExamples_) / std::max(record.seconds, 1e-9);
   if (validation_.count > 0) {
@@ -285,7 +292,8 @@ Status TrainLoop::endEpoch() {
   }
   // Weights that went wrong in the last update show in no training loss yet: never store them.
   if (const std::optional<std::string> name = variables_.findNonFinite(pool_))
-    return {ExitCode::Numeric, fmt::format("'{}' is no longer finite at the end of epoch {}", *name, record.epoch)};
+    return {ExitCode::Numeric,
+            fmt::format("'{}' is no longer finite at the end of epoch {}", *name, record.epoch)};
 
   const Metrics metrics(record.values.begin(), record.values.end());
   record.best = state_.best.update(metrics, state_.epoch);
@@ -294,7 +302,8 @@ Status TrainLoop::endEpoch() {
     state_.stopped = state_.stop.badEpochs >= config.stop.patience;
   for (ScheduledValue &value : hyper_)
     if (value.endEpoch(metrics))
-      progress_.message(fmt::format("plateau: {} is now {:.4g}", value.name(), value.at(state_.epoch, state_.step)));
+      progress_.message(
+          fmt::format("plateau: {} is now {:.4g}", value.name(), value.at(state_.epoch, state_.step)));
   ++state_.epoch;
   state_.batch = state_.examples = 0;
   std::ranges::fill(state_.sums, 0.0);
@@ -337,10 +346,13 @@ void TrainLoop::profileAround(BatchRunner &runner, int64_t rows) {
 
 Status TrainLoop::writeReport() {
   if (options_.profile)
-    if (StatusOr<BatchRunner *> runner = runners_.get(ProgramKind::TrainStep, options_.config.batchSize); runner)
+    if (StatusOr<BatchRunner *> runner = runners_.get(ProgramKind::TrainStep, options_.config.batchSize);
+        runner)
       stepTimes_ = (*runner)->executor().stepTimes();
-  return folder_->writeReport(makeReport({.title = options_.modelName, .summary = options_.modelSummary,
-                                          .epochs = history_, .steps = stepTimes_}));
+  return folder_->writeReport(makeReport({.title = options_.modelName,
+                                          .summary = options_.modelSummary,
+                                          .epochs = history_,
+                                          .steps = stepTimes_}));
 }
 
 } // namespace gradc

@@ -32,8 +32,8 @@ struct TrainOptions {
   bool weightsPartial = false;
   std::string dataFolder; // where initialisers look for files
 
-  std::string identity;    // of model and data, one fact a line (TrainState::identity)
-  std::string description; // run.json
+  std::string identity;                // of model and data, one fact a line (TrainState::identity)
+  std::string description;             // run.json
   std::string modelName, modelSummary; // for the report
   std::map<std::string, std::string> weightsMetadata;
   std::string resumeCommand; // what a stopped run tells its user
@@ -50,8 +50,8 @@ struct TrainResult {
 class TrainLoop {
 public:
   /// Everything must outlive the loop. `validation` may be empty.
-  TrainLoop(TrainOptions options, Runners &runners, VariableStore &variables, ThreadPool &pool, DatasetView train,
-            DatasetView validation, Progress &progress);
+  TrainLoop(TrainOptions options, Runners &runners, VariableStore &variables, ThreadPool &pool,
+            DatasetView train, DatasetView validation, Progress &progress);
 
   /// Numeric (3): the loss or a variable is no longer finite; the last checkpoint is as it was before.
   /// Io (5): a file could not be written; the old one is intact.

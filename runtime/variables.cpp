@@ -55,7 +55,8 @@ StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, T
 }
 
 const StoredVariable *VariableStore::find(std::string_view name) const {
-  const auto it = std::ranges::find_if(variables_, [&](const StoredVariable &v) { return v.spec.name == name; });
+  const auto it =
+      std::ranges::find_if(variables_, [&](const StoredVariable &v) { return v.spec.name == name; });
   return it == variables_.end() ? nullptr : &*it;
 }
 
@@ -111,8 +112,8 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
               fmt::format("{}: '{}' has shape [{}], but the model's has [{}]", source, tensor.name,
                           fmt::join(tensor.shape, ","), fmt::join(variable->spec.shape, ","))};
     if (tensor.dtype != DType::F32 && tensor.dtype != DType::F64)
-      return {ExitCode::InvalidInput, fmt::format("{}: '{}' has element type {}, but the model's has f32", source,
-                                                  tensor.name, dtypeName(tensor.dtype))};
+      return {ExitCode::InvalidInput, fmt::format("{}: '{}' has element type {}, but the model's has f32",
+                                                  source, tensor.name, dtypeName(tensor.dtype))};
   }
   if (!partial && (!missing.empty() || !extra.empty()))
     return {ExitCode::InvalidInput,

@@ -12,14 +12,10 @@ constexpr size_t kMaxShownBytes = 160;
 
 std::string_view colorOf(Severity severity) {
   switch (severity) {
-  case Severity::Error:
-    return "\033[1;31m";
-  case Severity::Warning:
-    return "\033[1;35m";
-  case Severity::Remark:
-    return "\033[1;34m";
-  case Severity::Note:
-    return "\033[1;36m";
+  case Severity::Error: return "\033[1;31m";
+  case Severity::Warning: return "\033[1;35m";
+  case Severity::Remark: return "\033[1;34m";
+  case Severity::Note: return "\033[1;36m";
   }
   return "";
 }
@@ -95,14 +91,10 @@ size_t editDistance(std::string_view a, std::string_view b) {
 
 std::string_view severityName(Severity severity) {
   switch (severity) {
-  case Severity::Error:
-    return "error";
-  case Severity::Warning:
-    return "warning";
-  case Severity::Remark:
-    return "remark";
-  case Severity::Note:
-    return "note";
+  case Severity::Error: return "error";
+  case Severity::Warning: return "warning";
+  case Severity::Remark: return "remark";
+  case Severity::Note: return "note";
   }
   return "";
 }

@@ -49,8 +49,7 @@ public:
 
   Reported report(Severity severity, Location loc, std::string message);
 
-  template <class... Args>
-  Reported error(Location loc, fmt::format_string<Args...> format, Args &&...args) {
+  template <class... Args> Reported error(Location loc, fmt::format_string<Args...> format, Args &&...args) {
     return report(Severity::Error, std::move(loc), fmt::format(format, std::forward<Args>(args)...));
   }
   template <class... Args> void warning(Location loc, fmt::format_string<Args...> format, Args &&...args) {

@@ -10,8 +10,15 @@ struct Row {
   size_t size;
 };
 
-constexpr std::array<Row, 9> kRows = {{{"f32", 4}, {"f64", 8}, {"bf16", 2}, {"f16", 2}, {"i8", 1}, {"u8", 1},
-                                       {"i32", 4}, {"i64", 8}, {"bool", 1}}};
+constexpr std::array<Row, 9> kRows = {{{"f32", 4},
+                                       {"f64", 8},
+                                       {"bf16", 2},
+                                       {"f16", 2},
+                                       {"i8", 1},
+                                       {"u8", 1},
+                                       {"i32", 4},
+                                       {"i64", 8},
+                                       {"bool", 1}}};
 
 } // namespace
 

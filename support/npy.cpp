@@ -21,9 +21,14 @@ struct Code {
   std::string_view text;
   DType dtype;
 };
-constexpr std::array<Code, 8> kCodes = {{{"<f4", DType::F32}, {"<f8", DType::F64}, {"<f2", DType::F16},
-                                         {"|i1", DType::I8}, {"|u1", DType::U8}, {"<i4", DType::I32},
-                                         {"<i8", DType::I64}, {"|b1", DType::Bool}}};
+constexpr std::array<Code, 8> kCodes = {{{"<f4", DType::F32},
+                                         {"<f8", DType::F64},
+                                         {"<f2", DType::F16},
+                                         {"|i1", DType::I8},
+                                         {"|u1", DType::U8},
+                                         {"<i4", DType::I32},
+                                         {"<i8", DType::I64},
+                                         {"|b1", DType::Bool}}};
 
 /// The value of 'key' in the header, a Python dictionary literal with three known keys: up to the comma that
 /// ends it, or up to and with the parenthesis of a tuple.
@@ -129,7 +134,8 @@ StatusOr<NpyArray> parseNpy(std::string_view bytes, std::string_view name) {
 StatusOr<std::string> formatNpy(const NpyArray &array) {
   const auto code = std::ranges::find(kCodes, array.dtype, &Code::dtype);
   if (code == kCodes.end())
-    return failure(ExitCode::InvalidInput, fmt::format(".npy has no element type {}", dtypeName(array.dtype)));
+    return failure(ExitCode::InvalidInput,
+                   fmt::format(".npy has no element type {}", dtypeName(array.dtype)));
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", code->text,
                                    fmt::join(array.shape, ", "), array.shape.size() == 1 ? "," : "");
   while ((10 + header.size() + 1) % 64 != 0)

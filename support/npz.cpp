@@ -70,7 +70,8 @@ std::optional<Member> readCentral(std::string_view bytes, size_t &at) {
 }
 
 std::optional<std::string> inflateRaw(std::string_view packed, uint64_t size) {
-  if (size > static_cast<uint64_t>(kMaxFileBytes) || size / 1100 > packed.size()) // deflate gains at most 1032:1
+  if (size > static_cast<uint64_t>(kMaxFileBytes) ||
+      size / 1100 > packed.size()) // deflate gains at most 1032:1
     return std::nullopt;
   std::string out(size, '\0');
   z_stream stream{};
@@ -163,11 +164,12 @@ StatusOr<std::string> formatNpz(const NpzArrays &arrays) {
       return failure(ExitCode::InvalidInput, "more than 4 GiB do not fit an .npz file");
     const uint32_t offset = static_cast<uint32_t>(out.size()), size = static_cast<uint32_t>(data->size());
     const std::string file = name + ".npy";
-    std::string common; // the fields that both headers have
+    std::string common;           // the fields that both headers have
     append<uint16_t>(common, 20); // version needed
     append<uint32_t>(common, 0);  // flags, method
     append<uint32_t>(common, kDate1980);
-    append<uint32_t>(common, static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef *>(data->data()), size)));
+    append<uint32_t>(common,
+                     static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef *>(data->data()), size)));
     append<uint32_t>(common, size);
     append<uint32_t>(common, size);
     append<uint16_t>(common, static_cast<uint16_t>(file.size()));

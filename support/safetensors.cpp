@@ -26,9 +26,15 @@ struct Code {
   std::string_view text;
   DType dtype;
 };
-constexpr std::array<Code, 9> kCodes = {{{"F32", DType::F32}, {"F64", DType::F64}, {"BF16", DType::BF16},
-                                         {"F16", DType::F16}, {"I8", DType::I8}, {"U8", DType::U8},
-                                         {"I32", DType::I32}, {"I64", DType::I64}, {"BOOL", DType::Bool}}};
+constexpr std::array<Code, 9> kCodes = {{{"F32", DType::F32},
+                                         {"F64", DType::F64},
+                                         {"BF16", DType::BF16},
+                                         {"F16", DType::F16},
+                                         {"I8", DType::I8},
+                                         {"U8", DType::U8},
+                                         {"I32", DType::I32},
+                                         {"I64", DType::I64},
+                                         {"BOOL", DType::Bool}}};
 
 /// Parses without exceptions; refuses duplicate keys and deep nesting, which nlohmann accepts.
 std::optional<json> parseHeader(std::string_view text, std::string &why) {
@@ -66,8 +72,8 @@ std::optional<std::vector<int64_t>> integers(const json &object, const char *key
 }
 
 /// One entry of the header, or what is wrong with it. `begin` is where the tensor starts in the data.
-std::expected<TensorView, std::string> readEntry(const std::string &name, const json &entry, std::string_view data,
-                                                 int64_t &begin) {
+std::expected<TensorView, std::string> readEntry(const std::string &name, const json &entry,
+                                                 std::string_view data, int64_t &begin) {
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry["dtype"].is_string())
     return std::unexpected("expected dtype, shape and data_offsets");
   const auto shape = integers(entry, "shape"), offsets = integers(entry, "data_offsets");
@@ -81,13 +87,13 @@ std::expected<TensorView, std::string> readEntry(const std::string &name, const 
   begin = (*offsets)[0];
   if (elements < 0 || end < begin || end > static_cast<int64_t>(data.size()) ||
       end - begin != elements * static_cast<int64_t>(dtypeSize(code->dtype)))
-    return std::unexpected(
-        fmt::format("data_offsets [{}, {}] do not fit shape {} of {} in {} bytes of data", begin, end,
-                    entry["shape"].dump(), type, data.size()));
+    return std::unexpected(fmt::format("data_offsets [{}, {}] do not fit shape {} of {} in {} bytes of data",
+                                       begin, end, entry["shape"].dump(), type, data.size()));
   return TensorView{name, code->dtype, *shape, data.substr(begin, end - begin)};
 }
 
-std::string formatHeader(const std::vector<TensorView> &tensors, const std::map<std::string, std::string> &metadata) {
+std::string formatHeader(const std::vector<TensorView> &tensors,
+                         const std::map<std::string, std::string> &metadata) {
   json header = json::object(); // sorted by key
   if (!metadata.empty())
     header[std::string(kMetadata)] = metadata;
@@ -116,8 +122,8 @@ StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view nam
     return bad("not a safetensors file: shorter than 8 bytes");
   std::memcpy(&length, all.data(), sizeof length);
   if (length > kMaxHeader || length > all.size() - sizeof length)
-    return bad(fmt::format("not a safetensors file, or truncated: a header of {} bytes in a file of {}", length,
-                           all.size()));
+    return bad(fmt::format("not a safetensors file, or truncated: a header of {} bytes in a file of {}",
+                           length, all.size()));
   std::string why;
   const std::optional<json> header = parseHeader(all.substr(sizeof length, length), why);
   if (!header)

@@ -174,20 +174,13 @@ ContractPlan convWeight(const Operation &op, RegisterTile tile, int64_t l1Bytes)
 std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient,
                                      RegisterTile tile, int64_t l1Bytes) {
   switch (form) {
-  case ContractionForm::Generic:
-    return std::nullopt;
-  case ContractionForm::BatchLanes:
-    return batchLanes(op);
-  case ContractionForm::ColumnLanes:
-    return columnLanes(op);
-  case ContractionForm::PackedLanes:
-    return packedLanes(op, tile);
-  case ContractionForm::ExampleLanes:
-    return exampleLanes(op);
-  case ContractionForm::Conv:
-    return conv(op, gradient);
-  case ContractionForm::ConvWeight:
-    return convWeight(op, tile, l1Bytes);
+  case ContractionForm::Generic: return std::nullopt;
+  case ContractionForm::BatchLanes: return batchLanes(op);
+  case ContractionForm::ColumnLanes: return columnLanes(op);
+  case ContractionForm::PackedLanes: return packedLanes(op, tile);
+  case ContractionForm::ExampleLanes: return exampleLanes(op);
+  case ContractionForm::Conv: return conv(op, gradient);
+  case ContractionForm::ConvWeight: return convWeight(op, tile, l1Bytes);
   }
   return std::nullopt;
 }

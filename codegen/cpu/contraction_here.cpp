@@ -37,7 +37,8 @@ struct Contraction {
 
   using Body = std::function<llvm::Value *(std::vector<LaneValue>, llvm::Value *)>;
   /// sum = body(i, sum) for every index of nested loops, the last one innermost.
-  llvm::Value *nest(std::vector<int64_t> sizes, llvm::Value *sum, const Body &body, std::vector<LaneValue> outer = {}) {
+  llvm::Value *nest(std::vector<int64_t> sizes, llvm::Value *sum, const Body &body,
+                    std::vector<LaneValue> outer = {}) {
     if (outer.size() == sizes.size())
       return body(outer, sum);
     return m.e.count(sizes[outer.size()], {sum}, [&](llvm::Value *i, const Values &carried) {
@@ -108,11 +109,11 @@ llvm::Value *convHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
   std::vector<LaneValue> at = m.dims(c.result(), index); // n, f, oh, ow
   return c.nest({c.win.kernel[0], c.win.kernel[1], c.channels}, c.zero(),
                 [&](std::vector<LaneValue> i, llvm::Value *sum) { // kh, kw, ic
-    Condition exists;
-    LaneValue h = c.tapAt(0, at[2], i[0], exists), w = c.tapAt(1, at[3], i[1], exists);
-    LaneValue channel = c.inGroup(at[1], c.filters, c.channels, i[2]);
-    return c.add(sum, {at[0], channel, h, w}, {at[1], i[2], i[0], i[1]}, index.mask, exists);
-  });
+                  Condition exists;
+                  LaneValue h = c.tapAt(0, at[2], i[0], exists), w = c.tapAt(1, at[3], i[1], exists);
+                  LaneValue channel = c.inGroup(at[1], c.filters, c.channels, i[2]);
+                  return c.add(sum, {at[0], channel, h, w}, {at[1], i[2], i[0], i[1]}, index.mask, exists);
+                });
 }
 
 llvm::Value *convGradInputHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
@@ -121,12 +122,13 @@ llvm::Value *convGradInputHere(ElementEmitter &m, OpId id, const LaneIndex &inde
   std::vector<LaneValue> at = m.dims(c.result(), index); // n, channel, h, w
   return c.nest({c.win.kernel[0], c.win.kernel[1], c.filters}, c.zero(),
                 [&](std::vector<LaneValue> i, llvm::Value *sum) { // kh, kw, oc
-    Condition exists;
-    LaneValue oh = c.windowAt(0, at[2], i[0], exists), ow = c.windowAt(1, at[3], i[1], exists);
-    LaneValue filter = c.inGroup(at[1], c.channels, c.filters, i[2]);
-    LaneValue channel = c.groups == 1 ? at[1] : m.math.mod(at[1], c.channels);
-    return c.add(sum, {at[0], filter, oh, ow}, {filter, channel, i[0], i[1]}, index.mask, exists);
-  });
+                  Condition exists;
+                  LaneValue oh = c.windowAt(0, at[2], i[0], exists), ow = c.windowAt(1, at[3], i[1], exists);
+                  LaneValue filter = c.inGroup(at[1], c.channels, c.filters, i[2]);
+                  LaneValue channel = c.groups == 1 ? at[1] : m.math.mod(at[1], c.channels);
+                  return c.add(sum, {at[0], filter, oh, ow}, {filter, channel, i[0], i[1]}, index.mask,
+                               exists);
+                });
 }
 
 /// Partial sums over n % 16 and over segments of n / 16 where the order has them.
@@ -141,11 +143,11 @@ llvm::Value *convGradWeightHere(ElementEmitter &m, OpId id, const LaneIndex &ind
   auto chain = [&](LaneValue first) {
     return c.nest({examples, c.win.output[0], c.win.output[1]}, c.zero(),
                   [&](std::vector<LaneValue> i, llvm::Value *sum) { // n, oh, ow
-      Condition exists;
-      LaneValue n = m.math.add(m.math.mul(i[0], order.lanes), first);
-      LaneValue h = c.tapAt(0, i[1], at[2], exists), w = c.tapAt(1, i[2], at[3], exists);
-      return c.add(sum, {n, channel, h, w}, {n, at[0], i[1], i[2]}, index.mask, exists);
-    });
+                    Condition exists;
+                    LaneValue n = m.math.add(m.math.mul(i[0], order.lanes), first);
+                    LaneValue h = c.tapAt(0, i[1], at[2], exists), w = c.tapAt(1, i[2], at[3], exists);
+                    return c.add(sum, {n, channel, h, w}, {n, at[0], i[1], i[2]}, index.mask, exists);
+                  });
   };
   auto tree = [&](Values partial) {
     for (size_t half = partial.size() / 2; half > 0; half /= 2)

@@ -22,7 +22,8 @@ bool needsWideLanes(const Function &fn, RegionId region) {
   auto large = [&](ValueId value) { return fn.type(value).elements() >= int64_t{1} << 31; };
   if (std::ranges::any_of(fn[region].args, large))
     return true;
-  return std::ranges::any_of(fn[region].ops, [&](OpId op) { return std::ranges::any_of(fn[op].results, large); });
+  return std::ranges::any_of(fn[region].ops,
+                             [&](OpId op) { return std::ranges::any_of(fn[op].results, large); });
 }
 
 } // namespace
@@ -103,22 +104,25 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
   if (at.uniform())
     result = e.splat(e.b.CreateAlignedLoad(element, base, align));
   else if (at.affine() && at.step == 1)
-    result = index.mask ? static_cast<llvm::Value *>(e.b.CreateMaskedLoad(vector, base, align, index.mask,
-                                                                          llvm::Constant::getNullValue(vector)))
+    result = index.mask ? static_cast<llvm::Value *>(e.b.CreateMaskedLoad(
+                              vector, base, align, index.mask, llvm::Constant::getNullValue(vector)))
                         : e.b.CreateAlignedLoad(vector, base, align);
   else if (at.affine() && at.step == -1 && !index.mask)
-    result = e.b.CreateVectorReverse(e.b.CreateAlignedLoad(vector, e.offset(base, -(kVectorLanes - 1) * size), align));
+    result = e.b.CreateVectorReverse(
+        e.b.CreateAlignedLoad(vector, e.offset(base, -(kVectorLanes - 1) * size), align));
   else {
     llvm::Value *lanes = math.lanes(at.affine() ? LaneValue{e.i64(0), at.step} : at);
     llvm::Value *pointers = e.b.CreateGEP(element, base, lanes);
-    result = e.b.CreateMaskedGather(vector, pointers, align, index.mask, llvm::Constant::getNullValue(vector));
+    result =
+        e.b.CreateMaskedGather(vector, pointers, align, index.mask, llvm::Constant::getNullValue(vector));
   }
   if (type.dtype == DType::Bool)
     return e.b.CreateICmpNE(result, llvm::Constant::getNullValue(vector));
   return result;
 }
 
-void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneIndex &index, llvm::Value *value) {
+void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneIndex &index,
+                           llvm::Value *value) {
   LaneValue at = address(type, index);
   auto size = static_cast<int64_t>(dtypeSize(type.dtype));
   llvm::Align align(static_cast<uint64_t>(size));

@@ -105,10 +105,10 @@ struct ElementRule {
   std::string_view op;
   llvm::Value *(*emit)(ElementEmitter &emitter, OpId op, const LaneIndex &index);
 };
-std::span<const ElementRule> movementEmitters();  // movement.cpp
-std::span<const ElementRule> generatorEmitters(); // generator.cpp: constant, iota, random_uniform
-std::span<const ElementRule> windowEmitters();    // window.cpp
-std::span<const ElementRule> reductionEmitters(); // reduction.cpp: computed on the spot
+std::span<const ElementRule> movementEmitters();    // movement.cpp
+std::span<const ElementRule> generatorEmitters();   // generator.cpp: constant, iota, random_uniform
+std::span<const ElementRule> windowEmitters();      // window.cpp
+std::span<const ElementRule> reductionEmitters();   // reduction.cpp: computed on the spot
 std::span<const ElementRule> contractionEmitters(); // contraction_here.cpp, likewise
 
 /// One leaf of a scalar program on vectors (or scalars) of `dtype`; comparisons give masks.

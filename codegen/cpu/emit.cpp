@@ -19,7 +19,8 @@ void setCommonAttributes(llvm::Function *fn) {
 
 llvm::Function *Emit::beginKernel(const std::string &name) {
   llvm::Type *pointer = b.getPtrTy();
-  auto *type = llvm::FunctionType::get(b.getVoidTy(), {pointer, pointer, b.getInt64Ty(), b.getInt64Ty()}, false);
+  auto *type =
+      llvm::FunctionType::get(b.getVoidTy(), {pointer, pointer, b.getInt64Ty(), b.getInt64Ty()}, false);
   auto *fn = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
   setCommonAttributes(fn);
   const char *names[] = {"ctx", "buffers", "begin", "end"};
@@ -42,17 +43,18 @@ llvm::Value *Emit::buffer(int number) {
   return b.CreateAlignedLoad(b.getPtrTy(), offset(argument(1), 8 * int64_t{number}), llvm::Align(8));
 }
 
-llvm::Value *Emit::scratch() { return b.CreateAlignedLoad(b.getPtrTy(), argument(0), llvm::Align(8), "scratch"); }
-
-llvm::Type *Emit::scalarType(DType dtype) {
-  return dtype == DType::Bool ? b.getInt1Ty() : memoryType(dtype);
+llvm::Value *Emit::scratch() {
+  return b.CreateAlignedLoad(b.getPtrTy(), argument(0), llvm::Align(8), "scratch");
 }
+
+llvm::Type *Emit::scalarType(DType dtype) { return dtype == DType::Bool ? b.getInt1Ty() : memoryType(dtype); }
 
 llvm::Type *Emit::memoryType(DType dtype) {
   switch (dtype) {
   case DType::F32: return b.getFloatTy();
   case DType::F64: return b.getDoubleTy();
-  case DType::BF16: return b.getInt16Ty(); // converted by integer operations: older processors lack instructions
+  case DType::BF16:
+    return b.getInt16Ty(); // converted by integer operations: older processors lack instructions
   case DType::F16: return b.getHalfTy();
   case DType::I8:
   case DType::U8:
@@ -153,7 +155,8 @@ llvm::Value *Emit::mul(llvm::Value *a, int64_t factor) {
 }
 
 llvm::Value *Emit::div(llvm::Value *a, int64_t divisor) {
-  return divisor == 1 ? a : b.CreateUDiv(a, llvm::ConstantInt::get(a->getType(), static_cast<uint64_t>(divisor)));
+  return divisor == 1 ? a
+                      : b.CreateUDiv(a, llvm::ConstantInt::get(a->getType(), static_cast<uint64_t>(divisor)));
 }
 
 llvm::Value *Emit::mod(llvm::Value *a, int64_t divisor) {
@@ -208,13 +211,22 @@ Values Emit::loop(llvm::Value *low, llvm::Value *high, int64_t step, const Value
   return results;
 }
 
-void Emit::loop(llvm::Value *low, llvm::Value *high, int64_t step, const std::function<void(llvm::Value *)> &body,
-                bool mayBeEmpty) {
-  loop(low, high, step, {}, [&](llvm::Value *i, const Values &) { body(i); return Values{}; }, mayBeEmpty);
+void Emit::loop(llvm::Value *low, llvm::Value *high, int64_t step,
+                const std::function<void(llvm::Value *)> &body, bool mayBeEmpty) {
+  loop(
+      low, high, step, {},
+      [&](llvm::Value *i, const Values &) {
+        body(i);
+        return Values{};
+      },
+      mayBeEmpty);
 }
 
 void Emit::count(int64_t iterations, const std::function<void(llvm::Value *)> &body) {
-  count(iterations, {}, [&](llvm::Value *i, const Values &) { body(i); return Values{}; });
+  count(iterations, {}, [&](llvm::Value *i, const Values &) {
+    body(i);
+    return Values{};
+  });
 }
 
 Values Emit::count(int64_t iterations, const Values &carried, const Body &body) {

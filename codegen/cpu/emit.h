@@ -23,7 +23,8 @@ using Values = std::vector<llvm::Value *>;
 
 class Emit {
 public:
-  Emit(llvm::Module &module, const CpuTarget &target) : b(module.getContext()), module(module), target(target) {}
+  Emit(llvm::Module &module, const CpuTarget &target)
+      : b(module.getContext()), module(module), target(target) {}
 
   llvm::IRBuilder<> b;
   llvm::Module &module;

@@ -27,8 +27,8 @@ llvm::Value *constant(ElementEmitter &m, OpId id, const LaneIndex &index) {
   auto bytes = tensor.bytes();
   llvm::StringRef text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
   llvm::Constant *data = llvm::ConstantDataArray::getString(m.e.module.getContext(), text, false);
-  auto *global = new llvm::GlobalVariable(m.e.module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data,
-                                          "constant");
+  auto *global = new llvm::GlobalVariable(m.e.module, data->getType(), true,
+                                          llvm::GlobalValue::PrivateLinkage, data, "constant");
   global->setAlignment(llvm::Align(64));
   return m.load(tensor.type(), global, index);
 }

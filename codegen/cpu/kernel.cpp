@@ -90,7 +90,8 @@ KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Funct
     std::string_view kind;
     KernelCode (*emit)(KernelContext &);
   };
-  constexpr Generator generators[] = {{"map", emitMap}, {"multi", emitMap}, {"rows", emitRows}, {"contract", emitContract}};
+  constexpr Generator generators[] = {
+      {"map", emitMap}, {"multi", emitMap}, {"rows", emitRows}, {"contract", emitContract}};
   const std::string &kind = fn[kernel].attrs.str("kind");
   for (const Generator &generator : generators)
     if (generator.kind == kind)

@@ -41,7 +41,9 @@ LaneIndex LaneIndex::of(std::vector<LaneValue> dims, llvm::Value *mask) {
   return index;
 }
 
-LaneValue LaneMath::constant(int64_t value) { return {e.i64(value), 0, nullptr, value == 0 ? int64_t{1} << 40 : value}; }
+LaneValue LaneMath::constant(int64_t value) {
+  return {e.i64(value), 0, nullptr, value == 0 ? int64_t{1} << 40 : value};
+}
 
 LaneValue LaneMath::add(LaneValue a, LaneValue c) {
   if (a.affine() && c.affine())
@@ -53,7 +55,8 @@ LaneValue LaneMath::add(LaneValue a, int64_t value) { return value == 0 ? a : ad
 
 LaneValue LaneMath::mul(LaneValue a, int64_t factor) {
   if (a.affine())
-    return {e.mul(a.base, factor), a.step * factor, nullptr, factor == 0 ? int64_t{1} << 40 : a.multiple * factor};
+    return {e.mul(a.base, factor), a.step * factor, nullptr,
+            factor == 0 ? int64_t{1} << 40 : a.multiple * factor};
   return vector(e.mul(a.lanes, factor));
 }
 

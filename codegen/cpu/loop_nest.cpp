@@ -137,8 +137,9 @@ void LoopNest::lanes(ElementEmitter &m, llvm::Value *low, llvm::Value *high, Lan
     body(index);
     return;
   }
-  llvm::Value *limit = rest == 0 ? high : whole ? static_cast<llvm::Value *>(e.i64(full))
-                       : e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
+  llvm::Value *limit = rest == 0 ? high
+                       : whole   ? static_cast<llvm::Value *>(e.i64(full))
+                                 : e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
   e.loop(low, limit, 1, [&](llvm::Value *i) {
     ElementEmitter::Scope scope(m);
     at = m.math.consecutive(e.mul(i, kLanes), kLanes);
@@ -188,7 +189,8 @@ std::vector<bool> mergeableDims(const Function &fn, RegionId region, const std::
     if (op->def->name == "constant" || op->def->name == "random_uniform")
       return false;
     OpId operand = op->operands.empty() ? kNoOp : fn[op->operands[0]].def;
-    bool simple = operand == kNoOp || fn[operand].def->name == "constant" || fn.type(op->operands[0]).rank() <= 1;
+    bool simple =
+        operand == kNoOp || fn[operand].def->name == "constant" || fn.type(op->operands[0]).rank() <= 1;
     if (op->def->name != "broadcast" || !simple) {
       merge.assign(merge.size(), false);
       return false;
@@ -254,7 +256,8 @@ double opCycles(const Function &fn, const OpData &op, bool sumsHere) {
 
 } // namespace
 
-double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots, bool sumsHere) {
+double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots,
+                       bool sumsHere) {
   double cycles = 0;
   auto bytes = [&](ValueId value) { return static_cast<double>(dtypeSize(fn.type(value).dtype)); };
   for (ValueId root : roots)

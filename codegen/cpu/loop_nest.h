@@ -26,23 +26,24 @@ public:
 
 private:
   struct Loop {
-    size_t group;   // of the index
+    size_t group; // of the index
     int64_t size;
-    int64_t step;   // 16 for blocks of n16
+    int64_t step; // 16 for blocks of n16
   };
   void decode(ElementEmitter &m, llvm::Value *item, LaneIndex index,
               const std::function<void(const LaneIndex &)> &body) const;
-  void inner(ElementEmitter &m, size_t loop, LaneIndex index, const std::function<void(const LaneIndex &)> &body) const;
+  void inner(ElementEmitter &m, size_t loop, LaneIndex index,
+             const std::function<void(const LaneIndex &)> &body) const;
   void lanes(ElementEmitter &m, llvm::Value *low, llvm::Value *high, LaneIndex index,
              const std::function<void(const LaneIndex &)> &body) const;
 
   std::vector<int> groups_; // dimensions in each
   std::vector<Loop> loops_; // outermost first, without the lanes
   size_t laneGroup_ = 0;
-  int64_t laneSize_ = 1;    // elements along the lanes
-  bool blocked_ = false;    // n16: the lanes are exactly one block
-  size_t cut_ = 0;          // the loop that items cut into pieces; loops_.size(): the lanes
-  int64_t piece_ = 1;       // iterations (vectors for the lanes) of it per item
+  int64_t laneSize_ = 1; // elements along the lanes
+  bool blocked_ = false; // n16: the lanes are exactly one block
+  size_t cut_ = 0;       // the loop that items cut into pieces; loops_.size(): the lanes
+  int64_t piece_ = 1;    // iterations (vectors for the lanes) of it per item
   int64_t pieces_ = 1;
   int64_t items_ = 1;
   double cycles_ = 0;
@@ -53,6 +54,7 @@ std::vector<bool> mergeableDims(const Function &fn, RegionId region, const std::
                                 const Shape &shape);
 /// Estimated cycles for 16 elements of the values, with what they depend on. `sumsHere`: reductions are computed for
 /// each element on the spot.
-double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots, bool sumsHere = true);
+double cyclesPerVector(const Function &fn, RegionId region, const std::vector<ValueId> &roots,
+                       bool sumsHere = true);
 
 } // namespace gradc

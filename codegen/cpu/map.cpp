@@ -31,7 +31,9 @@ std::vector<Nest> nestsOf(const KernelContext &k) {
   const std::vector<ValueId> &yields = k.body().yields;
   for (size_t i = 0; i < yields.size(); ++i) {
     const Type &type = k.fn.type(yields[i]);
-    auto same = [&](const Nest &nest) { return nest.type.shape == type.shape && nest.type.layout == type.layout; };
+    auto same = [&](const Nest &nest) {
+      return nest.type.shape == type.shape && nest.type.layout == type.layout;
+    };
     auto found = std::ranges::find_if(nests, same);
     if (found == nests.end())
       found = nests.insert(nests.end(), {type, {}});
@@ -77,8 +79,9 @@ private:
   }
 
   /// All results first, then the stores: a result may lie on an operand.
-  void storeAll(const Nest &nest, const std::vector<LaneIndex> &at,
-                const std::function<void(size_t)> &before = [](size_t) {}) {
+  void storeAll(
+      const Nest &nest, const std::vector<LaneIndex> &at,
+      const std::function<void(size_t)> &before = [](size_t) {}) {
     std::vector<Values> values;
     for (size_t p = 0; p < at.size(); ++p) {
       before(p);

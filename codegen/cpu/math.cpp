@@ -31,8 +31,12 @@ struct Vector {
   llvm::Value *bits(llvm::Value *x) { return b().CreateBitCast(x, intType()); }
   llvm::Value *fromBits(llvm::Value *x) { return b().CreateBitCast(x, type()); }
   // The constant comes first: the instruction returns its second operand where one is NaN.
-  llvm::Value *atMost(double bound, llvm::Value *x) { return select(b().CreateFCmpOLT(c(bound), x), c(bound), x); }
-  llvm::Value *atLeast(double bound, llvm::Value *x) { return select(b().CreateFCmpOGT(c(bound), x), c(bound), x); }
+  llvm::Value *atMost(double bound, llvm::Value *x) {
+    return select(b().CreateFCmpOLT(c(bound), x), c(bound), x);
+  }
+  llvm::Value *atLeast(double bound, llvm::Value *x) {
+    return select(b().CreateFCmpOGT(c(bound), x), c(bound), x);
+  }
   /// Horner's scheme, highest power first.
   llvm::Value *poly(llvm::Value *x, std::initializer_list<double> coefficients) {
     llvm::Value *p = nullptr;
@@ -45,7 +49,8 @@ struct Vector {
 llvm::Value *perLane(Emit &e, const char *name, std::initializer_list<llvm::Value *> args) {
   llvm::Type *f64 = e.b.getDoubleTy();
   std::vector<llvm::Type *> types(args.size(), f64);
-  llvm::FunctionCallee callee = e.module.getOrInsertFunction(name, llvm::FunctionType::get(f64, types, false));
+  llvm::FunctionCallee callee =
+      e.module.getOrInsertFunction(name, llvm::FunctionType::get(f64, types, false));
   llvm::Value *result = llvm::PoisonValue::get(e.vectorType(DType::F64));
   for (int lane = 0; lane < kVectorLanes; ++lane) {
     Values operands;
@@ -60,7 +65,9 @@ bool isF64(llvm::Value *x) { return x->getType()->getScalarType()->isDoubleTy();
 
 /// p · 2^n in two steps, so that denormal results round once and n = 128 does not overflow early.
 llvm::Value *scaleByPowerOfTwo(Vector v, llvm::Value *p, llvm::Value *n) {
-  auto power = [&](llvm::Value *k) { return v.fromBits(v.b().CreateShl(v.b().CreateAdd(k, v.i(127)), v.i(23))); };
+  auto power = [&](llvm::Value *k) {
+    return v.fromBits(v.b().CreateShl(v.b().CreateAdd(k, v.i(127)), v.i(23)));
+  };
   llvm::Value *whole = v.b().CreateFPToSI(n, v.intType());
   llvm::Value *half = v.b().CreateAShr(whole, v.i(1));
   return v.mul(v.mul(p, power(half)), power(v.b().CreateSub(whole, half)));
@@ -74,8 +81,8 @@ llvm::Value *expF32(Vector v, llvm::Value *x) {
   llvm::Value *n = v.rint(v.mul(v.select(isNumber, x, v.c(0)), v.c(1.44269504088896341)));
   llvm::Value *r = v.fma(n, v.c(-0.693359375), x);
   r = v.fma(n, v.c(2.12194440e-4), r);
-  llvm::Value *p = v.poly(r, {1.9875691500E-4, 1.3981999507E-3, 8.3334519073E-3, 4.1665795894E-2, 1.6666665459E-1,
-                              5.0000001201E-1});
+  llvm::Value *p = v.poly(r, {1.9875691500E-4, 1.3981999507E-3, 8.3334519073E-3, 4.1665795894E-2,
+                              1.6666665459E-1, 5.0000001201E-1});
   p = v.add(v.fma(p, v.mul(r, r), r), v.c(1));
   return scaleByPowerOfTwo(v, p, n);
 }
@@ -90,8 +97,9 @@ llvm::Value *logF32(Vector v, llvm::Value *x) {
   llvm::Value *k = b.CreateSIToFP(b.CreateAShr(i, v.i(23)), v.type());
   k = v.select(denormal, v.sub(k, v.c(23)), k);
   llvm::Value *f = v.sub(m, v.c(1)), *z = v.mul(f, f);
-  llvm::Value *y = v.poly(f, {7.0376836292E-2, -1.1514610310E-1, 1.1676998740E-1, -1.2420140846E-1, 1.4249322787E-1,
-                              -1.6668057665E-1, 2.0000714765E-1, -2.4999993993E-1, 3.3333331174E-1});
+  llvm::Value *y =
+      v.poly(f, {7.0376836292E-2, -1.1514610310E-1, 1.1676998740E-1, -1.2420140846E-1, 1.4249322787E-1,
+                 -1.6668057665E-1, 2.0000714765E-1, -2.4999993993E-1, 3.3333331174E-1});
   y = v.mul(v.mul(f, z), y);
   y = v.fma(k, v.c(-2.12194440e-4), y);
   y = v.fma(z, v.c(-0.5), y);
@@ -120,8 +128,8 @@ llvm::Value *exp2F64(Vector v, llvm::Value *t) {
   llvm::IRBuilder<> &b = v.b();
   llvm::Value *n = v.rint(t);
   llvm::Value *r = v.mul(v.sub(t, n), v.c(0.6931471805599453));
-  llvm::Value *p = v.poly(r, {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24,
-                              1.0 / 6, 0.5, 1, 1});
+  llvm::Value *p = v.poly(r, {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120,
+                              1.0 / 24, 1.0 / 6, 0.5, 1, 1});
   llvm::Value *exponent = b.CreateShl(b.CreateFPToSI(n, v.intType()), v.i(52));
   return v.fromBits(b.CreateAdd(v.bits(p), exponent));
 }
@@ -144,12 +152,15 @@ llvm::Value *powF32(Vector v, llvm::Value *x, llvm::Value *y) {
   llvm::Value *whole = v.b().CreateUnaryIntrinsic(llvm::Intrinsic::floor, y);
   llvm::Value *isWhole = b.CreateFCmpOEQ(whole, y);
   llvm::Value *half = v.mul(y, v.c(0.5));
-  llvm::Value *isOdd = b.CreateAnd(isWhole, b.CreateFCmpONE(b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, half), half));
+  llvm::Value *isOdd =
+      b.CreateAnd(isWhole, b.CreateFCmpONE(b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, half), half));
   r = v.select(isOdd, v.copysign(r, x), r);
   llvm::Value *outside = b.CreateAnd(b.CreateFCmpOLT(x, v.c(0)), b.CreateNot(b.CreateOr(isWhole, isInf)));
   r = v.select(b.CreateOr(outside, b.CreateFCmpUNO(x, y)), nan, r);
-  llvm::Value *minusOneToInf = b.CreateAnd(b.CreateFCmpOEQ(x, v.c(-1)), b.CreateFCmpOEQ(v.fabs(y), v.c(kInf)));
-  llvm::Value *one = b.CreateOr(b.CreateOr(b.CreateFCmpOEQ(x, v.c(1)), b.CreateFCmpOEQ(y, v.c(0))), minusOneToInf);
+  llvm::Value *minusOneToInf =
+      b.CreateAnd(b.CreateFCmpOEQ(x, v.c(-1)), b.CreateFCmpOEQ(v.fabs(y), v.c(kInf)));
+  llvm::Value *one =
+      b.CreateOr(b.CreateOr(b.CreateFCmpOEQ(x, v.c(1)), b.CreateFCmpOEQ(y, v.c(0))), minusOneToInf);
   return v.select(one, v.c(1), r);
 }
 
@@ -169,8 +180,8 @@ llvm::Value *emitTanh(Emit &e, llvm::Value *x) {
     return perLane(e, "tanh", {x});
   Vector v{e};
   llvm::Value *t = v.fabs(x), *z = v.mul(x, x);
-  llvm::Value *near = v.poly(z, {-5.70498872745E-3, 2.06390887954E-2, -5.37397155531E-2, 1.33314422036E-1,
-                                 -3.33332819422E-1});
+  llvm::Value *near = v.poly(
+      z, {-5.70498872745E-3, 2.06390887954E-2, -5.37397155531E-2, 1.33314422036E-1, -3.33332819422E-1});
   near = v.fma(v.mul(near, z), x, x);
   llvm::Value *grown = v.add(expF32(v, v.add(t, t)), v.c(1));
   llvm::Value *far = v.sub(v.c(1), e.b.CreateFDiv(v.c(2), grown));
@@ -190,8 +201,8 @@ llvm::Value *emitErf(Emit &e, llvm::Value *x) {
     r = v.fma(r, t, v.c(k));
   r = v.fma(r, t, e.b.CreateFNeg(t));
   llvm::Value *far = v.copysign(v.sub(v.c(1), expF32(v, r)), x);
-  llvm::Value *near = v.poly(s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1,
-                                 1.28379166e-1});
+  llvm::Value *near = v.poly(
+      s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1});
   near = v.fma(near, x, x);
   return v.select(e.b.CreateFCmpOGT(t, v.c(0.927734375)), far, near);
 }

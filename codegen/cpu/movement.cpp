@@ -153,8 +153,9 @@ llvm::Value *gather(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 std::span<const ElementRule> movementEmitters() {
   static constexpr ElementRule rules[] = {
-      {"broadcast", broadcast}, {"reshape", reshape}, {"transpose", transpose}, {"slice", slice}, {"pad", pad},
-      {"concat", concat},       {"reverse", reverse}, {"gather", gather},       {"relayout", relayout},
+      {"broadcast", broadcast}, {"reshape", reshape}, {"transpose", transpose},
+      {"slice", slice},         {"pad", pad},         {"concat", concat},
+      {"reverse", reverse},     {"gather", gather},   {"relayout", relayout},
   };
   return rules;
 }

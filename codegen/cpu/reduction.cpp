@@ -91,11 +91,12 @@ Values ReductionLoops::forEach(std::vector<LaneValue> dims, const Values &carrie
   std::span<const Level> levels = all;
   return nest(levels.first(levels.size() - 1), dims, carried, mask,
               [&](const std::vector<LaneValue> &at, llvm::Value *, int64_t, const Values &values) {
-    Values full = nest(levels.last(1), at, values, mask, body);
-    std::vector<LaneValue> tail = at;
-    tail[order.laneAxis] = {m.e.i64(shape[order.laneAxis] - rest), partialsInLanes ? 1 : 0, nullptr, kLanes};
-    return body(tail, partialsInLanes ? m.e.laneMask(static_cast<int>(rest)) : mask, rest, full);
-  });
+                Values full = nest(levels.last(1), at, values, mask, body);
+                std::vector<LaneValue> tail = at;
+                tail[order.laneAxis] = {m.e.i64(shape[order.laneAxis] - rest), partialsInLanes ? 1 : 0,
+                                        nullptr, kLanes};
+                return body(tail, partialsInLanes ? m.e.laneMask(static_cast<int>(rest)) : mask, rest, full);
+              });
 }
 
 Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> dims, llvm::Value *mask) {
@@ -131,7 +132,8 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
   };
   Values sums = forEach(dims, start, mask, add), results;
   for (size_t r = 0; r < rows.size(); ++r) {
-    llvm::Value *sum = treeOfVectors(e, rows[r].leaf, rows[r].dtype, std::span(sums).subspan(r * partials, partials));
+    llvm::Value *sum =
+        treeOfVectors(e, rows[r].leaf, rows[r].dtype, std::span(sums).subspan(r * partials, partials));
     results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum) : sum);
   }
   return results;
@@ -140,7 +142,8 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
 namespace {
 
 /// The kept dimensions of the operand from an index of the result, which may keep reduced ones as 1.
-std::vector<LaneValue> keptDims(ElementEmitter &m, OpId op, const ReductionOrder &order, const LaneIndex &index) {
+std::vector<LaneValue> keptDims(ElementEmitter &m, OpId op, const ReductionOrder &order,
+                                const LaneIndex &index) {
   const Shape &shape = m.fn.type(m.fn[op].operands[0]).shape;
   Shape kept;
   for (int axis = 0; axis < shape.rank(); ++axis)
@@ -198,7 +201,8 @@ llvm::Value *scatterAddHere(ElementEmitter &m, OpId op, const LaneIndex &index) 
     std::vector<LaneValue> position = m.dims(indices, where), at(dims.begin(), dims.begin() + axis);
     llvm::Value *chosen = m.emit(data.operands[0], where);
     chosen = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, chosen, m.e.constant(DType::I32, 0));
-    chosen = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, chosen, m.e.constant(DType::I32, double(size - 1)));
+    chosen =
+        b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, chosen, m.e.constant(DType::I32, double(size - 1)));
     at.insert(at.end(), position.begin(), position.end());
     at.insert(at.end(), dims.begin() + axis + 1, dims.end());
     llvm::Value *update = m.emit(data.operands[1], LaneIndex::of(at, index.mask));

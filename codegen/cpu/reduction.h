@@ -11,8 +11,8 @@ namespace gradc {
 
 struct ReductionLoops {
   ElementEmitter &m;
-  Shape shape;          // of the operand
-  ReductionOrder order; // axes, lanes
+  Shape shape;                  // of the operand
+  ReductionOrder order;         // axes, lanes
   bool partialsInLanes = false; // needs order.lanes == 16
 
   /// Reduces one element: `dims` has a value for each dimension that is kept (uniform with partialsInLanes). All
@@ -34,8 +34,8 @@ private:
     bool blocks; // of 16 along the lane axis
   };
   std::vector<Level> levels() const;
-  Values nest(std::span<const Level> levels, std::vector<LaneValue> dims, const Values &carried, llvm::Value *mask,
-              const Body &body);
+  Values nest(std::span<const Level> levels, std::vector<LaneValue> dims, const Values &carried,
+              llvm::Value *mask, const Body &body);
 };
 
 /// The leaf that a reduction op combines with, and the value it starts at.

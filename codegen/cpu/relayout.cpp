@@ -79,9 +79,8 @@ KernelCode emitRelayout(KernelContext &k) {
     auto atMost = [&](int64_t bound) {
       return e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(bound)), high, e.i64(bound));
     };
-    e.loop(low, atMost(full), 1, [&](llvm::Value *t) {
-      r.tile(n, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes);
-    });
+    e.loop(low, atMost(full), 1,
+           [&](llvm::Value *t) { r.tile(n, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes); });
     if (rest != 0)
       e.loop(e.i64(full), atMost(tiles), 1, [&](llvm::Value *) { // once, in the last piece
         r.tile(n, r.m.math.uniform(e.i64(full * kLanes), kLanes), rest);

@@ -187,7 +187,8 @@ void RowsEmitter::row(llvm::Value *number) {
     m_.unbind(k_.fn[op].results[0]);
 }
 
-void RowsEmitter::bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask) {
+void RowsEmitter::bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims,
+                                 llvm::Value *mask) {
   for (const std::vector<OpId> &ops : plan_.levels) {
     Values sums = loops.reduce(ops, dims, mask);
     for (size_t i = 0; i < ops.size(); ++i)
@@ -237,15 +238,16 @@ void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> 
   ReductionLoops pass = loops;
   if (!partialsInLanes_)
     pass.order.lanes = 1;
-  pass.forEach(dims, {}, mask, [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &) {
-    LaneIndex index = LaneIndex::of(at, laneMask);
-    Values values;
-    for (size_t i : full)
-      values.push_back(m_.emit(body.yields[i], index));
-    for (size_t j = 0; j < full.size(); ++j)
-      m_.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
-    return Values{};
-  });
+  pass.forEach(dims, {}, mask,
+               [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &) {
+                 LaneIndex index = LaneIndex::of(at, laneMask);
+                 Values values;
+                 for (size_t i : full)
+                   values.push_back(m_.emit(body.yields[i], index));
+                 for (size_t j = 0; j < full.size(); ++j)
+                   m_.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
+                 return Values{};
+               });
 }
 
 /// Every yield has the reduced shape, with or without kept ones, or the full one.

@@ -42,7 +42,8 @@ llvm::Value *sign(Emit &e, llvm::Value *x) {
   if (!isFloatValue(x)) {
     llvm::Type *type = x->getType();
     llvm::Value *zero = llvm::Constant::getNullValue(type);
-    return b.CreateSub(b.CreateZExt(b.CreateICmpSGT(x, zero), type), b.CreateZExt(b.CreateICmpSLT(x, zero), type));
+    return b.CreateSub(b.CreateZExt(b.CreateICmpSGT(x, zero), type),
+                       b.CreateZExt(b.CreateICmpSLT(x, zero), type));
   }
   llvm::Value *zero = llvm::ConstantFP::get(x->getType(), 0), *one = llvm::ConstantFP::get(x->getType(), 1);
   llvm::Value *unit = b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, one, x);
@@ -56,7 +57,7 @@ llvm::Value *compare(Emit &e, Leaf leaf, llvm::Value *a, llvm::Value *c) {
     Leaf leaf;
     P real, integer;
   };
-  constexpr Row rows[] = {{Leaf::Eq, P::FCMP_OEQ, P::ICMP_EQ}, {Leaf::Ne, P::FCMP_UNE, P::ICMP_NE},
+  constexpr Row rows[] = {{Leaf::Eq, P::FCMP_OEQ, P::ICMP_EQ},  {Leaf::Ne, P::FCMP_UNE, P::ICMP_NE},
                           {Leaf::Lt, P::FCMP_OLT, P::ICMP_SLT}, {Leaf::Le, P::FCMP_OLE, P::ICMP_SLE},
                           {Leaf::Gt, P::FCMP_OGT, P::ICMP_SGT}, {Leaf::Ge, P::FCMP_OGE, P::ICMP_SGE}};
   for (const Row &row : rows)
@@ -156,7 +157,8 @@ llvm::Value *emitCast(Emit &e, llvm::Value *value, DType from, DType to) {
 
 llvm::Value *emitLeaf(Emit &e, Leaf leaf, DType dtype, std::span<llvm::Value *const> args) {
   if (leaf == Leaf::Select)
-    return e.b.CreateSelect(asMask(e, args[0], dtype), asNumber(e, args[1], dtype), asNumber(e, args[2], dtype));
+    return e.b.CreateSelect(asMask(e, args[0], dtype), asNumber(e, args[1], dtype),
+                            asNumber(e, args[2], dtype));
   llvm::Value *a = asNumber(e, args[0], dtype), *c = args.size() > 1 ? asNumber(e, args[1], dtype) : nullptr;
   return isComparison(leaf) ? compare(e, leaf, a, c) : arithmetic(e, leaf, a, c);
 }

@@ -18,8 +18,9 @@ struct CpuTarget {
   std::string triple;
   int vectorBits = 128;     // width of a vector register: 512, 256, 128
   int vectorRegisters = 16; // 32 with AVX-512 and on AArch64
-  bool fma = false;         // has a fused multiply-add instruction; without it llvm.fma is a call and bits of class nofma
-  int64_t l1Bytes = 32 << 10; // data
+  bool fma =
+      false; // has a fused multiply-add instruction; without it llvm.fma is a call and bits of class nofma
+  int64_t l1Bytes = 32 << 10;  // data
   int64_t l2Bytes = 512 << 10; // of one core
 
   /// Lanes of a f32 register.

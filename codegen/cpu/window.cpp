@@ -10,7 +10,7 @@
 namespace gradc {
 namespace {
 
-constexpr int64_t kMaxUnrolled = 64; // taps; more become loops
+constexpr int64_t kMaxUnrolled = 64;      // taps; more become loops
 constexpr int64_t kMaxUnrolledPairs = 81; // taps compared with taps
 
 struct WindowOp {
@@ -36,8 +36,8 @@ struct WindowOp {
 
 /// carried = body(kh, kw, carried) over the taps in order, unrolled where they are few.
 using TapBody = std::function<llvm::Value *(LaneValue, LaneValue, llvm::Value *)>;
-llvm::Value *forTaps(ElementEmitter &m, std::array<int64_t, 2> kernel, llvm::Value *carried, const TapBody &body,
-                     int64_t maxUnrolled = kMaxUnrolled) {
+llvm::Value *forTaps(ElementEmitter &m, std::array<int64_t, 2> kernel, llvm::Value *carried,
+                     const TapBody &body, int64_t maxUnrolled = kMaxUnrolled) {
   if (kernel[0] * kernel[1] <= maxUnrolled) {
     for (int64_t kh = 0; kh < kernel[0]; ++kh)
       for (int64_t kw = 0; kw < kernel[1]; ++kw)
@@ -94,8 +94,9 @@ llvm::Value *windowSum(ElementEmitter &m, OpId id, const LaneIndex &index) {
 
 /// sum = body(window, tap, sum) over the windows that hold element `at` of [N, C, H, W], in ascending order: the
 /// window is the earlier the later the tap. `inside` says whether the window exists.
-using WindowBody = std::function<llvm::Value *(const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &tap,
-                                               const Condition &inside, llvm::Value *sum)>;
+using WindowBody =
+    std::function<llvm::Value *(const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &tap,
+                                const Condition &inside, llvm::Value *sum)>;
 llvm::Value *forWindows(WindowOp &op, const std::vector<LaneValue> &at, llvm::Value *sum, int64_t maxUnrolled,
                         const WindowBody &body) {
   LaneMath &math = op.m.math;
@@ -125,9 +126,10 @@ llvm::Value *windowSumGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   return forWindows(op, m.dims(shape, index), zero, kMaxUnrolled,
                     [&](const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &,
                         const Condition &inside, llvm::Value *sum) {
-    llvm::Value *dy = m.emit(op.data.operands[0], LaneIndex::of(window, inside.mask(m.e, index.mask)));
-    return m.e.b.CreateFAdd(sum, inside.select(m.e, dy, zero));
-  });
+                      llvm::Value *dy =
+                          m.emit(op.data.operands[0], LaneIndex::of(window, inside.mask(m.e, index.mask)));
+                      return m.e.b.CreateFAdd(sum, inside.select(m.e, dy, zero));
+                    });
 }
 
 /// Whether `mine` beats the tap `other`: the largest wins, the first of equals, and a NaN over all, the first NaN
@@ -136,7 +138,8 @@ llvm::Value *beats(Emit &e, llvm::Value *mine, llvm::Value *other, llvm::Value *
   llvm::IRBuilder<> &b = e.b;
   llvm::Value *nan = b.CreateFCmpUNO(mine, mine);
   llvm::Value *asFirst = b.CreateOr(b.CreateFCmpOGE(mine, other), nan);
-  llvm::Value *asLater = b.CreateOr(b.CreateFCmpOGT(mine, other), b.CreateAnd(nan, b.CreateFCmpORD(other, other)));
+  llvm::Value *asLater =
+      b.CreateOr(b.CreateFCmpOGT(mine, other), b.CreateAnd(nan, b.CreateFCmpORD(other, other)));
   if (auto *known = llvm::dyn_cast<llvm::ConstantInt>(otherIsEarlier))
     return known->isZero() ? asFirst : asLater;
   return b.CreateSelect(e.splat(otherIsEarlier), asLater, asFirst);
@@ -148,7 +151,8 @@ llvm::Value *windowMaxGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   llvm::IRBuilder<> &b = m.e.b;
   ValueId x = op.data.operands[0], dy = op.data.operands[1];
   llvm::Value *mine = m.emit(x, index), *zero = m.e.constant(op.dtype, 0);
-  int64_t taps = op.win.kernel[0] * op.win.kernel[1], maxUnrolled = taps * taps <= kMaxUnrolledPairs ? taps : 0;
+  int64_t taps = op.win.kernel[0] * op.win.kernel[1],
+          maxUnrolled = taps * taps <= kMaxUnrolledPairs ? taps : 0;
   auto contribution = [&](const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &tap,
                           const Condition &inside, llvm::Value *sum) {
     llvm::Value *exists = inside.always() ? m.e.splat(b.getTrue()) : inside.vector(m.e);

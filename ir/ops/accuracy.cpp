@@ -26,8 +26,11 @@ std::vector<ValueId> expand(ExpandArgs &args) {
 
 GRADC_OPS(accuracy) {
   static const OpDef rows[] = {
-      {.name = "accuracy", .doc = "for each row 1 if its largest logit is the label's, else 0",
-       .operands = {{"logits"}, {"labels"}}, .infer = ops::infer, .notDifferentiable = "it counts correct answers",
+      {.name = "accuracy",
+       .doc = "for each row 1 if its largest logit is the label's, else 0",
+       .operands = {{"logits"}, {"labels"}},
+       .infer = ops::infer,
+       .notDifferentiable = "it counts correct answers",
        .expand = ops::expand},
   };
   return rows;

@@ -35,11 +35,19 @@ void eval(const EvalArgs &args) {
 
 GRADC_OPS(argmax) {
   static const OpDef rows[] = {
-      {.name = "argmax", .doc = "index of the largest element along a dimension; the first of equals, or the first NaN",
+      {.name = "argmax",
+       .doc = "index of the largest element along a dimension; the first of equals, or the first NaN",
        .operands = {{"x"}},
-       .attrs = {{.name = "axis", .kind = AttrKind::I64, .doc = "the dimension to search", .required = true, .min = 0,
+       .attrs = {{.name = "axis",
+                  .kind = AttrKind::I64,
+                  .doc = "the dimension to search",
+                  .required = true,
+                  .min = 0,
                   .max = kMaxRank - 1}},
-       .traits = kReduction, .infer = ops::infer, .eval = ops::eval, .notDifferentiable = "its result is an index"},
+       .traits = kReduction,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .notDifferentiable = "its result is an index"},
   };
   return rows;
 }

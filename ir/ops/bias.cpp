@@ -10,7 +10,8 @@ Rule<Types> infer(const InferArgs &args) {
   GRADC_REFUSE(notSameDType("x", x, "b", b));
   GRADC_REFUSE(notAnAxis(axis, "x", x));
   if (b.rank() != 1 || b.shape[0] != x.shape[axis])
-    return refuse("x is {} but b is {}, which must be [{}] for axis {}", toString(x), toString(b), x.shape[axis], axis);
+    return refuse("x is {} but b is {}, which must be [{}] for axis {}", toString(x), toString(b),
+                  x.shape[axis], axis);
   return oneType(x.dtype, x.shape);
 }
 
@@ -25,10 +26,17 @@ std::vector<ValueId> expand(ExpandArgs &args) {
 
 GRADC_OPS(bias) {
   static const OpDef rows[] = {
-      {.name = "bias", .doc = "x plus b[i] at every index i along a dimension", .operands = {{"x"}, {"b"}},
-       .attrs = {{.name = "axis", .kind = AttrKind::I64, .doc = "the dimension; negative counts from the end",
-                  .defaultValue = int64_t{1}, .min = -kMaxRank, .max = kMaxRank - 1}},
-       .infer = ops::infer, .expand = ops::expand},
+      {.name = "bias",
+       .doc = "x plus b[i] at every index i along a dimension",
+       .operands = {{"x"}, {"b"}},
+       .attrs = {{.name = "axis",
+                  .kind = AttrKind::I64,
+                  .doc = "the dimension; negative counts from the end",
+                  .defaultValue = int64_t{1},
+                  .min = -kMaxRank,
+                  .max = kMaxRank - 1}},
+       .infer = ops::infer,
+       .expand = ops::expand},
   };
   return rows;
 }

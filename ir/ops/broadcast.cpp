@@ -12,8 +12,8 @@ Rule<Types> infer(const InferArgs &args) {
   GRADC_REFUSE(notAxes(axes, "the result", result));
   for (int i = 0; i < x.rank(); ++i)
     if (x.shape[i] != shape[axes[i]])
-      return refuse("x is {} but dimension {} of the result {} is {}", toString(x), axes[i], toString(result.shape),
-                    shape[axes[i]]);
+      return refuse("x is {} but dimension {} of the result {} is {}", toString(x), axes[i],
+                    toString(result.shape), shape[axes[i]]);
   return Types{result};
 }
 
@@ -39,12 +39,24 @@ void grad(GradArgs &g) {
 GRADC_OPS(broadcast) {
   static const OpDef rows[] = {
       {.name = "broadcast",
-       .doc = "repeats x: its dimension i becomes dimension axes[i] of the result, along the others it is repeated",
+       .doc = "repeats x: its dimension i becomes dimension axes[i] of the result, along the others it is "
+              "repeated",
        .operands = {{"x"}},
-       .attrs = {{.name = "axes", .kind = AttrKind::Ints, .doc = "for each dimension of x its place in the result, "
-                  "strictly increasing", .required = true, .min = 0},
-                 {.name = "shape", .kind = AttrKind::Ints, .doc = "shape of the result", .required = true, .min = 1}},
-       .traits = kMovement | kCheap, .infer = ops::infer, .eval = ops::eval, .grad = ops::grad},
+       .attrs = {{.name = "axes",
+                  .kind = AttrKind::Ints,
+                  .doc = "for each dimension of x its place in the result, "
+                         "strictly increasing",
+                  .required = true,
+                  .min = 0},
+                 {.name = "shape",
+                  .kind = AttrKind::Ints,
+                  .doc = "shape of the result",
+                  .required = true,
+                  .min = 1}},
+       .traits = kMovement | kCheap,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .grad = ops::grad},
   };
   return rows;
 }

@@ -17,8 +17,8 @@ Rule<Types> infer(const InferArgs &args) {
       fitting.shape[axis] = args.operands[0].shape[axis];
     if (type.rank() != result.rank() || fitting.dtype != result.dtype ||
         !(fitting.shape == args.operands[0].shape))
-      return refuse("operands may differ in dimension {} only but are {} and {}", axis, toString(args.operands[0]),
-                    toString(type));
+      return refuse("operands may differ in dimension {} only but are {} and {}", axis,
+                    toString(args.operands[0]), toString(type));
   }
   for (const Type &type : args.operands.subspan(1))
     result.shape[axis] += type.shape[axis];
@@ -59,11 +59,19 @@ void grad(GradArgs &g) {
 
 GRADC_OPS(concat) {
   static const OpDef rows[] = {
-      {.name = "concat", .doc = "the operands one after the other along a dimension",
+      {.name = "concat",
+       .doc = "the operands one after the other along a dimension",
        .operands = {{.name = "operands", .variadic = true}},
-       .attrs = {{.name = "axis", .kind = AttrKind::I64, .doc = "the dimension that grows", .required = true,
-                  .min = 0, .max = kMaxRank - 1}},
-       .traits = kMovement, .infer = ops::infer, .eval = ops::eval, .grad = ops::grad},
+       .attrs = {{.name = "axis",
+                  .kind = AttrKind::I64,
+                  .doc = "the dimension that grows",
+                  .required = true,
+                  .min = 0,
+                  .max = kMaxRank - 1}},
+       .traits = kMovement,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .grad = ops::grad},
   };
   return rows;
 }

@@ -56,8 +56,8 @@ Rule<Conv> inputGradient(const Type &dy, const Type &w, const Dict &attrs) {
   GRADC_REFUSE(notOfLength("input", attrs.ints("input"), 2, "height, width"));
   int64_t groups = attrs.i64("groups");
   if (dy.shape[1] != w.shape[0])
-    return refuse("dy is {} with {} channels but w is {} with {} filters", toString(dy), dy.shape[1], toString(w),
-                  w.shape[0]);
+    return refuse("dy is {} with {} channels but w is {} with {} filters", toString(dy), dy.shape[1],
+                  toString(w), w.shape[0]);
   GRADC_REFUSE(notGrouped(w.shape[1] * groups, w.shape[1], w.shape[0], groups));
   Rule<Window> window = slidingWindow(attrs, pairOf(attrs.ints("input")), planeOf(w.shape));
   if (!window)
@@ -71,8 +71,8 @@ Rule<Conv> weightGradient(const Type &x, const Type &dy, const Dict &attrs) {
   GRADC_REFUSE(notOfLength("kernel", attrs.ints("kernel"), 2, "height, width"));
   int64_t groups = attrs.i64("groups");
   if (x.shape[0] != dy.shape[0])
-    return refuse("x is {} but dy is {}: the batch sizes are {} and {}", toString(x), toString(dy), x.shape[0],
-                  dy.shape[0]);
+    return refuse("x is {} but dy is {}: the batch sizes are {} and {}", toString(x), toString(dy),
+                  x.shape[0], dy.shape[0]);
   if (x.shape[1] % groups != 0)
     return refuse("{} channels of x cannot be cut into {} groups", x.shape[1], groups);
   GRADC_REFUSE(notGrouped(x.shape[1], x.shape[1] / groups, dy.shape[1], groups));
@@ -134,7 +134,9 @@ Dict convDict(const Dict &attrs, std::string_view extra = {}, const Shape &sized
   return dict;
 }
 
-ValueId forwardOf(GradArgs &g, ValueId x, ValueId w) { return g.b.create("conv2d", {x, w}, convDict(g.attrs())); }
+ValueId forwardOf(GradArgs &g, ValueId x, ValueId w) {
+  return g.b.create("conv2d", {x, w}, convDict(g.attrs()));
+}
 ValueId inputGradientOf(GradArgs &g, ValueId dy, ValueId w, const Shape &x) {
   return g.b.create("conv2d_grad_input", {dy, w}, convDict(g.attrs(), "input", x));
 }
@@ -177,15 +179,27 @@ GRADC_OPS(conv2d) {
       {.name = "conv2d",
        .doc = "convolution of images [N, C, H, W] with filters [O, C/groups, kh, kw]: "
               "y[n,o,i,j] = Σ x[n, c, i·stride + p·dilation - padding, …] · w[o,c,p,q]",
-       .operands = {{"x"}, {"w"}}, .attrs = slidingAttrs(true), .traits = kContraction,
-       .infer = infer<forward, &Conv::y>, .eval = eval<forward, X, W>, .grad = forwardGrad},
-      {.name = "conv2d_grad_input", .doc = "the gradient of conv2d for its images, from the result's and the filters",
-       .operands = {{"dy"}, {"w"}}, .attrs = sized(sizeAttr("input", "height, width of the images")),
-       .traits = kContraction, .infer = infer<inputGradient, &Conv::x>, .eval = eval<inputGradient, Y, W>,
+       .operands = {{"x"}, {"w"}},
+       .attrs = slidingAttrs(true),
+       .traits = kContraction,
+       .infer = infer<forward, &Conv::y>,
+       .eval = eval<forward, X, W>,
+       .grad = forwardGrad},
+      {.name = "conv2d_grad_input",
+       .doc = "the gradient of conv2d for its images, from the result's and the filters",
+       .operands = {{"dy"}, {"w"}},
+       .attrs = sized(sizeAttr("input", "height, width of the images")),
+       .traits = kContraction,
+       .infer = infer<inputGradient, &Conv::x>,
+       .eval = eval<inputGradient, Y, W>,
        .grad = inputGradientGrad},
-      {.name = "conv2d_grad_weight", .doc = "the gradient of conv2d for its filters, from the images and the result's",
-       .operands = {{"x"}, {"dy"}}, .attrs = sized(sizeAttr("kernel", "height, width of the filters")),
-       .traits = kContraction, .infer = infer<weightGradient, &Conv::w>, .eval = eval<weightGradient, X, Y>,
+      {.name = "conv2d_grad_weight",
+       .doc = "the gradient of conv2d for its filters, from the images and the result's",
+       .operands = {{"x"}, {"dy"}},
+       .attrs = sized(sizeAttr("kernel", "height, width of the filters")),
+       .traits = kContraction,
+       .infer = infer<weightGradient, &Conv::w>,
+       .eval = eval<weightGradient, X, Y>,
        .grad = weightGradientGrad},
   };
   return rows;

@@ -38,8 +38,11 @@ std::vector<ValueId> expand(ExpandArgs &args) {
 
 GRADC_OPS(dense) {
   static const OpDef rows[] = {
-      {.name = "dense", .doc = "x · wᵀ + b over x's last dimension: w is [units, inputs], b is [units]",
-       .operands = {{"x"}, {"w"}, {.name = "b", .optional = true}}, .infer = ops::infer, .expand = ops::expand},
+      {.name = "dense",
+       .doc = "x · wᵀ + b over x's last dimension: w is [units, inputs], b is [units]",
+       .operands = {{"x"}, {"w"}, {.name = "b", .optional = true}},
+       .infer = ops::infer,
+       .expand = ops::expand},
   };
   return rows;
 }

@@ -7,7 +7,8 @@ Rule<Types> infer(const InferArgs &args) {
   const Type &x = args.operands[0], &rate = args.operands[1];
   GRADC_REFUSE(notFloat("x", x));
   if (rate.dtype != x.dtype || rate.rank() != 0)
-    return refuse("x is {} but rate is {}, which must be {}[]", toString(x), toString(rate), dtypeName(x.dtype));
+    return refuse("x is {} but rate is {}, which must be {}[]", toString(x), toString(rate),
+                  dtypeName(x.dtype));
   constexpr std::string_view names[] = {"seed", "step", "row0"};
   for (size_t i = 0; i < 3; ++i)
     if (const Type &type = args.operands[i + 2]; type.dtype != DType::I64 || type.rank() != 0)
@@ -37,11 +38,15 @@ std::vector<ValueId> expand(ExpandArgs &args) {
 
 GRADC_OPS(dropout) {
   static const OpDef rows[] = {
-      {.name = "dropout", .doc = "sets each element to 0 with probability rate and scales the others by 1 / (1 - rate)",
+      {.name = "dropout",
+       .doc = "sets each element to 0 with probability rate and scales the others by 1 / (1 - rate)",
        .operands = {{"x"}, {"rate"}, {"seed"}, {"step"}, {"row0"}},
-       .attrs = {{.name = "stream", .kind = AttrKind::String, .doc = "names an independent random sequence",
+       .attrs = {{.name = "stream",
+                  .kind = AttrKind::String,
+                  .doc = "names an independent random sequence",
                   .required = true}},
-       .infer = ops::infer, .expand = ops::expand},
+       .infer = ops::infer,
+       .expand = ops::expand},
   };
   return rows;
 }

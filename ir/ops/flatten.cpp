@@ -17,8 +17,11 @@ Rule<Types> infer(const InferArgs &args) {
 
 GRADC_OPS(flatten) {
   static const OpDef rows[] = {
-      {.name = "flatten", .doc = "one row for each index of the first dimension", .operands = {{"x"}},
-       .infer = ops::infer, .expand = [](ExpandArgs &args) -> std::vector<ValueId> {
+      {.name = "flatten",
+       .doc = "one row for each index of the first dimension",
+       .operands = {{"x"}},
+       .infer = ops::infer,
+       .expand = [](ExpandArgs &args) -> std::vector<ValueId> {
          return {args.b.reshape(args.operands[0], flattened(args.b.type(args.operands[0]).shape))};
        }},
   };

@@ -82,7 +82,8 @@ void scatterEval(const EvalArgs &args) {
   for (int64_t o = 0; o < s.outer; ++o)
     for (int64_t k = 0; k < s.count; ++k)
       for (int64_t i = 0; i < s.inner; ++i)
-        sums[(o * size + clampedIndex(indices, k, size)) * s.inner + i] += from[(o * s.count + k) * s.inner + i];
+        sums[(o * size + clampedIndex(indices, k, size)) * s.inner + i] +=
+            from[(o * s.count + k) * s.inner + i];
   fromDoubles(args.results[0], sums);
 }
 
@@ -95,21 +96,39 @@ GRADC_OPS(gather) {
        .doc = "picks x's slices at the indices along a dimension, which the indices' dimensions replace; "
               "an index out of range is clamped",
        .operands = {{"x"}, {"indices"}},
-       .attrs = {{.name = "axis", .kind = AttrKind::I64, .doc = "the dimension that is indexed",
-                  .defaultValue = int64_t{0}, .min = 0, .max = kMaxRank - 1}},
-       .traits = kMovement, .infer = gatherInfer, .eval = gatherEval, .grad = gatherGrad},
+       .attrs = {{.name = "axis",
+                  .kind = AttrKind::I64,
+                  .doc = "the dimension that is indexed",
+                  .defaultValue = int64_t{0},
+                  .min = 0,
+                  .max = kMaxRank - 1}},
+       .traits = kMovement,
+       .infer = gatherInfer,
+       .eval = gatherEval,
+       .grad = gatherGrad},
       {.name = "scatter_add",
-       .doc = "zeros to which the slices of updates are added at the indices along a dimension; repeated indices "
+       .doc = "zeros to which the slices of updates are added at the indices along a dimension; repeated "
+              "indices "
               "add up, an index out of range is clamped",
        .operands = {{"indices"}, {"updates"}},
-       .attrs = {{.name = "axis", .kind = AttrKind::I64, .doc = "the dimension that is indexed",
-                  .defaultValue = int64_t{0}, .min = 0, .max = kMaxRank - 1},
-                 {.name = "size", .kind = AttrKind::I64, .doc = "size of that dimension in the result",
-                  .required = true, .min = 1, .max = double(int64_t{1} << 40)}},
-       .infer = scatterInfer, .eval = scatterEval,
-       .grad = [](GradArgs &g) {
-         g.to(1, g.b.create("gather", {g.dy(), g.x(0)}, axisDict(g.attrs().i64("axis"))));
-       }},
+       .attrs = {{.name = "axis",
+                  .kind = AttrKind::I64,
+                  .doc = "the dimension that is indexed",
+                  .defaultValue = int64_t{0},
+                  .min = 0,
+                  .max = kMaxRank - 1},
+                 {.name = "size",
+                  .kind = AttrKind::I64,
+                  .doc = "size of that dimension in the result",
+                  .required = true,
+                  .min = 1,
+                  .max = double(int64_t{1} << 40)}},
+       .infer = scatterInfer,
+       .eval = scatterEval,
+       .grad =
+           [](GradArgs &g) {
+             g.to(1, g.b.create("gather", {g.dy(), g.x(0)}, axisDict(g.attrs().i64("axis"))));
+           }},
   };
   return rows;
 }

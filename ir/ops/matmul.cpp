@@ -19,14 +19,16 @@ Rule<Types> infer(const InferArgs &args) {
   GRADC_REFUSE(notFloat("lhs", a));
   GRADC_REFUSE(notSameDType("lhs", a, "rhs", b));
   if (a.rank() < 2 || a.rank() != b.rank())
-    return refuse("operands must have equal rank of at least 2 but lhs is {} and rhs is {}", toString(a), toString(b));
+    return refuse("operands must have equal rank of at least 2 but lhs is {} and rhs is {}", toString(a),
+                  toString(b));
   Shape shape = a.shape;
   for (int i = 0; i + 2 < a.rank(); ++i)
     if (a.shape[i] != b.shape[i])
       return refuse("batch dimensions must be equal but lhs is {} and rhs is {}", toString(a), toString(b));
   Sizes s = sizes(a, b, args.attrs);
   if (s.k != s.kRhs)
-    return refuse("lhs is {} but rhs is {}: the inner dimensions are {} and {}", toString(a), toString(b), s.k, s.kRhs);
+    return refuse("lhs is {} but rhs is {}: the inner dimensions are {} and {}", toString(a), toString(b),
+                  s.k, s.kRhs);
   shape[a.rank() - 2] = s.m;
   shape[a.rank() - 1] = s.n;
   return oneType(a.dtype, shape);
@@ -63,13 +65,21 @@ void grad(GradArgs &g) {
 
 GRADC_OPS(matmul) {
   static const OpDef rows[] = {
-      {.name = "matmul", .doc = "matrix product over the last two dimensions, for each index of the leading ones",
+      {.name = "matmul",
+       .doc = "matrix product over the last two dimensions, for each index of the leading ones",
        .operands = {{"lhs"}, {"rhs"}},
-       .attrs = {{.name = "transpose_a", .kind = AttrKind::Bool, .doc = "lhs is stored [k, m] instead of [m, k]",
+       .attrs = {{.name = "transpose_a",
+                  .kind = AttrKind::Bool,
+                  .doc = "lhs is stored [k, m] instead of [m, k]",
                   .defaultValue = false},
-                 {.name = "transpose_b", .kind = AttrKind::Bool, .doc = "rhs is stored [n, k] instead of [k, n]",
+                 {.name = "transpose_b",
+                  .kind = AttrKind::Bool,
+                  .doc = "rhs is stored [n, k] instead of [k, n]",
                   .defaultValue = false}},
-       .traits = kContraction, .infer = ops::infer, .eval = ops::eval, .grad = ops::grad},
+       .traits = kContraction,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .grad = ops::grad},
   };
   return rows;
 }

@@ -5,12 +5,18 @@ namespace gradc::ops {
 namespace {
 
 const std::vector<OperandSpec> kX = {{"x"}};
-const std::vector<AttrSpec> kAttrs = {
-    sizeAttr("kernel", "height, width of the window"),
-    {.name = "stride", .kind = AttrKind::Ints, .doc = "steps of the window: height, width; the kernel if left out",
-     .min = 1, .max = 1 << 20},
-    {.name = "padding", .kind = AttrKind::Ints, .doc = "absent elements around the input: top, bottom, left, right",
-     .defaultValue = std::vector<int64_t>{0, 0, 0, 0}, .min = 0, .max = 1 << 20}};
+const std::vector<AttrSpec> kAttrs = {sizeAttr("kernel", "height, width of the window"),
+                                      {.name = "stride",
+                                       .kind = AttrKind::Ints,
+                                       .doc = "steps of the window: height, width; the kernel if left out",
+                                       .min = 1,
+                                       .max = 1 << 20},
+                                      {.name = "padding",
+                                       .kind = AttrKind::Ints,
+                                       .doc = "absent elements around the input: top, bottom, left, right",
+                                       .defaultValue = std::vector<int64_t>{0, 0, 0, 0},
+                                       .min = 0,
+                                       .max = 1 << 20}};
 
 Dict windowAttrs(const Dict &attrs) {
   Dict dict;
@@ -41,10 +47,18 @@ std::vector<ValueId> averageExpand(ExpandArgs &args) {
 
 GRADC_OPS(pool) {
   static const OpDef rows[] = {
-      {.name = "max_pool2d", .doc = "maximum of each window", .operands = kX, .attrs = kAttrs, .infer = ops::infer,
+      {.name = "max_pool2d",
+       .doc = "maximum of each window",
+       .operands = kX,
+       .attrs = kAttrs,
+       .infer = ops::infer,
        .expand = maxExpand},
-      {.name = "avg_pool2d", .doc = "sum of each window divided by the window's size, padding included", .operands = kX,
-       .attrs = kAttrs, .infer = ops::infer, .expand = averageExpand},
+      {.name = "avg_pool2d",
+       .doc = "sum of each window divided by the window's size, padding included",
+       .operands = kX,
+       .attrs = kAttrs,
+       .infer = ops::infer,
+       .expand = averageExpand},
   };
   return rows;
 }

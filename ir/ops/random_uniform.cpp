@@ -32,15 +32,26 @@ void eval(const EvalArgs &args) {
 GRADC_OPS(random_uniform) {
   static const OpDef rows[] = {
       {.name = "random_uniform",
-       .doc = "uniform in [0, 1), multiples of 2^-24: Philox4x32-10 of seed, stream, step and the element's index, "
+       .doc = "uniform in [0, 1), multiples of 2^-24: Philox4x32-10 of seed, stream, step and the element's "
+              "index, "
               "where row0 is the number of the first row (support/philox.h has it to the bit)",
        .operands = {{"seed"}, {"step"}, {"row0"}},
-       .attrs = {{.name = "stream", .kind = AttrKind::String, .doc = "names an independent sequence",
+       .attrs = {{.name = "stream",
+                  .kind = AttrKind::String,
+                  .doc = "names an independent sequence",
                   .required = true},
-                 {.name = "shape", .kind = AttrKind::Ints, .doc = "shape of the result", .required = true, .min = 1},
-                 {.name = "dtype", .kind = AttrKind::DType, .doc = "f32 or f64: the same values",
+                 {.name = "shape",
+                  .kind = AttrKind::Ints,
+                  .doc = "shape of the result",
+                  .required = true,
+                  .min = 1},
+                 {.name = "dtype",
+                  .kind = AttrKind::DType,
+                  .doc = "f32 or f64: the same values",
                   .defaultValue = DType::F32}},
-       .traits = kCheap, .infer = ops::infer, .eval = ops::eval,
+       .traits = kCheap,
+       .infer = ops::infer,
+       .eval = ops::eval,
        .notDifferentiable = "its operands are integers"},
   };
   return rows;

@@ -9,7 +9,10 @@ namespace {
 
 const std::vector<OperandSpec> kX = {{"x"}};
 const std::vector<AttrSpec> kAttrs = {
-    {.name = "axes", .kind = AttrKind::Ints, .doc = "the dimensions to reduce, strictly increasing", .required = true,
+    {.name = "axes",
+     .kind = AttrKind::Ints,
+     .doc = "the dimensions to reduce, strictly increasing",
+     .required = true,
      .min = 0},
     {.name = "keep_dims", .kind = AttrKind::Bool, .doc = "keep them, with size 1", .defaultValue = false}};
 
@@ -62,9 +65,7 @@ ValueId spread(Builder &b, ValueId dy, Shape x, const std::vector<int64_t> &axes
   return b.broadcast(b.reshape(dy, dropped(x, axes)), x, otherAxes(x.rank(), axes));
 }
 
-void sumGrad(GradArgs &g) {
-  g.to(0, spread(g.b, g.dy(), g.type(g.x(0)).shape, g.attrs().ints("axes")));
-}
+void sumGrad(GradArgs &g) { g.to(0, spread(g.b, g.dy(), g.type(g.x(0)).shape, g.attrs().ints("axes"))); }
 
 // The gradient goes to the first of equal elements in row-major order. One axis at a time, the last first: what
 // the outer axes chose among the inner results is the row-major first.
@@ -99,13 +100,29 @@ template <bool maximum> void extremumGrad(GradArgs &g) {
 
 GRADC_OPS(reduce) {
   static const OpDef rows[] = {
-      {.name = "reduce_sum", .doc = "sum over dimensions", .operands = kX, .attrs = kAttrs, .traits = kReduction,
-       .infer = ops::infer, .eval = ops::eval<sum>, .grad = sumGrad},
-      {.name = "reduce_max", .doc = "maximum over dimensions; NaN if any is; the gradient goes to the first of equals",
-       .operands = kX, .attrs = kAttrs, .traits = kReduction, .infer = ops::infer, .eval = ops::eval<larger>,
+      {.name = "reduce_sum",
+       .doc = "sum over dimensions",
+       .operands = kX,
+       .attrs = kAttrs,
+       .traits = kReduction,
+       .infer = ops::infer,
+       .eval = ops::eval<sum>,
+       .grad = sumGrad},
+      {.name = "reduce_max",
+       .doc = "maximum over dimensions; NaN if any is; the gradient goes to the first of equals",
+       .operands = kX,
+       .attrs = kAttrs,
+       .traits = kReduction,
+       .infer = ops::infer,
+       .eval = ops::eval<larger>,
        .grad = extremumGrad<true>},
-      {.name = "reduce_min", .doc = "minimum over dimensions; NaN if any is; the gradient goes to the first of equals",
-       .operands = kX, .attrs = kAttrs, .traits = kReduction, .infer = ops::infer, .eval = ops::eval<smaller>,
+      {.name = "reduce_min",
+       .doc = "minimum over dimensions; NaN if any is; the gradient goes to the first of equals",
+       .operands = kX,
+       .attrs = kAttrs,
+       .traits = kReduction,
+       .infer = ops::infer,
+       .eval = ops::eval<smaller>,
        .grad = extremumGrad<false>},
   };
   return rows;

@@ -17,12 +17,20 @@ std::vector<ValueId> expand(ExpandArgs &args) {
 
 GRADC_OPS(reduce_mean) {
   static const OpDef rows[] = {
-      {.name = "reduce_mean", .doc = "mean over dimensions", .operands = {{"x"}},
-       .attrs = {{.name = "axes", .kind = AttrKind::Ints, .doc = "the dimensions to reduce, strictly increasing",
-                  .required = true, .min = 0},
-                 {.name = "keep_dims", .kind = AttrKind::Bool, .doc = "keep them, with size 1",
+      {.name = "reduce_mean",
+       .doc = "mean over dimensions",
+       .operands = {{"x"}},
+       .attrs = {{.name = "axes",
+                  .kind = AttrKind::Ints,
+                  .doc = "the dimensions to reduce, strictly increasing",
+                  .required = true,
+                  .min = 0},
+                 {.name = "keep_dims",
+                  .kind = AttrKind::Bool,
+                  .doc = "keep them, with size 1",
                   .defaultValue = false}},
-       .infer = ops::infer, .expand = ops::expand},
+       .infer = ops::infer,
+       .expand = ops::expand},
   };
   return rows;
 }

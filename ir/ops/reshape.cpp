@@ -9,8 +9,8 @@ Rule<Types> infer(const InferArgs &args) {
   GRADC_REFUSE(notAShape("shape", shape));
   Type result{x.dtype, Shape(shape), {}};
   if (result.elements() != x.elements())
-    return refuse("x is {} with {} elements but shape {} has {}", toString(x), x.elements(), toString(result.shape),
-                  result.elements());
+    return refuse("x is {} with {} elements but shape {} has {}", toString(x), x.elements(),
+                  toString(result.shape), result.elements());
   return Types{result};
 }
 
@@ -24,9 +24,17 @@ void eval(const EvalArgs &args) {
 
 GRADC_OPS(reshape) {
   static const OpDef rows[] = {
-      {.name = "reshape", .doc = "the elements of x in row-major order under another shape", .operands = {{"x"}},
-       .attrs = {{.name = "shape", .kind = AttrKind::Ints, .doc = "shape of the result", .required = true, .min = 1}},
-       .traits = kMovement, .infer = ops::infer, .eval = ops::eval,
+      {.name = "reshape",
+       .doc = "the elements of x in row-major order under another shape",
+       .operands = {{"x"}},
+       .attrs = {{.name = "shape",
+                  .kind = AttrKind::Ints,
+                  .doc = "shape of the result",
+                  .required = true,
+                  .min = 1}},
+       .traits = kMovement,
+       .infer = ops::infer,
+       .eval = ops::eval,
        .grad = [](GradArgs &g) { g.to(0, g.b.reshape(g.dy(), g.type(g.x(0)).shape)); }},
   };
   return rows;

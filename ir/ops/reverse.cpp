@@ -30,11 +30,18 @@ void grad(GradArgs &g) {
 
 GRADC_OPS(reverse) {
   static const OpDef rows[] = {
-      {.name = "reverse", .doc = "x with the order of its elements turned round along some dimensions",
+      {.name = "reverse",
+       .doc = "x with the order of its elements turned round along some dimensions",
        .operands = {{"x"}},
-       .attrs = {{.name = "axes", .kind = AttrKind::Ints, .doc = "the dimensions, strictly increasing",
-                  .required = true, .min = 0}},
-       .traits = kMovement, .infer = ops::infer, .eval = ops::eval, .grad = ops::grad},
+       .attrs = {{.name = "axes",
+                  .kind = AttrKind::Ints,
+                  .doc = "the dimensions, strictly increasing",
+                  .required = true,
+                  .min = 0}},
+       .traits = kMovement,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .grad = ops::grad},
   };
   return rows;
 }

@@ -25,8 +25,8 @@ Rule<Types> sliceInfer(const InferArgs &args) {
   Shape shape;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (start[axis] >= limit[axis] || limit[axis] > x.shape[axis])
-      return refuse("start {} and limit {} do not lie in dimension {} of x, which is {}", start[axis], limit[axis],
-                    axis, toString(x));
+      return refuse("start {} and limit {} do not lie in dimension {} of x, which is {}", start[axis],
+                    limit[axis], axis, toString(x));
     shape.push((limit[axis] - start[axis] + stride[axis] - 1) / stride[axis]);
   }
   return oneType(x.dtype, shape);
@@ -34,7 +34,8 @@ Rule<Types> sliceInfer(const InferArgs &args) {
 
 void sliceEval(const EvalArgs &args) {
   const Tensor &x = *args.operands[0];
-  std::vector<int64_t> start = args.attrs.ints("start"), stride = stepsOr(args.attrs, "stride", x.type().rank(), 1),
+  std::vector<int64_t> start = args.attrs.ints("start"),
+                       stride = stepsOr(args.attrs, "stride", x.type().rank(), 1),
                        strides = rowMajorStrides(x.type().shape);
   forEachIndex(args.results[0].type().shape, [&](std::span<const int64_t> index, int64_t linear) {
     int64_t source = 0;
@@ -46,7 +47,8 @@ void sliceEval(const EvalArgs &args) {
 
 void sliceGrad(GradArgs &g) {
   const Shape x = g.type(g.x(0)).shape, y = g.type(g.y()).shape;
-  std::vector<int64_t> low = g.attrs().ints("start"), interior = stepsOr(g.attrs(), "stride", x.rank(), 1), high;
+  std::vector<int64_t> low = g.attrs().ints("start"), interior = stepsOr(g.attrs(), "stride", x.rank(), 1),
+                       high;
   for (int axis = 0; axis < x.rank(); ++axis) {
     high.push_back(x[axis] - low[axis] - ((y[axis] - 1) * interior[axis] + 1));
     --interior[axis];
@@ -71,7 +73,8 @@ Rule<Types> padInfer(const InferArgs &args) {
 void padEval(const EvalArgs &args) {
   const Tensor &x = *args.operands[0];
   Tensor &y = args.results[0];
-  std::vector<int64_t> low = args.attrs.ints("low"), interior = stepsOr(args.attrs, "interior", x.type().rank(), 0),
+  std::vector<int64_t> low = args.attrs.ints("low"),
+                       interior = stepsOr(args.attrs, "interior", x.type().rank(), 0),
                        strides = rowMajorStrides(y.type().shape);
   for (int64_t i = 0; i < y.elements(); ++i)
     y.set(i, args.attrs.f64("value"));
@@ -85,7 +88,8 @@ void padEval(const EvalArgs &args) {
 
 void padGrad(GradArgs &g) {
   const Shape x = g.type(g.x(0)).shape;
-  std::vector<int64_t> start = g.attrs().ints("low"), stride = stepsOr(g.attrs(), "interior", x.rank(), 0), limit;
+  std::vector<int64_t> start = g.attrs().ints("low"), stride = stepsOr(g.attrs(), "interior", x.rank(), 0),
+                       limit;
   for (int axis = 0; axis < x.rank(); ++axis) {
     ++stride[axis];
     limit.push_back(start[axis] + (x[axis] - 1) * stride[axis] + 1);
@@ -99,26 +103,58 @@ void padGrad(GradArgs &g) {
 GRADC_OPS(slice) {
   constexpr double kMost = int64_t{1} << 40;
   static const OpDef rows[] = {
-      {.name = "slice", .doc = "the elements start, start + stride, … below limit along each dimension",
+      {.name = "slice",
+       .doc = "the elements start, start + stride, … below limit along each dimension",
        .operands = {{"x"}},
-       .attrs = {{.name = "start", .kind = AttrKind::Ints, .doc = "first index of each dimension", .required = true,
-                  .min = 0, .max = kMost},
-                 {.name = "limit", .kind = AttrKind::Ints, .doc = "one past the last index of each dimension",
-                  .required = true, .min = 1, .max = kMost},
-                 {.name = "stride", .kind = AttrKind::Ints, .doc = "step along each dimension; all 1 if left out",
-                  .min = 1, .max = kMost}},
-       .traits = kMovement, .infer = sliceInfer, .eval = sliceEval, .grad = sliceGrad},
-      {.name = "pad", .doc = "x with `value` before, after and between its elements along each dimension",
+       .attrs = {{.name = "start",
+                  .kind = AttrKind::Ints,
+                  .doc = "first index of each dimension",
+                  .required = true,
+                  .min = 0,
+                  .max = kMost},
+                 {.name = "limit",
+                  .kind = AttrKind::Ints,
+                  .doc = "one past the last index of each dimension",
+                  .required = true,
+                  .min = 1,
+                  .max = kMost},
+                 {.name = "stride",
+                  .kind = AttrKind::Ints,
+                  .doc = "step along each dimension; all 1 if left out",
+                  .min = 1,
+                  .max = kMost}},
+       .traits = kMovement,
+       .infer = sliceInfer,
+       .eval = sliceEval,
+       .grad = sliceGrad},
+      {.name = "pad",
+       .doc = "x with `value` before, after and between its elements along each dimension",
        .operands = {{"x"}},
-       .attrs = {{.name = "low", .kind = AttrKind::Ints, .doc = "elements before, for each dimension",
-                  .required = true, .min = 0, .max = kMost},
-                 {.name = "high", .kind = AttrKind::Ints, .doc = "elements after, for each dimension",
-                  .required = true, .min = 0, .max = kMost},
-                 {.name = "interior", .kind = AttrKind::Ints,
-                  .doc = "elements between neighbours, for each dimension; all 0 if left out", .min = 0,
+       .attrs = {{.name = "low",
+                  .kind = AttrKind::Ints,
+                  .doc = "elements before, for each dimension",
+                  .required = true,
+                  .min = 0,
+                  .max = kMost},
+                 {.name = "high",
+                  .kind = AttrKind::Ints,
+                  .doc = "elements after, for each dimension",
+                  .required = true,
+                  .min = 0,
+                  .max = kMost},
+                 {.name = "interior",
+                  .kind = AttrKind::Ints,
+                  .doc = "elements between neighbours, for each dimension; all 0 if left out",
+                  .min = 0,
                   .max = 1 << 20}, // times a dimension stays below 2^63
-                 {.name = "value", .kind = AttrKind::F64, .doc = "what the new elements are", .defaultValue = 0.0}},
-       .traits = kMovement, .infer = padInfer, .eval = padEval, .grad = padGrad},
+                 {.name = "value",
+                  .kind = AttrKind::F64,
+                  .doc = "what the new elements are",
+                  .defaultValue = 0.0}},
+       .traits = kMovement,
+       .infer = padInfer,
+       .eval = padEval,
+       .grad = padGrad},
   };
   return rows;
 }

@@ -6,9 +6,12 @@ namespace gradc::ops {
 namespace {
 
 const std::vector<OperandSpec> kX = {{"x"}};
-const std::vector<AttrSpec> kAxis = {{.name = "axis", .kind = AttrKind::I64,
+const std::vector<AttrSpec> kAxis = {{.name = "axis",
+                                      .kind = AttrKind::I64,
                                       .doc = "the dimension that is normalized; negative counts from the end",
-                                      .defaultValue = int64_t{-1}, .min = -kMaxRank, .max = kMaxRank - 1}};
+                                      .defaultValue = int64_t{-1},
+                                      .min = -kMaxRank,
+                                      .max = kMaxRank - 1}};
 
 Rule<Types> infer(const InferArgs &args) {
   const Type &x = args.operands[0];
@@ -28,7 +31,9 @@ ValueId shifted(Builder &b, ValueId x, int64_t axis) {
   return b.sub(x, along(b, b.create("reduce_max", {x}, attrs), b.type(x).shape, axis));
 }
 
-int64_t axisOf(const Dict &attrs, Builder &b, ValueId x) { return fromEnd(attrs.i64("axis"), b.type(x).rank()); }
+int64_t axisOf(const Dict &attrs, Builder &b, ValueId x) {
+  return fromEnd(attrs.i64("axis"), b.type(x).rank());
+}
 
 std::vector<ValueId> softmaxExpand(ExpandArgs &args) {
   Builder &b = args.b;
@@ -71,8 +76,8 @@ Rule<Types> crossEntropyInfer(const InferArgs &args) {
   bool classes = labels.dtype == DType::I32 && labels.shape == Shape{logits.shape[0]};
   bool weights = labels.dtype == logits.dtype && labels.shape == logits.shape;
   if (!classes && !weights)
-    return refuse("logits is {} but labels is {}, which must be i32[{}] or {}", toString(logits), toString(labels),
-                  logits.shape[0], toString(Type{logits.dtype, logits.shape, {}}));
+    return refuse("logits is {} but labels is {}, which must be i32[{}] or {}", toString(logits),
+                  toString(labels), logits.shape[0], toString(Type{logits.dtype, logits.shape, {}}));
   return oneType(logits.dtype, {logits.shape[0]});
 }
 
@@ -117,13 +122,25 @@ void crossEntropyGrad(GradArgs &g) {
 
 GRADC_OPS(softmax) {
   static const OpDef rows[] = {
-      {.name = "softmax", .doc = "e^x normalized to sum 1 along a dimension", .operands = kX, .attrs = kAxis,
-       .infer = ops::infer, .grad = softmaxGrad, .expand = softmaxExpand},
-      {.name = "log_softmax", .doc = "the logarithm of softmax", .operands = kX, .attrs = kAxis, .infer = ops::infer,
-       .grad = logSoftmaxGrad, .expand = logSoftmaxExpand},
+      {.name = "softmax",
+       .doc = "e^x normalized to sum 1 along a dimension",
+       .operands = kX,
+       .attrs = kAxis,
+       .infer = ops::infer,
+       .grad = softmaxGrad,
+       .expand = softmaxExpand},
+      {.name = "log_softmax",
+       .doc = "the logarithm of softmax",
+       .operands = kX,
+       .attrs = kAxis,
+       .infer = ops::infer,
+       .grad = logSoftmaxGrad,
+       .expand = logSoftmaxExpand},
       {.name = "softmax_cross_entropy",
        .doc = "for each row of logits -Σ p · log_softmax, p being 1 at the row's label or a row of weights",
-       .operands = {{"logits"}, {"labels"}}, .infer = crossEntropyInfer, .grad = crossEntropyGrad,
+       .operands = {{"logits"}, {"labels"}},
+       .infer = crossEntropyInfer,
+       .grad = crossEntropyGrad,
        .expand = crossEntropyExpand},
   };
   return rows;

@@ -19,27 +19,50 @@ void relayoutEval(const EvalArgs &args) {
     copyElement(args.results[0], i, *args.operands[0], i);
 }
 
-Rule<Types> kernelInfer(const InferArgs &) { return refuse("a kernel's types are those that its region yields"); }
+Rule<Types> kernelInfer(const InferArgs &) {
+  return refuse("a kernel's types are those that its region yields");
+}
 
 } // namespace
 } // namespace gradc::ops
 
 GRADC_OPS(structural) {
   static const OpDef rows[] = {
-      {.name = "relayout", .doc = "the same value, stored in another layout", .operands = {{"x"}},
-       .attrs = {{.name = "layout", .kind = AttrKind::Keyword, .doc = "the layout of the result", .required = true,
+      {.name = "relayout",
+       .doc = "the same value, stored in another layout",
+       .operands = {{"x"}},
+       .attrs = {{.name = "layout",
+                  .kind = AttrKind::Keyword,
+                  .doc = "the layout of the result",
+                  .required = true,
                   .keywords = {"row_major", kLayoutN16}}},
-       .traits = kMovement | kStructural, .infer = relayoutInfer, .eval = relayoutEval,
+       .traits = kMovement | kStructural,
+       .infer = relayoutInfer,
+       .eval = relayoutEval,
        .notDifferentiable = "layouts are chosen after differentiation"},
-      {.name = "kernel", .doc = "ops that run as one kernel: means its region with the operands as arguments",
+      {.name = "kernel",
+       .doc = "ops that run as one kernel: means its region with the operands as arguments",
        .operands = {{.name = "operands", .variadic = true}},
-       .attrs = {{.name = "kind", .kind = AttrKind::Keyword, .doc = "shape of the generated loops",
-                  .required = true, .keywords = {"map", "rows", "contract", "multi"}},
-                 {.name = "schedule", .kind = AttrKind::Dict, .doc = "loop structure, from the schedule pass"},
-                 {.name = "place", .kind = AttrKind::Any, .doc = "for each result its place in memory, from the "
-                  "plan-memory pass"},
-                 {.name = "scratch", .kind = AttrKind::I64, .doc = "bytes of scratch memory for each worker", .min = 0}},
-       .traits = kStructural, .numResults = -1, .numRegions = 1, .infer = kernelInfer,
+       .attrs = {{.name = "kind",
+                  .kind = AttrKind::Keyword,
+                  .doc = "shape of the generated loops",
+                  .required = true,
+                  .keywords = {"map", "rows", "contract", "multi"}},
+                 {.name = "schedule",
+                  .kind = AttrKind::Dict,
+                  .doc = "loop structure, from the schedule pass"},
+                 {.name = "place",
+                  .kind = AttrKind::Any,
+                  .doc = "for each result its place in memory, from the "
+                         "plan-memory pass"},
+                 {.name = "scratch",
+                  .kind = AttrKind::I64,
+                  .doc = "bytes of scratch memory for each worker",
+                  .min = 0}},
+       .traits = kStructural,
+       .numResults = -1,
+       .numRegions = 1,
+       .infer = kernelInfer,
        .notDifferentiable = "kernels are made after differentiation"},
   };
   return rows;

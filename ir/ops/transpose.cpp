@@ -20,7 +20,8 @@ Rule<Types> infer(const InferArgs &args) {
 
 void eval(const EvalArgs &args) {
   const Tensor &x = *args.operands[0];
-  std::vector<int64_t> permutation = args.attrs.ints("permutation"), strides = rowMajorStrides(x.type().shape);
+  std::vector<int64_t> permutation = args.attrs.ints("permutation"),
+                       strides = rowMajorStrides(x.type().shape);
   forEachIndex(args.results[0].type().shape, [&](std::span<const int64_t> index, int64_t linear) {
     int64_t source = 0;
     for (size_t i = 0; i < permutation.size(); ++i)
@@ -41,10 +42,18 @@ void grad(GradArgs &g) {
 
 GRADC_OPS(transpose) {
   static const OpDef rows[] = {
-      {.name = "transpose", .doc = "dimension i of the result is dimension permutation[i] of x", .operands = {{"x"}},
-       .attrs = {{.name = "permutation", .kind = AttrKind::Ints, .doc = "each dimension of x once", .required = true,
+      {.name = "transpose",
+       .doc = "dimension i of the result is dimension permutation[i] of x",
+       .operands = {{"x"}},
+       .attrs = {{.name = "permutation",
+                  .kind = AttrKind::Ints,
+                  .doc = "each dimension of x once",
+                  .required = true,
                   .min = 0}},
-       .traits = kMovement, .infer = ops::infer, .eval = ops::eval, .grad = ops::grad},
+       .traits = kMovement,
+       .infer = ops::infer,
+       .eval = ops::eval,
+       .grad = ops::grad},
   };
   return rows;
 }

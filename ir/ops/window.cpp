@@ -23,12 +23,15 @@ Rule<Window> windowOf(const Dict &attrs, std::array<int64_t, 2> input) {
   Rule<Window> window = slidingWindow(attrs, input, pairOf(attrs.ints("window")));
   for (int dim : {0, 1})
     if (window && std::max(window->padLow[dim], window->padHigh[dim]) >= window->kernel[dim])
-      return refuse("padding must be smaller than the window but in {} they are {} and {}", dim ? "width" : "height",
-                    std::max(window->padLow[dim], window->padHigh[dim]), window->kernel[dim]);
+      return refuse("padding must be smaller than the window but in {} they are {} and {}",
+                    dim ? "width" : "height", std::max(window->padLow[dim], window->padHigh[dim]),
+                    window->kernel[dim]);
   return window;
 }
 
-Shape withPlane(const Shape &shape, std::array<int64_t, 2> plane) { return {shape[0], shape[1], plane[0], plane[1]}; }
+Shape withPlane(const Shape &shape, std::array<int64_t, 2> plane) {
+  return {shape[0], shape[1], plane[0], plane[1]};
+}
 
 Problem notImages(std::string_view name, const Type &type) {
   if (Problem problem = notFloat(name, type))
@@ -162,7 +165,8 @@ void maxGradGrad(GradArgs &g) {
   if (!g.wants(1))
     return;
   Window win = *windowOf(g.attrs(), planeOf(g.type(g.x(0)).shape));
-  ValueId x = padded(g.b, g.x(0), win, -std::numeric_limits<double>::infinity()), from = padded(g.b, g.dy(), win, 0);
+  ValueId x = padded(g.b, g.x(0), win, -std::numeric_limits<double>::infinity()),
+          from = padded(g.b, g.dy(), win, 0);
   ValueId best = kNoValue, picked = kNoValue;
   for (int64_t kh = 0; kh < win.kernel[0]; ++kh)
     for (int64_t kw = 0; kw < win.kernel[1]; ++kw) {
@@ -194,16 +198,36 @@ GRADC_OPS(window) {
   static const OpDef rows[] = {
       {.name = "window_max",
        .doc = "maximum of each window; NaN if any tap is; the gradient goes to the first of equals",
-       .operands = {{"x"}}, .attrs = attrsWith({kWindowAttr}), .traits = kWindow, .infer = ops::infer,
-       .eval = maxEval, .grad = maxGrad},
-      {.name = "window_max_grad", .doc = "adds each element of dy to the place in x of its window's first largest tap",
-       .operands = {{"x"}, {"dy"}}, .attrs = attrsWith({kWindowAttr}), .traits = kWindow, .infer = maxGradInfer,
-       .eval = maxGradEval, .grad = maxGradGrad},
-      {.name = "window_sum", .doc = "sum of each window", .operands = {{"x"}}, .attrs = attrsWith({kWindowAttr}),
-       .traits = kWindow, .infer = ops::infer, .eval = sumEval, .grad = sumGrad},
-      {.name = "window_sum_grad", .doc = "adds each element of dy to all places of its window",
-       .operands = {{"dy"}}, .attrs = attrsWith({kInputAttr, kWindowAttr}), .traits = kWindow,
-       .infer = sumGradInfer, .eval = sumGradEval, .grad = sumGradGrad},
+       .operands = {{"x"}},
+       .attrs = attrsWith({kWindowAttr}),
+       .traits = kWindow,
+       .infer = ops::infer,
+       .eval = maxEval,
+       .grad = maxGrad},
+      {.name = "window_max_grad",
+       .doc = "adds each element of dy to the place in x of its window's first largest tap",
+       .operands = {{"x"}, {"dy"}},
+       .attrs = attrsWith({kWindowAttr}),
+       .traits = kWindow,
+       .infer = maxGradInfer,
+       .eval = maxGradEval,
+       .grad = maxGradGrad},
+      {.name = "window_sum",
+       .doc = "sum of each window",
+       .operands = {{"x"}},
+       .attrs = attrsWith({kWindowAttr}),
+       .traits = kWindow,
+       .infer = ops::infer,
+       .eval = sumEval,
+       .grad = sumGrad},
+      {.name = "window_sum_grad",
+       .doc = "adds each element of dy to all places of its window",
+       .operands = {{"dy"}},
+       .attrs = attrsWith({kInputAttr, kWindowAttr}),
+       .traits = kWindow,
+       .infer = sumGradInfer,
+       .eval = sumGradEval,
+       .grad = sumGradGrad},
   };
   return rows;
 }

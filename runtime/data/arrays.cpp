@@ -11,7 +11,8 @@ namespace {
 
 Status addField(RawData &raw, const std::string &name, const std::string &source, const NpyArray &array) {
   if (array.shape.empty())
-    return ioError(fmt::format("{}: '{}' is a scalar; the first dimension must count examples", source, name));
+    return ioError(
+        fmt::format("{}: '{}' is a scalar; the first dimension must count examples", source, name));
   const int64_t count = array.shape.front();
   if (!raw.fields.empty() && count != raw.examples)
     return ioError(fmt::format("{}: '{}' has {} examples, but '{}' has {}", source, name, count,
@@ -22,7 +23,8 @@ Status addField(RawData &raw, const std::string &name, const std::string &source
   if (!array.bytes.empty())
     std::memcpy(data->data(), array.bytes.data(), array.bytes.size());
   raw.examples = count;
-  raw.fields.push_back({name, source, array.dtype, {array.shape.begin() + 1, array.shape.end()}, std::move(*data)});
+  raw.fields.push_back(
+      {name, source, array.dtype, {array.shape.begin() + 1, array.shape.end()}, std::move(*data)});
   return okStatus();
 }
 

@@ -91,8 +91,8 @@ Status checkBatchPort(const gradc_port &port, const Field &field) {
   const std::string_view layout = port.layout;
   if (elements != field.exampleElements() || (dtype != field.dtype && !pixels) ||
       (layout != "" && (layout != "n16" || port.shape[0] % kLanes != 0 || dtypeSize(dtype) < 4)))
-    return {ExitCode::Internal, fmt::format("argument '{}' ({}, layout '{}') cannot be fed from '{}'", port.name,
-                                            dtypeName(dtype), layout, field.name)};
+    return {ExitCode::Internal, fmt::format("argument '{}' ({}, layout '{}') cannot be fed from '{}'",
+                                            port.name, dtypeName(dtype), layout, field.name)};
   return okStatus();
 }
 

@@ -77,22 +77,24 @@ Status checkIntegers(const Field &field, int64_t examples, const InputSpec &inpu
 
 StatusOr<Field> feed(Field field, int64_t examples, const InputSpec &input) {
   if (!sameExamples(field.shape, input.shape))
-    return ioFailure(fmt::format("{}: an example of '{}' has shape [{}], but input '{}' has [{}]", field.source,
-                                 field.name, fmt::join(field.shape, ","), input.name, fmt::join(input.shape, ",")));
+    return ioFailure(fmt::format("{}: an example of '{}' has shape [{}], but input '{}' has [{}]",
+                                 field.source, field.name, fmt::join(field.shape, ","), input.name,
+                                 fmt::join(input.shape, ",")));
   field.shape = input.shape;
   const std::optional<DType> dtype = parseDType(input.dtype);
   const Converter convert = dtype ? converter(field.dtype, *dtype) : nullptr;
   const bool pixels = field.dtype == DType::U8 && dtype == DType::F32;
   if (!dtype || (field.dtype != *dtype && !pixels && !convert))
-    return ioFailure(fmt::format("{}: '{}' has element type {}, but input '{}' has {}", field.source, field.name,
-                                 dtypeName(field.dtype), input.name, input.dtype));
+    return ioFailure(fmt::format("{}: '{}' has element type {}, but input '{}' has {}", field.source,
+                                 field.name, dtypeName(field.dtype), input.name, input.dtype));
   if (*dtype == DType::I32)
     if (Status status = checkIntegers(field, examples, input); !status.ok())
       return std::unexpected(status);
   if (!convert)
     return field;
 
-  StatusOr<Buffer> data = Buffer::allocate(examples * field.exampleElements() * static_cast<int64_t>(dtypeSize(*dtype)));
+  StatusOr<Buffer> data =
+      Buffer::allocate(examples * field.exampleElements() * static_cast<int64_t>(dtypeSize(*dtype)));
   if (!data)
     return std::unexpected(data.error());
   convert(field.data.data(), data->data(), examples * field.exampleElements());
@@ -128,14 +130,16 @@ StatusOr<Dataset> feedInputs(std::vector<Field> fields, int64_t examples, std::s
         have.push_back(f.name);
       for (const InputSpec &i : inputs)
         want.push_back(i.name);
-      return ioFailure(fmt::format("nothing feeds input '{}': the data has the fields {}, the model has the inputs {}",
-                                   input.name, fmt::join(have, ", "), fmt::join(want, ", ")));
+      return ioFailure(
+          fmt::format("nothing feeds input '{}': the data has the fields {}, the model has the inputs {}",
+                      input.name, fmt::join(have, ", "), fmt::join(want, ", ")));
     }
     // Two inputs may read one field (an autoencoder's input and target).
     Field copy{field->name, field->source, field->dtype, field->shape, {}};
-    const bool last = std::ranges::none_of(
-        inputs.subspan(&input - inputs.data() + 1),
-        [&](const InputSpec &i) { return (i.field.empty() ? i.name : i.field) == wanted; });
+    const bool last =
+        std::ranges::none_of(inputs.subspan(&input - inputs.data() + 1), [&](const InputSpec &i) {
+          return (i.field.empty() ? i.name : i.field) == wanted;
+        });
     if (last) {
       copy.data = std::move(field->data);
     } else {
@@ -157,8 +161,8 @@ std::string resolvePath(const std::string &folder, const std::string &file) {
   return folder.empty() || file.starts_with('/') ? file : folder + "/" + file;
 }
 
-StatusOr<Dataset> loadDataset(const DataSource &source, std::span<const InputSpec> inputs, const std::string &folder,
-                              uint64_t seed) {
+StatusOr<Dataset> loadDataset(const DataSource &source, std::span<const InputSpec> inputs,
+                              const std::string &folder, uint64_t seed) {
   StatusOr<RawData> raw = ioFailure("the model file names no data here");
   switch (source.kind) {
   case DataSource::Kind::None: break;
@@ -173,7 +177,8 @@ StatusOr<Dataset> loadDataset(const DataSource &source, std::span<const InputSpe
   if (!raw)
     return std::unexpected(raw.error());
   if (raw->examples < 1)
-    return ioFailure(fmt::format("{}: no examples", raw->fields.empty() ? "data" : raw->fields.front().source));
+    return ioFailure(
+        fmt::format("{}: no examples", raw->fields.empty() ? "data" : raw->fields.front().source));
   return feedInputs(std::move(raw->fields), raw->examples, inputs);
 }
 
@@ -185,7 +190,8 @@ std::vector<int64_t> epochOrder(int64_t count, uint64_t seed, int64_t epoch, boo
   // Fisher-Yates. 64 random bits a draw: the bias of the modulo is below count / 2^64.
   constexpr uint64_t kStream = streamHash("shuffle");
   for (int64_t i = count - 1; i > 0; --i) {
-    const PhiloxCounter bits = randomBits(seed, kStream, static_cast<uint64_t>(epoch), static_cast<uint64_t>(i));
+    const PhiloxCounter bits =
+        randomBits(seed, kStream, static_cast<uint64_t>(epoch), static_cast<uint64_t>(i));
     const uint64_t draw = uint64_t{bits[0]} << 32 | bits[1];
     std::swap(order[i], order[static_cast<int64_t>(draw % static_cast<uint64_t>(i + 1))]);
   }

@@ -46,8 +46,8 @@ struct DatasetView {
 
 /// Loads what feeds `inputs`, in their order. Relative file names are looked up in `folder`. `seed` is for
 /// synthetic data.
-StatusOr<Dataset> loadDataset(const DataSource &source, std::span<const InputSpec> inputs, const std::string &folder,
-                              uint64_t seed);
+StatusOr<Dataset> loadDataset(const DataSource &source, std::span<const InputSpec> inputs,
+                              const std::string &folder, uint64_t seed);
 
 /// Turns raw fields into the inputs' fields: by name, reshaped, converted, labels checked.
 StatusOr<Dataset> feedInputs(std::vector<Field> fields, int64_t examples, std::span<const InputSpec> inputs);

@@ -42,11 +42,11 @@ StatusOr<std::vector<int64_t>> readHeader(gzFile file, const std::string &path, 
   if (got < 0)
     return ioFailure(fmt::format("{}: corrupt gzip data", path));
   if (got < 4 || magic[0] != 0 || magic[1] != 0)
-    return ioFailure(fmt::format("{}: not an IDX file (its first bytes are {:02x} {:02x} {:02x} {:02x})", path,
-                                 magic[0], magic[1], magic[2], magic[3]));
+    return ioFailure(fmt::format("{}: not an IDX file (its first bytes are {:02x} {:02x} {:02x} {:02x})",
+                                 path, magic[0], magic[1], magic[2], magic[3]));
   if (magic[2] != kUnsignedByte)
-    return ioFailure(fmt::format("{}: IDX element type 0x{:02x} is not supported, only unsigned bytes (0x08) are",
-                                 path, magic[2]));
+    return ioFailure(fmt::format(
+        "{}: IDX element type 0x{:02x} is not supported, only unsigned bytes (0x08) are", path, magic[2]));
   if (magic[3] < rank || magic[3] > 4)
     return ioFailure(fmt::format("{}: an IDX file of rank {}, but expected rank {}", path, magic[3],
                                  rank == 1 ? "1" : "2 or more"));
@@ -81,7 +81,8 @@ StatusOr<Field> readField(const std::string &path, std::string name, int rank) {
   if (got < 0)
     return ioFailure(fmt::format("{}: corrupt gzip data", path));
   if (got < bytes)
-    return ioFailure(fmt::format("{}: truncated: {} bytes of data, but its header says {}", path, got, bytes));
+    return ioFailure(
+        fmt::format("{}: truncated: {} bytes of data, but its header says {}", path, got, bytes));
   std::byte extra;
   const int64_t more = readUpTo(file.get(), &extra, 1); // also checks gzip's trailer
   if (more < 0)
@@ -111,8 +112,8 @@ StatusOr<RawData> loadIdx(const DataSource &source, const std::string &folder) {
     const int64_t count = field->shape.front();
     field->shape.erase(field->shape.begin());
     if (!raw.fields.empty() && count != raw.examples)
-      return ioFailure(fmt::format("{}: {} examples, but {} has {}", field->source, count, raw.fields.front().source,
-                                   raw.examples));
+      return ioFailure(fmt::format("{}: {} examples, but {} has {}", field->source, count,
+                                   raw.fields.front().source, raw.examples));
     raw.examples = count;
     raw.fields.push_back(std::move(*field));
   }

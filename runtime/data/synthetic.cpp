@@ -17,7 +17,8 @@ void fillRandom(Field &field, int64_t elements, int64_t classes, uint64_t seed) 
     if (field.dtype == DType::U8)
       field.data.as<uint8_t>()[i] = static_cast<uint8_t>(bits >> 24);
     else
-      field.data.as<int32_t>()[i] = static_cast<int32_t>(bits % static_cast<uint64_t>(classes > 0 ? classes : 2));
+      field.data.as<int32_t>()[i] =
+          static_cast<int32_t>(bits % static_cast<uint64_t>(classes > 0 ? classes : 2));
   }
 }
 
@@ -26,8 +27,11 @@ void fillRandom(Field &field, int64_t elements, int64_t classes, uint64_t seed) 
 StatusOr<RawData> makeSynthetic(const DataSource &source, std::span<const InputSpec> inputs, uint64_t seed) {
   RawData raw{.examples = source.examples > 0 ? source.examples : kDefaultExamples, .fields = {}};
   for (const InputSpec &input : inputs) {
-    Field field{input.field.empty() ? input.name : input.field, "synthetic data",
-                input.dtype == "f32" ? DType::U8 : DType::I32, input.shape, {}};
+    Field field{input.field.empty() ? input.name : input.field,
+                "synthetic data",
+                input.dtype == "f32" ? DType::U8 : DType::I32,
+                input.shape,
+                {}};
     StatusOr<Buffer> data = Buffer::allocate(raw.examples * field.exampleBytes());
     if (!data)
       return std::unexpected(data.error());

@@ -10,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace gradc;
   Diagnostics diag;
   Result<LoadedModel> model = loadModel({reinterpret_cast<const char *>(data), size}, "fuzz.json", {}, diag);
-  CHECK(model.has_value() != diag.hasErrors(), "a model that was refused without a word, or read in spite of errors");
+  CHECK(model.has_value() != diag.hasErrors(),
+        "a model that was refused without a word, or read in spite of errors");
   (void)diag.render();
   if (!model)
     return 0;

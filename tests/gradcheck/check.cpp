@@ -44,7 +44,8 @@ Problem differentiate(Module &module, std::string_view function, const std::vect
   for (size_t i : wrt)
     names.push_back(fmt::format("%x{}", i));
   Diagnostics diag;
-  auto pipeline = parsePipeline(fmt::format("autodiff{{of=@{}, wrt=[{}]}}", function, fmt::join(names, ", ")), diag);
+  auto pipeline =
+      parsePipeline(fmt::format("autodiff{{of=@{}, wrt=[{}]}}", function, fmt::join(names, ", ")), diag);
   PassManager manager({});
   if (!pipeline || !manager.run(module, *pipeline, diag) || !verify(module, diag))
     return diag.render();
@@ -88,7 +89,8 @@ Problem compare(const Module &module, const std::string &function, const Sample 
       double numeric = difference(module, *module.function(function), sample.operands, wrt[k], i);
       double bound = kAbsolute + kRelative * std::max(std::fabs(analytic), std::fabs(numeric));
       if (!(std::fabs(analytic - numeric) <= bound))
-        return fmt::format("element {} of operand {} is {} but differences give {}", i, wrt[k], analytic, numeric);
+        return fmt::format("element {} of operand {} is {} but differences give {}", i, wrt[k], analytic,
+                           numeric);
     }
   return std::nullopt;
 }

@@ -20,7 +20,8 @@ const Plane kConvs[] = {
 struct Channels {
   int64_t batch, groups, perGroup, filtersPerGroup;
 };
-const Channels kChannels[] = {{1, 1, 1, 1}, {2, 1, 2, 1}, {1, 2, 1, 2}, {2, 3, 1, 1}, {1, 1, 2, 3}, {1, 2, 2, 1}};
+const Channels kChannels[] = {{1, 1, 1, 1}, {2, 1, 2, 1}, {1, 2, 1, 2},
+                              {2, 3, 1, 1}, {1, 1, 2, 3}, {1, 2, 2, 1}};
 
 enum class Form { Forward, GradInput, GradWeight };
 
@@ -52,7 +53,8 @@ const Plane kWindows[] = {
 template <class Add> void forEachWindow(Add &&add) {
   for (int i = 0; i < 30; ++i) {
     const Plane &p = kWindows[i % 10];
-    add(p, Shape{1 + i % 2, 1 + i / 10, p.input[0], p.input[1]}, Shape{1 + i % 2, 1 + i / 10, p.output(0), p.output(1)},
+    add(p, Shape{1 + i % 2, 1 + i / 10, p.input[0], p.input[1]},
+        Shape{1 + i % 2, 1 + i / 10, p.output(0), p.output(1)},
         dict({{"window", p.kernel}, {"stride", p.stride}, {"padding", p.padding}}));
   }
 }

@@ -19,7 +19,8 @@ namespace gradc::testing {
 /// 64-byte aligned memory between guards that must not change.
 class Guarded {
 public:
-  explicit Guarded(int64_t bytes) : bytes_(bytes), memory_(static_cast<size_t>(bytes) + 3 * kGuard, std::byte{0xA5}) {
+  explicit Guarded(int64_t bytes)
+      : bytes_(bytes), memory_(static_cast<size_t>(bytes) + 3 * kGuard, std::byte{0xA5}) {
     auto start = reinterpret_cast<uintptr_t>(memory_.data()) + kGuard;
     data_ = reinterpret_cast<std::byte *>((start + 63) / 64 * 64);
   }
@@ -74,8 +75,8 @@ inline Module asKernel(const Module &module, std::string_view kind) {
 }
 
 /// The kernel's results; its items run last to first, `stepSize` at a time (0: all at once).
-inline std::vector<Tensor> runKernel(const Module &module, const CpuTarget &target, const std::vector<Tensor> &arguments,
-                              int64_t stepSize = 0) {
+inline std::vector<Tensor> runKernel(const Module &module, const CpuTarget &target,
+                                     const std::vector<Tensor> &arguments, int64_t stepSize = 0) {
   const Function &fn = *module.functions[0];
   OpId kernel = fn.body().ops[0];
   auto compiler = KernelCompiler::create(target);

@@ -3,7 +3,7 @@
 
   accuracy.py GRADC EXAMPLES DATA SCRATCH [--full]
 
---full trains each example for its 10 epochs against the accuracy that docs/training.md promises.
+--full trains each example for its 10 epochs against the accuracy of docs/performance.md.
 """
 import argparse
 import json

@@ -52,7 +52,8 @@ protected:
     auto compiled = makeGradient(GetParam(), narrow), reference = makeGradient(GetParam(), wide);
     ASSERT_TRUE(compiled) << compiled.error();
     ASSERT_TRUE(reference) << reference.error();
-    std::vector<Tensor> want = interpret(reference->module, *reference->module.function("f.grad"), wide.operands);
+    std::vector<Tensor> want =
+        interpret(reference->module, *reference->module.function("f.grad"), wide.operands);
     Diagnostics diag;
     const Function &fn = *compiled->module.function("f.grad");
     auto got = findBackend("cpu")->run({compiled->module, fn, narrow.operands}, diag);

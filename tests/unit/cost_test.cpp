@@ -32,11 +32,12 @@ TEST(Cost, ContractionsCountEveryTapTwice) {
 }
 
 TEST(Cost, AKernelIsItsRegion) {
-  const Cost cost = costOfFirst("func @f(%x: f32[4,8]) -> f32[4,8] {\n"
-                                "  %y = kernel(%x) {kind = map} { ^(%a: f32[4,8]):\n"
-                                "    %b = exp(%a)\n    %c = transpose(%b) {permutation = [1,0]}\n"
-                                "    %d = transpose(%c) {permutation = [1,0]}\n    %e = add(%d, %d)\n    yield %e\n"
-                                "  }\n  return %y\n}");
+  const Cost cost =
+      costOfFirst("func @f(%x: f32[4,8]) -> f32[4,8] {\n"
+                  "  %y = kernel(%x) {kind = map} { ^(%a: f32[4,8]):\n"
+                  "    %b = exp(%a)\n    %c = transpose(%b) {permutation = [1,0]}\n"
+                  "    %d = transpose(%c) {permutation = [1,0]}\n    %e = add(%d, %d)\n    yield %e\n"
+                  "  }\n  return %y\n}");
   EXPECT_EQ(cost.flops, 64);
   EXPECT_EQ(cost.bytes, 2 * 4 * 32);
 }

@@ -34,7 +34,8 @@ void expectClose(const Tensor &got, const Tensor &want, double tolerance) {
   int wrong = 0;
   for (int64_t i = 0; i < want.elements() && wrong < 5; ++i) {
     double a = got.get(i), b = want.get(i);
-    bool same = (std::isnan(a) && std::isnan(b)) || a == b || std::fabs(a - b) <= tolerance * (1 + std::fabs(b));
+    bool same =
+        (std::isnan(a) && std::isnan(b)) || a == b || std::fabs(a - b) <= tolerance * (1 + std::fabs(b));
     EXPECT_TRUE(same) << "element " << i << ": got " << a << ", want " << b << (++wrong, "");
   }
 }
@@ -83,11 +84,14 @@ TEST(CpuKernel, UnaryOps) {
 }
 
 TEST(CpuKernel, BinaryOps) {
-  for (const char *type : {"f32[3,50]", "f32[32,3,5]<n16>", "i32[33]", "i64[40]", "f64[21]", "f32[]", "f32[1]"})
+  for (const char *type :
+       {"f32[3,50]", "f32[32,3,5]<n16>", "i32[33]", "i64[40]", "f64[21]", "f32[]", "f32[1]"})
     for (const char *op : {"add", "sub", "mul", "maximum", "minimum"})
-      check(fmt::format("func @f(%x: {1}, %y: {1}) -> {1} {{\n %z = {0}(%x, %y) : {1}\n return %z\n}}", op, type));
+      check(fmt::format("func @f(%x: {1}, %y: {1}) -> {1} {{\n %z = {0}(%x, %y) : {1}\n return %z\n}}", op,
+                        type));
   check("func @f(%x: f32[90], %y: f32[90]) -> f32[90] {\n %z = div(%x, %y) : f32[90]\n return %z\n}");
-  check("func @f(%x: f32[90], %y: f32[90]) -> f32[90] {\n %a = abs(%x) : f32[90]\n %z = pow(%a, %y) : f32[90]\n "
+  check("func @f(%x: f32[90], %y: f32[90]) -> f32[90] {\n %a = abs(%x) : f32[90]\n %z = pow(%a, %y) : "
+        "f32[90]\n "
         "return %z\n}");
 }
 
@@ -95,9 +99,11 @@ TEST(CpuKernel, ComparisonsAndSelect) {
   for (const char *op : {"eq", "ne", "lt", "le", "gt", "ge"})
     for (const char *type : {"f32[67]", "i32[67]"}) {
       std::string shape = std::string(type).substr(3);
-      check(fmt::format("func @f(%x: {1}, %y: {1}) -> (bool{2}, {1}) {{\n %c = {0}(%x, %y) : bool{2}\n"
-                        " %n = not(%c) : bool{2}\n %o = or(%n, %c) : bool{2}\n %s = select(%c, %x, %y) : {1}\n"
-                        " return %n, %s\n}}", op, type, shape));
+      check(
+          fmt::format("func @f(%x: {1}, %y: {1}) -> (bool{2}, {1}) {{\n %c = {0}(%x, %y) : bool{2}\n"
+                      " %n = not(%c) : bool{2}\n %o = or(%n, %c) : bool{2}\n %s = select(%c, %x, %y) : {1}\n"
+                      " return %n, %s\n}}",
+                      op, type, shape));
     }
 }
 
@@ -105,7 +111,8 @@ TEST(CpuKernel, Casts) {
   for (const char *from : {"f32", "f64", "i32", "i64", "u8", "i8", "bool", "bf16", "f16"})
     for (const char *to : {"f32", "f64", "i32", "i64", "u8", "i8", "bool", "bf16", "f16"})
       check(fmt::format("func @f(%x: {0}[35]) -> {1}[35] {{\n %y = cast(%x) {{dtype = {1}}} : {1}[35]\n"
-                        " return %y\n}}", from, to));
+                        " return %y\n}}",
+                        from, to));
 }
 
 TEST(CpuKernel, Movement) {
@@ -149,21 +156,26 @@ TEST(CpuKernel, Relayout) {
   for (const char *shape : {"[32,784]", "[16,3]", "[64,5,7]", "[48,40]"})
     for (const char *dtype : {"f32", "i32", "f64", "bool"}) {
       check(fmt::format("func @f(%x: {0}{1}) -> {0}{1}<n16> {{\n"
-                        " %y = relayout(%x) {{layout = n16}} : {0}{1}<n16>\n return %y\n}}", dtype, shape));
+                        " %y = relayout(%x) {{layout = n16}} : {0}{1}<n16>\n return %y\n}}",
+                        dtype, shape));
       check(fmt::format("func @f(%x: {0}{1}<n16>) -> {0}{1} {{\n"
-                        " %y = relayout(%x) {{layout = row_major}} : {0}{1}\n return %y\n}}", dtype, shape));
+                        " %y = relayout(%x) {{layout = row_major}} : {0}{1}\n return %y\n}}",
+                        dtype, shape));
     }
 }
 
 TEST(CpuKernel, Generators) {
   check("func @f(%s: i64[], %t: i64[], %r: i64[]) -> f32[6,35] {\n"
-        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [6,35]} : f32[6,35]\n return %y\n}", "map", 0);
+        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [6,35]} : f32[6,35]\n return %y\n}",
+        "map", 0);
   check("func @f(%s: i64[], %t: i64[], %r: i64[]) -> f32[32,35]<n16> {\n"
-        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [32,35]} : f32[32,35]<n16>\n return %y\n}",
+        " %y = random_uniform(%s, %t, %r) {stream = \"drop\", shape = [32,35]} : f32[32,35]<n16>\n return "
+        "%y\n}",
         "map", 0);
   for (int axis : {0, 1})
     check(fmt::format("func @f() -> i32[5,20] {{\n %y = iota() {{shape = [5,20], axis = {}}} : i32[5,20]\n"
-                      " return %y\n}}", axis));
+                      " return %y\n}}",
+                      axis));
   check("func @f(%x: f32[6]) -> f32[6] {\n %c = constant() {value = [1.0,2.0,3.0,4.0,5.0,6.5]} : f32[6]\n"
         " %y = mul(%x, %c) : f32[6]\n return %y\n}");
 }
@@ -174,13 +186,18 @@ TEST(CpuKernel, Windows) {
                               "window = [3,2], stride = [1,1], padding = [1,1,1,0]"}) {
       std::string_view first = std::string_view(attrs).substr(10, 3);
       int oh = first == "2,2" ? 4 : first == "3,3" ? 3 : 8, ow = first == "2,2" ? 5 : first == "3,3" ? 4 : 10;
-      std::string x = fmt::format("f32[16,3,8,10]{}", layout), r = fmt::format("f32[16,3,{},{}]{}", oh, ow, layout);
+      std::string x = fmt::format("f32[16,3,8,10]{}", layout),
+                  r = fmt::format("f32[16,3,{},{}]{}", oh, ow, layout);
       for (const char *op : {"window_max", "window_sum"})
-        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{{3}}} : {1}\n return %y\n}}", x, r, op, attrs));
+        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{{3}}} : {1}\n return %y\n}}", x, r, op,
+                          attrs));
       check(fmt::format("func @f(%x: {0}, %d: {1}) -> {0} {{\n %y = window_max_grad(%x, %d) {{{2}}} : {0}\n"
-                        " return %y\n}}", x, r, attrs));
-      check(fmt::format("func @f(%d: {1}) -> {0} {{\n %y = window_sum_grad(%d) {{input = [8,10], {2}}} : {0}\n"
-                        " return %y\n}}", x, r, attrs));
+                        " return %y\n}}",
+                        x, r, attrs));
+      check(
+          fmt::format("func @f(%d: {1}) -> {0} {{\n %y = window_sum_grad(%d) {{input = [8,10], {2}}} : {0}\n"
+                      " return %y\n}}",
+                      x, r, attrs));
     }
 }
 
@@ -188,20 +205,28 @@ TEST(CpuKernel, Reductions) {
   struct Case {
     const char *type, *axes, *result;
   };
-  const Case cases[] = {{"f32[64]", "[0]", "f32[]"},          {"f32[5,7]", "[0,1]", "f32[]"},
-                        {"f32[33,40]", "[1]", "f32[33]"},     {"f32[33,40]", "[0]", "f32[40]"},
-                        {"f32[32,40]", "[0]", "f32[40]"},     {"f32[32,40]<n16>", "[0]", "f32[40]"},
-                        {"f32[32,10]<n16>", "[1]", "f32[32]"}, {"f32[32,40]<n16>", "[1]", "f32[32]"},
-                        {"f32[32,6,4,5]<n16>", "[0,2,3]", "f32[6]"}, {"f32[32,6,4,5]", "[0,2,3]", "f32[6]"},
-                        {"f32[3,6,4,35]", "[1,3]", "f32[3,4]"}, {"f64[3,50]", "[1]", "f64[3]"},
+  const Case cases[] = {{"f32[64]", "[0]", "f32[]"},
+                        {"f32[5,7]", "[0,1]", "f32[]"},
+                        {"f32[33,40]", "[1]", "f32[33]"},
+                        {"f32[33,40]", "[0]", "f32[40]"},
+                        {"f32[32,40]", "[0]", "f32[40]"},
+                        {"f32[32,40]<n16>", "[0]", "f32[40]"},
+                        {"f32[32,10]<n16>", "[1]", "f32[32]"},
+                        {"f32[32,40]<n16>", "[1]", "f32[32]"},
+                        {"f32[32,6,4,5]<n16>", "[0,2,3]", "f32[6]"},
+                        {"f32[32,6,4,5]", "[0,2,3]", "f32[6]"},
+                        {"f32[3,6,4,35]", "[1,3]", "f32[3,4]"},
+                        {"f64[3,50]", "[1]", "f64[3]"},
                         {"f32[20]", "[0]", "f32[]"}};
   for (const Case &c : cases)
     for (const char *op : {"reduce_sum", "reduce_max", "reduce_min"})
       for (const char *kind : {"rows", "map"})
-        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{axes = {3}}} : {1}\n return %y\n}}", c.type,
-                          c.result, op, c.axes), kind, 1e-5);
+        check(fmt::format("func @f(%x: {0}) -> {1} {{\n %y = {2}(%x) {{axes = {3}}} : {1}\n return %y\n}}",
+                          c.type, c.result, op, c.axes),
+              kind, 1e-5);
   check("func @f(%x: f32[5,40]) -> i32[5] {\n %y = argmax(%x) {axis = 1} : i32[5]\n return %y\n}", "rows");
-  check("func @f(%x: f32[32,10]<n16>) -> i32[32] {\n %y = argmax(%x) {axis = 1} : i32[32]\n return %y\n}", "rows");
+  check("func @f(%x: f32[32,10]<n16>) -> i32[32] {\n %y = argmax(%x) {axis = 1} : i32[32]\n return %y\n}",
+        "rows");
 }
 
 TEST(CpuKernel, SoftmaxRow) {
@@ -216,17 +241,23 @@ TEST(CpuKernel, SoftmaxRow) {
                       " %t = broadcast(%s) {{axes = [0], shape = {2}}} : {0}\n"
                       " %y = div(%e, %t) : {0}\n %l = log(%s) : f32[{1}]\n"
                       " %k = reduce_min(%x) {{axes = [1], keep_dims = true}} : f32[{1},1]\n"
-                      " return %y, %l, %k\n}}", type, rows, plain), "rows", 5e-6);
+                      " return %y, %l, %k\n}}",
+                      type, rows, plain),
+          "rows", 5e-6);
   }
 }
 
 TEST(CpuKernel, ContractionsOnTheSpot) {
   for (const char *type : {"f32", "f64"}) {
     check(fmt::format("func @f(%a: {0}[5,7], %b: {0}[7,20]) -> {0}[5,20] {{\n"
-                      " %y = matmul(%a, %b) : {0}[5,20]\n return %y\n}}", type), "map", 1e-5);
-    check(fmt::format("func @f(%a: {0}[3,7,5], %b: {0}[3,20,7]) -> {0}[3,5,20] {{\n"
-                      " %y = matmul(%a, %b) {{transpose_a = true, transpose_b = true}} : {0}[3,5,20]\n return %y\n}}",
-                      type), "map", 1e-5);
+                      " %y = matmul(%a, %b) : {0}[5,20]\n return %y\n}}",
+                      type),
+          "map", 1e-5);
+    check(fmt::format(
+              "func @f(%a: {0}[3,7,5], %b: {0}[3,20,7]) -> {0}[3,5,20] {{\n"
+              " %y = matmul(%a, %b) {{transpose_a = true, transpose_b = true}} : {0}[3,5,20]\n return %y\n}}",
+              type),
+          "map", 1e-5);
   }
   struct Case {
     int n, c, f, groups, oh, ow;
@@ -234,15 +265,24 @@ TEST(CpuKernel, ContractionsOnTheSpot) {
   };
   for (Case k : {Case{3, 4, 6, 1, 6, 5, ""}, Case{3, 4, 6, 2, 4, 4, "stride = [2,2], padding = [1,1,1,1], "},
                  Case{16, 2, 3, 1, 6, 5, "padding = [1,1,0,0], dilation = [2,1], "}}) {
-    std::string x = fmt::format("f32[{},{},8,7]", k.n, k.c), w = fmt::format("f32[{},{},3,3]", k.f, k.c / k.groups);
+    std::string x = fmt::format("f32[{},{},8,7]", k.n, k.c),
+                w = fmt::format("f32[{},{},3,3]", k.f, k.c / k.groups);
     std::string y = fmt::format("f32[{},{},{},{}]", k.n, k.f, k.oh, k.ow);
     std::string attrs = fmt::format("{}groups = {}", k.attrs, k.groups);
-    check(fmt::format("func @f(%x: {}, %w: {}) -> {} {{\n %y = conv2d(%x, %w) {{{}}} : {}\n return %y\n}}", x, w, y,
-                      attrs, y), "map", 1e-5);
-    check(fmt::format("func @f(%d: {}, %w: {}) -> {} {{\n %y = conv2d_grad_input(%d, %w) {{input = [8,7], {}}} : {}\n"
-                      " return %y\n}}", y, w, x, attrs, x), "map", 1e-5);
-    check(fmt::format("func @f(%x: {}, %d: {}) -> {} {{\n %y = conv2d_grad_weight(%x, %d) {{kernel = [3,3], {}}} : {}\n"
-                      " return %y\n}}", x, y, w, attrs, w), "map", 1e-4);
+    check(fmt::format("func @f(%x: {}, %w: {}) -> {} {{\n %y = conv2d(%x, %w) {{{}}} : {}\n return %y\n}}", x,
+                      w, y, attrs, y),
+          "map", 1e-5);
+    check(fmt::format(
+              "func @f(%d: {}, %w: {}) -> {} {{\n %y = conv2d_grad_input(%d, %w) {{input = [8,7], {}}} : {}\n"
+              " return %y\n}}",
+              y, w, x, attrs, x),
+          "map", 1e-5);
+    check(
+        fmt::format(
+            "func @f(%x: {}, %d: {}) -> {} {{\n %y = conv2d_grad_weight(%x, %d) {{kernel = [3,3], {}}} : {}\n"
+            " return %y\n}}",
+            x, y, w, attrs, w),
+        "map", 1e-4);
   }
 }
 
@@ -250,7 +290,8 @@ TEST(CpuKernel, Multi) {
   check("func @f(%w: f32[500], %g: f32[500], %b: f32[10], %c: f32[10], %lr: f32[]) -> (f32[500], f32[10]) {\n"
         " %r = broadcast(%lr) {axes = [], shape = [500]} : f32[500]\n %d = mul(%r, %g) : f32[500]\n"
         " %v = sub(%w, %d) : f32[500]\n %q = broadcast(%lr) {axes = [], shape = [10]} : f32[10]\n"
-        " %e = mul(%q, %c) : f32[10]\n %u = sub(%b, %e) : f32[10]\n return %v, %u\n}", "multi");
+        " %e = mul(%q, %c) : f32[10]\n %u = sub(%b, %e) : f32[10]\n return %v, %u\n}",
+        "multi");
 }
 
 } // namespace

@@ -52,7 +52,8 @@ std::string counting(int n) {
   return s;
 }
 
-const std::vector<InputSpec> kInputs = {{"image", {1, 2, 3}, "f32", "image", 0}, {"label", {}, "i32", "label", 10}};
+const std::vector<InputSpec> kInputs = {{"image", {1, 2, 3}, "f32", "image", 0},
+                                        {"label", {}, "i32", "label", 10}};
 
 DataSource source(std::string images, std::string labels) {
   return {.kind = DataSource::Kind::Idx, .files = {{"images", images}, {"labels", labels}}};
@@ -138,8 +139,8 @@ TEST(Dataset, ChecksLabelsShapesTypesAndFields) {
   EXPECT_EQ(message(source("i", "ok"), inputs), "i: 'image' has element type u8, but input 'image' has i64");
   inputs = kInputs;
   inputs[1].field = "target";
-  EXPECT_EQ(message(source("i", "ok"), inputs),
-            "nothing feeds input 'label': the data has the fields image, label, the model has the inputs image, label");
+  EXPECT_EQ(message(source("i", "ok"), inputs), "nothing feeds input 'label': the data has the fields image, "
+                                                "label, the model has the inputs image, label");
   EXPECT_EQ(message({.kind = DataSource::Kind::Csv}), "data of type csv is not supported yet");
   EXPECT_EQ(message({.kind = DataSource::Kind::Cifar10}), "data of type cifar10 is not supported yet");
   EXPECT_EQ(message({.kind = DataSource::Kind::Images}), "data of type images is not supported yet");
@@ -151,8 +152,10 @@ TEST(Dataset, ChecksLabelsShapesTypesAndFields) {
 
 TEST(Dataset, OneFieldMayFeedTwoInputs) {
   writeFile("i", idx({2, 2, 3}, counting(12)));
-  const std::vector<InputSpec> inputs = {{"x", {2, 3}, "f32", "image", 0}, {"target", {6}, "f32", "image", 0}};
-  StatusOr<Dataset> data = loadDataset({.kind = DataSource::Kind::Idx, .files = {{"images", "i"}}}, inputs, kDir, 0);
+  const std::vector<InputSpec> inputs = {{"x", {2, 3}, "f32", "image", 0},
+                                         {"target", {6}, "f32", "image", 0}};
+  StatusOr<Dataset> data =
+      loadDataset({.kind = DataSource::Kind::Idx, .files = {{"images", "i"}}}, inputs, kDir, 0);
   ASSERT_TRUE(data) << data.error().text;
   EXPECT_EQ(static_cast<int>(data->fields[0].example(1)[0]), 6);
   EXPECT_EQ(static_cast<int>(data->fields[1].example(1)[0]), 6);
@@ -168,8 +171,9 @@ TEST(Arrays, NpzAndNpyBecomeFields) {
   ASSERT_TRUE(writeNpy(kDir + "/x.npy", x).ok());
   ASSERT_TRUE(writeNpy(kDir + "/y.npy", y).ok());
   const std::vector<InputSpec> inputs = {{"x", {2}, "f32", "", 0}, {"y", {}, "i32", "", 2}};
-  for (const DataSource &s : {DataSource{.kind = DataSource::Kind::Npz, .files = {{"file", "d.npz"}}},
-                              DataSource{.kind = DataSource::Kind::Npy, .files = {{"x", "x.npy"}, {"y", "y.npy"}}}}) {
+  for (const DataSource &s :
+       {DataSource{.kind = DataSource::Kind::Npz, .files = {{"file", "d.npz"}}},
+        DataSource{.kind = DataSource::Kind::Npy, .files = {{"x", "x.npy"}, {"y", "y.npy"}}}}) {
     StatusOr<Dataset> data = loadDataset(s, inputs, kDir, 0);
     ASSERT_TRUE(data) << data.error().text;
     EXPECT_EQ(data->fields[0].data.as<float>()[1], -2.0f);
@@ -219,7 +223,8 @@ TEST(GatherBatch, RowMajorAndLanesAgree) {
     ThreadPool pool(threads);
     std::vector<float> rows(32 * 6), lanes(32 * 6);
     std::vector<int32_t> label(32);
-    const BatchInput plain[] = {{&data->fields[0], rows.data(), false}, {&data->fields[1], label.data(), false}};
+    const BatchInput plain[] = {{&data->fields[0], rows.data(), false},
+                                {&data->fields[1], label.data(), false}};
     const BatchInput blocked[] = {{&data->fields[0], lanes.data(), true}};
     gatherBatch(pool, plain, examples);
     gatherBatch(pool, blocked, examples);

@@ -27,8 +27,10 @@ void addTo(const gradc_ctx *ctx, void *const *buffers, int64_t, int64_t) {
 }
 
 const gradc_port kVars[] = {{.name = "sum", .layout = "", .dtype = 0, .rank = 0, .bytes = 4}};
-const gradc_port kArgs[] = {{.name = "x", .layout = "", .dtype = 0, .rank = 1, .shape = {256}, .bytes = 1024}};
-const gradc_port kResults[] = {{.name = "y", .layout = "", .dtype = 0, .rank = 1, .shape = {256}, .bytes = 1024}};
+const gradc_port kArgs[] = {
+    {.name = "x", .layout = "", .dtype = 0, .rank = 1, .shape = {256}, .bytes = 1024}};
+const gradc_port kResults[] = {
+    {.name = "y", .layout = "", .dtype = 0, .rank = 1, .shape = {256}, .bytes = 1024}};
 const float kConstants[] = {0, 0.5f};
 const gradc_ref kRefs[] = {
     {GRADC_SPACE_ARGUMENT, 0, 0}, {GRADC_SPACE_ARENA, 0, 64}, {GRADC_SPACE_ARENA, 0, 64},
@@ -37,12 +39,28 @@ const gradc_ref kRefs[] = {
 };
 const gradc_step kSteps[] = {
     {.kernel = twice, .name = "a", .first_ref = 0, .num_refs = 2, .items = 16, .scratch_bytes = 0, .work = 0},
-    {.kernel = twice, .name = "b", .first_ref = 2, .num_refs = 2, .items = 16, .scratch_bytes = 0, .work = 1e-7},
+    {.kernel = twice,
+     .name = "b",
+     .first_ref = 2,
+     .num_refs = 2,
+     .items = 16,
+     .scratch_bytes = 0,
+     .work = 1e-7},
     {.kernel = addTo, .name = "c", .first_ref = 4, .num_refs = 3, .items = 1, .scratch_bytes = 4, .work = 0},
 };
-const gradc_program kProgram = {.name = "test", .steps = kSteps, .refs = kRefs, .vars = kVars, .args = kArgs,
-                                .results = kResults, .constants = kConstants, .num_steps = 3, .num_vars = 1,
-                                .num_args = 1, .num_results = 1, .arena_bytes = 1088, .scratch_bytes = 4,
+const gradc_program kProgram = {.name = "test",
+                                .steps = kSteps,
+                                .refs = kRefs,
+                                .vars = kVars,
+                                .args = kArgs,
+                                .results = kResults,
+                                .constants = kConstants,
+                                .num_steps = 3,
+                                .num_vars = 1,
+                                .num_args = 1,
+                                .num_results = 1,
+                                .arena_bytes = 1088,
+                                .scratch_bytes = 4,
                                 .constant_bytes = 8};
 
 TEST(Executor, RunsStepsInOrderOverEverySpace) {

@@ -98,8 +98,8 @@ protected:
   }
 
 private:
-  void checkGradients(Module &module, Builder &b, ValueId y, const std::vector<Tensor> &operands, const Json &json,
-                      const std::string &what) {
+  void checkGradients(Module &module, Builder &b, ValueId y, const std::vector<Tensor> &operands,
+                      const Json &json, const std::string &what) {
     ValueId product = b.mul(y, b.constant(tensorOf(json["cotangent"])));
     std::vector<int64_t> axes;
     for (int axis = 0; axis < b.type(y).rank(); ++axis)

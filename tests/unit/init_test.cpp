@@ -60,7 +60,9 @@ TEST(Initialise, ConstantsAndLists) {
 TEST(Initialise, BoundsAndDeviationsAreThoseOfTheLiterature) {
   // conv [64, 32, 3, 3]: fan in 288, fan out 576
   const std::vector<int64_t> shape = {64, 32, 3, 3};
-  const auto of = [&](Kind kind, double a = 0, double b = 0) { return values(spec(shape, {.kind = kind, .a = a, .b = b})); };
+  const auto of = [&](Kind kind, double a = 0, double b = 0) {
+    return values(spec(shape, {.kind = kind, .a = a, .b = b}));
+  };
   EXPECT_NEAR(largest(of(Kind::FanInUniform)), 1 / std::sqrt(288.0), 1e-4);
   EXPECT_NEAR(largest(of(Kind::HeUniform)), std::sqrt(6 / 288.0), 1e-4);
   EXPECT_NEAR(largest(of(Kind::GlorotUniform)), std::sqrt(6 / 864.0), 1e-4);
@@ -87,7 +89,8 @@ TEST(Initialise, OrthogonalIsOrthonormal) {
       for (int j = 0; j < count; ++j) {
         double dot = 0;
         for (int k = 0; k < length; ++k)
-          dot += rows <= columns ? v[i * columns + k] * v[j * columns + k] : v[k * columns + i] * v[k * columns + j];
+          dot += rows <= columns ? v[i * columns + k] * v[j * columns + k]
+                                 : v[k * columns + i] * v[k * columns + j];
         EXPECT_NEAR(dot, i == j ? 1 : 0, 1e-5);
       }
   }
@@ -95,7 +98,8 @@ TEST(Initialise, OrthogonalIsOrthonormal) {
 
 TEST(Initialise, FilesAndTheirErrors) {
   const float data[] = {1, 2, 3};
-  ASSERT_TRUE(writeNpy(scratchFolder() + "w3.npy", {DType::F32, {3}, std::string((const char *)data, 12)}).ok());
+  ASSERT_TRUE(
+      writeNpy(scratchFolder() + "w3.npy", {DType::F32, {3}, std::string((const char *)data, 12)}).ok());
   EXPECT_EQ(values(spec({3}, {.kind = Kind::Npy, .file = "w3.npy"})), (std::vector<float>{1, 2, 3}));
   ThreadPool pool(1);
   std::vector<float> out(4);

@@ -26,7 +26,8 @@ std::string errors(const std::string &text) {
 }
 
 TEST(Json, EveryKindOfValueKnowsItsPlace) {
-  JsonDocument d = parsed("// first\n{\"a\": [1, -2.5e3 , \"s\\n\\\"\"],\n  // between\n\t\"b\" : {\"c\": true},\"d\":null}\n// end");
+  JsonDocument d = parsed("// first\n{\"a\": [1, -2.5e3 , \"s\\n\\\"\"],\n  // between\n\t\"b\" : {\"c\": "
+                          "true},\"d\":null}\n// end");
   EXPECT_EQ(place(d.root), "2:1");
   const Json &a = *d.root.find("a");
   EXPECT_EQ(place(a), "2:7");
@@ -43,7 +44,8 @@ TEST(Json, EveryKindOfValueKnowsItsPlace) {
 }
 
 TEST(Json, NumbersKeepTheirText) {
-  JsonDocument d = parsed("[9223372036854775807, 9223372036854775808, 18446744073709551616, -0, -0.0, 1e2, 0.1]");
+  JsonDocument d =
+      parsed("[9223372036854775807, 9223372036854775808, 18446744073709551616, -0, -0.0, 1e2, 0.1]");
   EXPECT_EQ(d.root.items[0].integer(), 9223372036854775807);
   EXPECT_EQ(d.root.items[1].integer(), std::nullopt);
   EXPECT_EQ(d.root.items[2].text, "18446744073709551616");
@@ -62,15 +64,18 @@ TEST(Json, NumbersAtTheEdgesOfTokens) {
   EXPECT_EQ(place(*d.root.items[1].find("a")), "1:11");
 }
 
-TEST(Json, AByteOrderMarkCountsAsColumns) {
-  EXPECT_EQ(place(parsed("\xEF\xBB\xBF[1]").root), "1:4");
-}
+TEST(Json, AByteOrderMarkCountsAsColumns) { EXPECT_EQ(place(parsed("\xEF\xBB\xBF[1]").root), "1:4"); }
 
 TEST(Json, SyntaxErrorsPointAtTheToken) {
-  EXPECT_EQ(errors("{\"a\": 1,\n \"b\" 2}"), "2:6 syntax error while parsing object separator - unexpected number literal; expected ':'\n");
-  EXPECT_EQ(errors("[1,,2]"), "1:4 syntax error while parsing value - unexpected ','; expected '[', '{', or a literal\n");
-  EXPECT_EQ(errors(""), "1:1 syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal\n");
-  EXPECT_EQ(errors("[1] 2"), "1:5 syntax error while parsing value - unexpected number literal; expected end of input\n");
+  EXPECT_EQ(errors("{\"a\": 1,\n \"b\" 2}"),
+            "2:6 syntax error while parsing object separator - unexpected number literal; expected ':'\n");
+  EXPECT_EQ(errors("[1,,2]"),
+            "1:4 syntax error while parsing value - unexpected ','; expected '[', '{', or a literal\n");
+  EXPECT_EQ(
+      errors(""),
+      "1:1 syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal\n");
+  EXPECT_EQ(errors("[1] 2"),
+            "1:5 syntax error while parsing value - unexpected number literal; expected end of input\n");
   EXPECT_EQ(errors("[\"\xff\"]").substr(0, 4), "1:2 ");
   EXPECT_EQ(errors("[true, trux]").substr(0, 4), "1:8 ");
   EXPECT_EQ(errors("{\"a\": }").substr(0, 4), "1:7 ");
@@ -87,11 +92,13 @@ TEST(Json, DepthIsLimited) {
   EXPECT_TRUE(parsed(std::string(64, '[') + std::string(64, ']')).root.isArray());
 }
 
-std::string changed(const std::string &text, const std::vector<std::string> &overrides, std::string_view key) {
+std::string changed(const std::string &text, const std::vector<std::string> &overrides,
+                    std::string_view key) {
   JsonDocument d = parsed(text);
   Diagnostics diag;
   if (!applyOverrides(d, overrides, diag))
-    return fmt::format("{}:{}:{} {}", diag.all()[0].loc.file, diag.all()[0].loc.line, diag.all()[0].loc.column, diag.all()[0].message);
+    return fmt::format("{}:{}:{} {}", diag.all()[0].loc.file, diag.all()[0].loc.line,
+                       diag.all()[0].loc.column, diag.all()[0].message);
   const Json *value = d.root.find(key);
   return value ? describe(*value) : "nothing";
 }

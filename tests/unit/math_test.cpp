@@ -19,13 +19,16 @@ public:
   explicit Function1(const std::string &op, int operands = 1) {
     std::string args = operands == 2 ? "%x: f32[65536], %z: f32[65536]" : "%x: f32[65536]";
     Diagnostics diag;
-    Result<Module> module = parseModule(
-        fmt::format("func @f({}) -> f32[65536] {{\n %y = {}({}) : f32[65536]\n return %y\n}}", args, op,
-                    operands == 2 ? "%x, %z" : "%x"), "math.gir", diag);
+    Result<Module> module =
+        parseModule(fmt::format("func @f({}) -> f32[65536] {{\n %y = {}({}) : f32[65536]\n return %y\n}}",
+                                args, op, operands == 2 ? "%x, %z" : "%x"),
+                    "math.gir", diag);
     EXPECT_TRUE(module) << diag.render();
     kernel_ = testing::asKernel(*module, "map");
   }
-  Tensor operator()(const std::vector<Tensor> &x) const { return testing::runKernel(kernel_, hostCpuTarget(), x)[0]; }
+  Tensor operator()(const std::vector<Tensor> &x) const {
+    return testing::runKernel(kernel_, hostCpuTarget(), x)[0];
+  }
 
 private:
   Module kernel_;
@@ -74,19 +77,29 @@ template <class Reference> void scan(const std::string &op, Reference reference,
 
 constexpr uint32_t kStride = 4099; // about a million values of each function
 
-TEST(Math, Exp) { scan("exp", [](double x) { return std::exp(x); }, kStride); }
-TEST(Math, Log) { scan("log", [](double x) { return std::log(x); }, kStride); }
-TEST(Math, Tanh) { scan("tanh", [](double x) { return std::tanh(x); }, kStride); }
-TEST(Math, Erf) { scan("erf", [](double x) { return std::erf(x); }, kStride); }
+TEST(Math, Exp) {
+  scan("exp", [](double x) { return std::exp(x); }, kStride);
+}
+TEST(Math, Log) {
+  scan("log", [](double x) { return std::log(x); }, kStride);
+}
+TEST(Math, Tanh) {
+  scan("tanh", [](double x) { return std::tanh(x); }, kStride);
+}
+TEST(Math, Erf) {
+  scan("erf", [](double x) { return std::erf(x); }, kStride);
+}
 
 TEST(Math, Edges) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  std::vector<float> x(kBatch, 0), edges = {0.0f, -0.0f, kInf, -kInf, NAN, 1.0f, 0x1p-149f, -0x1p-149f, 88.8f, -104.0f};
+  std::vector<float> x(kBatch, 0),
+      edges = {0.0f, -0.0f, kInf, -kInf, NAN, 1.0f, 0x1p-149f, -0x1p-149f, 88.8f, -104.0f};
   std::ranges::copy(edges, x.begin());
   auto check = [&](const char *op, double (*reference)(double)) {
     Tensor y = Function1(op)({tensorOf(x)});
     for (size_t i = 0; i < edges.size(); ++i)
-      EXPECT_LE(ulps(y.as<float>()[i], reference(edges[i])), 2) << op << "(" << edges[i] << ") = " << y.as<float>()[i];
+      EXPECT_LE(ulps(y.as<float>()[i], reference(edges[i])), 2)
+          << op << "(" << edges[i] << ") = " << y.as<float>()[i];
   };
   check("exp", std::exp);
   check("log", std::log);
@@ -99,8 +112,8 @@ TEST(Math, PowOfRandomAndSpecialPairs) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> base(0.01f, 20), exponent(-12, 12);
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  std::vector<float> special = {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, 3.0f, -3.0f, 0.5f, -0.5f,
-                                kInf, -kInf, NAN,  0x1p-149f, 1e30f, -1e30f, 2.5f, 1e-30f};
+  std::vector<float> special = {0.0f,  -0.0f, 1.0f,  -1.0f, 2.0f,      -2.0f, 3.0f,   -3.0f, 0.5f,
+                                -0.5f, kInf,  -kInf, NAN,   0x1p-149f, 1e30f, -1e30f, 2.5f,  1e-30f};
   std::vector<float> x, y;
   for (float a : special)
     for (float b : special) {
@@ -113,7 +126,8 @@ TEST(Math, PowOfRandomAndSpecialPairs) {
   }
   Tensor z = function({tensorOf(x), tensorOf(y)});
   for (int64_t i = 0; i < kBatch; ++i) {
-    double want = std::pow(static_cast<double>(x[i]), static_cast<double>(y[i])), error = ulps(z.as<float>()[i], want);
+    double want = std::pow(static_cast<double>(x[i]), static_cast<double>(y[i])),
+           error = ulps(z.as<float>()[i], want);
     ASSERT_LE(error, 2) << "pow(" << x[i] << ", " << y[i] << ") = " << z.as<float>()[i] << ", want " << want;
   }
 }

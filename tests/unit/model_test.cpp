@@ -60,7 +60,8 @@ TEST(Model, TheSameFileGivesTheSameModule) {
 }
 
 TEST(Model, TheCommandLineWinsOverTheFile) {
-  ModelOverrides overrides{.set = {"/train/optimizer/learning_rate=0.5", "/nodes/drop1/rate=0.25"}, .batchSize = 7, .seed = 99};
+  ModelOverrides overrides{
+      .set = {"/train/optimizer/learning_rate=0.5", "/nodes/drop1/rate=0.25"}, .batchSize = 7, .seed = 99};
   LoadedModel model = load("examples/mlp.json", overrides);
   EXPECT_EQ(model.train.batchSize, 7);
   EXPECT_EQ(model.train.seed, 99u);

@@ -11,11 +11,15 @@ using namespace gradc;
 
 namespace {
 
-NpyArray sample() { return {DType::I32, {2, 3}, std::string("\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5\0\0\0\6\0\0\0", 24)}; }
+NpyArray sample() {
+  return {DType::I32, {2, 3}, std::string("\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5\0\0\0\6\0\0\0", 24)};
+}
 
 TEST(Npy, RoundTripsEveryElementTypeAndRank) {
-  for (DType dtype : {DType::F32, DType::F64, DType::F16, DType::I8, DType::U8, DType::I32, DType::I64, DType::Bool})
-    for (const std::vector<int64_t> &shape : std::vector<std::vector<int64_t>>{{}, {3}, {2, 3}, {0, 4}, {2, 1, 2}}) {
+  for (DType dtype :
+       {DType::F32, DType::F64, DType::F16, DType::I8, DType::U8, DType::I32, DType::I64, DType::Bool})
+    for (const std::vector<int64_t> &shape :
+         std::vector<std::vector<int64_t>>{{}, {3}, {2, 3}, {0, 4}, {2, 1, 2}}) {
       NpyArray array{dtype, shape, std::string(checkedElements(shape) * dtypeSize(dtype), '\1')};
       StatusOr<std::string> bytes = formatNpy(array);
       ASSERT_TRUE(bytes);
@@ -46,7 +50,8 @@ TEST(Npy, RefusesWhatIsWrong) {
   const auto message = [&](std::string bytes) { return parseNpy(bytes, "x.npy").error().text; };
   EXPECT_EQ(message("hello"), "x.npy: not an .npy file");
   EXPECT_EQ(message(good.substr(0, 40)), "x.npy: truncated .npy header");
-  EXPECT_EQ(message(good.substr(0, good.size() - 1)), "x.npy: shape (2, 3) of i32 needs 24 bytes, but got 23");
+  EXPECT_EQ(message(good.substr(0, good.size() - 1)),
+            "x.npy: shape (2, 3) of i32 needs 24 bytes, but got 23");
   std::string other = good;
   other.replace(other.find("<i4"), 3, ">i4");
   EXPECT_EQ(message(other), "x.npy: element type '>i4' is not supported");
@@ -95,8 +100,8 @@ TEST(Npz, ReadsWhatNumPyCompresses) {
   const std::string dir = scratchFolder() + "gradc_npz";
   std::filesystem::create_directories(dir);
   const std::string command = "/usr/bin/python3 -c \"import numpy as n; n.savez_compressed('" + dir +
-                              "/c.npz', x=n.arange(1000,dtype='f4'), y=n.ones((2,2),order='F')); n.savez('" + dir +
-                              "/s.npz', x=n.arange(1000,dtype='f4'))\" 2>/dev/null";
+                              "/c.npz', x=n.arange(1000,dtype='f4'), y=n.ones((2,2),order='F')); n.savez('" +
+                              dir + "/s.npz', x=n.arange(1000,dtype='f4'))\" 2>/dev/null";
   if (std::system(command.c_str()) != 0)
     GTEST_SKIP() << "no numpy here";
   for (const char *file : {"/c.npz", "/s.npz"}) {

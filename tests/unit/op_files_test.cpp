@@ -37,8 +37,10 @@ TEST(OpFiles, ShowEveryOpAndAttributeValidAndInvalid) {
     EXPECT_NE(file.invalid.find(fmt::format("{}(", def->name)), std::string::npos)
         << "tests/lit/ops/" << def->name << ".gir has no expected-error";
     for (const AttrSpec &attr : def->attrs) {
-      EXPECT_NE(file.valid.find(attr.name), std::string::npos) << def->name << ": no valid use of " << attr.name;
-      EXPECT_NE(file.invalid.find(attr.name), std::string::npos) << def->name << ": no invalid use of " << attr.name;
+      EXPECT_NE(file.valid.find(attr.name), std::string::npos)
+          << def->name << ": no valid use of " << attr.name;
+      EXPECT_NE(file.invalid.find(attr.name), std::string::npos)
+          << def->name << ": no invalid use of " << attr.name;
     }
   }
 }

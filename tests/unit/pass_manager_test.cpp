@@ -36,11 +36,13 @@ Result<bool> addOp(Module &module, PassContext &context) {
 }
 
 const PassDef kAddOp{.name = "add-op", .doc = "adds an op", .run = addOp};
-const PassDef kClaimsNothing{.name = "claims-nothing", .doc = "changes and says it did not", .run = [](Module &m, PassContext &c) {
-                               (void)addOp(m, c);
-                               return Result<bool>(false);
-                             }};
-const PassDef kClaimsChange{.name = "claims-change", .doc = "says it changed",
+const PassDef kClaimsNothing{
+    .name = "claims-nothing", .doc = "changes and says it did not", .run = [](Module &m, PassContext &c) {
+      (void)addOp(m, c);
+      return Result<bool>(false);
+    }};
+const PassDef kClaimsChange{.name = "claims-change",
+                            .doc = "says it changed",
                             .run = [](Module &, PassContext &) { return Result<bool>(true); }};
 const PassDef kBreaks{.name = "breaks", .doc = "makes a type wrong", .run = [](Module &m, PassContext &) {
                         Function &fn = *m.functions[0];
@@ -68,8 +70,8 @@ protected:
   PassManagerOptions options() const { return {.reproducerDir = folder_}; }
   void expectDeath(const PassDef &pass, const std::string &message, PassManagerOptions options) {
     Module module = parse(kText);
-    EXPECT_EXIT((void)run(module, {{&pass, {}}}, std::move(options)),
-                [](int status) { return status != 0; }, message);
+    EXPECT_EXIT((void)run(module, {{&pass, {}}}, std::move(options)), [](int status) { return status != 0; },
+                message);
   }
 
   std::string folder_;

@@ -16,7 +16,8 @@
 namespace gradc {
 namespace {
 
-constexpr int64_t kMaxElements = 1 << 16; // of the values of a function: larger ones take the interpreter long
+constexpr int64_t kMaxElements =
+    1 << 16; // of the values of a function: larger ones take the interpreter long
 
 std::vector<std::string> testFiles() {
   std::vector<std::string> files;
@@ -32,7 +33,10 @@ Tensor randomTensor(const Type &type, uint64_t argument) {
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     uint32_t bits = randomBits(7, streamHash("meaning"), argument, static_cast<uint64_t>(i))[0];
     if (isFloat(type.dtype)) // zeros of both signs and infinities among them: rewrites like to forget those
-      tensor.set(i, bits % 16 == 0 ? 0.0 : bits % 16 == 1 ? -0.0 : bits % 64 == 2 ? INFINITY : 2 * uniformFromBits(bits) - 1);
+      tensor.set(i, bits % 16 == 0   ? 0.0
+                    : bits % 16 == 1 ? -0.0
+                    : bits % 64 == 2 ? INFINITY
+                                     : 2 * uniformFromBits(bits) - 1);
     else
       tensor.setInt(i, type.dtype == DType::Bool ? bits & 1 : bits % 10);
   }
@@ -114,13 +118,14 @@ TEST(PassesKeepMeaning, Alone) {
 
 TEST(PassesKeepMeaning, InTheOrderOfThePipeline) {
   for (const std::string &path : testFiles())
-    runOnFile(path, {"expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "cse", "dce", "fuse", "outline",
-                     "schedule", "plan-memory"});
+    runOnFile(path, {"expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "cse", "dce", "fuse",
+                     "outline", "schedule", "plan-memory"});
 }
 
 TEST(PassesKeepMeaning, OfGradients) {
   for (const std::string &path : testFiles())
-    runOnFile(path, {"autodiff", "expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "fuse", "outline"});
+    runOnFile(path, {"autodiff", "expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "fuse",
+                     "outline"});
 }
 
 } // namespace

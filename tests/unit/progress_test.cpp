@@ -10,12 +10,26 @@ using namespace gradc;
 
 namespace {
 
-const EpochRecord kEpoch{.epoch = 3, .epochs = 12, .step = 2814,
+const EpochRecord kEpoch{.epoch = 3,
+                         .epochs = 12,
+                         .step = 2814,
                          .values = {{"train_loss", 0.25}, {"val_loss", 0.5}, {"val_accuracy", 0.875}},
-                         .learningRate = 0.02, .seconds = 1.5, .examplesPerSecond = 40000, .best = true};
-const StepRecord kStep{.epoch = 3, .epochs = 12, .batch = 512, .batches = 938, .step = 2388, .loss = 0.2215,
-                       .average = {{"train_loss", 0.2371}}, .learningRate = 0.02, .examplesPerSecond = 41200,
-                       .secondsPerStep = 1.45e-3, .eta = 7, .elapsed = 31};
+                         .learningRate = 0.02,
+                         .seconds = 1.5,
+                         .examplesPerSecond = 40000,
+                         .best = true};
+const StepRecord kStep{.epoch = 3,
+                       .epochs = 12,
+                       .batch = 512,
+                       .batches = 938,
+                       .step = 2388,
+                       .loss = 0.2215,
+                       .average = {{"train_loss", 0.2371}},
+                       .learningRate = 0.02,
+                       .examplesPerSecond = 41200,
+                       .secondsPerStep = 1.45e-3,
+                       .eta = 7,
+                       .elapsed = 31};
 
 std::string shown(ProgressMode mode) {
   char *text = nullptr;
@@ -44,10 +58,12 @@ TEST(Progress, Plain) {
 
 TEST(Progress, JsonAndNone) {
   EXPECT_EQ(shown(ProgressMode::None), "");
-  EXPECT_NE(shown(ProgressMode::Json).find(
-                R"({"kind":"epoch","epoch":3,"step":2814,"train_loss":0.25,"val_loss":0.5,"val_accuracy":0.875,)"
-                R"("learning_rate":0.02,"seconds":1.5,"examples_per_second":40000.0,"best":true})"),
-            std::string::npos)
+  EXPECT_NE(
+      shown(ProgressMode::Json)
+          .find(
+              R"({"kind":"epoch","epoch":3,"step":2814,"train_loss":0.25,"val_loss":0.5,"val_accuracy":0.875,)"
+              R"("learning_rate":0.02,"seconds":1.5,"examples_per_second":40000.0,"best":true})"),
+      std::string::npos)
       << shown(ProgressMode::Json);
 }
 
@@ -79,9 +95,13 @@ TEST(Records, EpochLinesRoundTrip) {
 }
 
 TEST(Report, ShowsCurvesKernelsAndTheModelEscaped) {
-  const std::string html = makeReport({.title = "a<b", .summary = "conv1 & relu", .epochs = {kEpoch, kEpoch},
-                                       .steps = {{.name = "conv1+relu", .runs = 3, .milliseconds = 0.5, .bytes = 2048}}});
-  for (const char *text : {"<h1>a&lt;b</h1>", "conv1 &amp; relu", "<polyline", "conv1+relu", "2 KiB", "0.8750"})
+  const std::string html =
+      makeReport({.title = "a<b",
+                  .summary = "conv1 & relu",
+                  .epochs = {kEpoch, kEpoch},
+                  .steps = {{.name = "conv1+relu", .runs = 3, .milliseconds = 0.5, .bytes = 2048}}});
+  for (const char *text :
+       {"<h1>a&lt;b</h1>", "conv1 &amp; relu", "<polyline", "conv1+relu", "2 KiB", "0.8750"})
     EXPECT_NE(html.find(text), std::string::npos) << text;
   EXPECT_EQ(html.find("<script"), std::string::npos);
   EXPECT_NE(makeReport({.title = "empty"}).find("No times"), std::string::npos);

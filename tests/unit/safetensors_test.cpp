@@ -50,7 +50,8 @@ TEST(SafeTensors, RefusesWhatIsWrong) {
   EXPECT_EQ(message("{" + a + "," + a + "}", "xy"), "w: malformed safetensors header: 'a' stands twice");
   EXPECT_EQ(message("[]", ""), "w: malformed safetensors header: it is not a JSON object");
   EXPECT_EQ(message("{", ""), "w: malformed safetensors header: it is not a JSON object");
-  EXPECT_EQ(message(R"({"a":{"b":[[[[[]]]]]}})", ""), "w: malformed safetensors header: it is nested too deeply");
+  EXPECT_EQ(message(R"({"a":{"b":[[[[[]]]]]}})", ""),
+            "w: malformed safetensors header: it is nested too deeply");
   EXPECT_EQ(message(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,3]}})", "xyz"),
             "w: tensor 'a': data_offsets [0, 3] do not fit shape [2] of U8 in 3 bytes of data");
   EXPECT_EQ(message(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", "xyz"),
@@ -62,9 +63,11 @@ TEST(SafeTensors, RefusesWhatIsWrong) {
   EXPECT_EQ(message(R"({"a":{"dtype":"U8","shape":[-2],"data_offsets":[0,2]}})", "xy"),
             "w: tensor 'a': bad shape or data_offsets");
   EXPECT_EQ(message(R"({"a":3})", "xy"), "w: tensor 'a': expected dtype, shape and data_offsets");
-  EXPECT_EQ(message(R"({"a":{"dtype":"F32","shape":[281474976710656,281474976710656],"data_offsets":[0,0]}})", ""),
-            "w: tensor 'a': data_offsets [0, 0] do not fit shape [281474976710656,281474976710656] of F32 in 0 bytes "
-            "of data");
+  EXPECT_EQ(
+      message(R"({"a":{"dtype":"F32","shape":[281474976710656,281474976710656],"data_offsets":[0,0]}})", ""),
+      "w: tensor 'a': data_offsets [0, 0] do not fit shape [281474976710656,281474976710656] of F32 in 0 "
+      "bytes "
+      "of data");
   EXPECT_EQ(message(R"({"__metadata__":{"a":1}})", ""), "w: __metadata__ 'a' is not a string");
   EXPECT_EQ(message(R"({"__metadata__":1})", ""), "w: __metadata__ is not an object");
   EXPECT_EQ(SafeTensors::parse("abc", "w").error().text, "w: not a safetensors file: shorter than 8 bytes");

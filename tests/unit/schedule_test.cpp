@@ -11,7 +11,9 @@ namespace {
 
 using Kind = Schedule::Kind;
 
-ScheduledValue make(double base, Schedule schedule) { return ScheduledValue({"learning_rate", base, schedule}); }
+ScheduledValue make(double base, Schedule schedule) {
+  return ScheduledValue({"learning_rate", base, schedule});
+}
 
 TEST(Schedule, ClosedForms) {
   EXPECT_EQ(make(0.1, {}).at(7, 900), 0.1);
@@ -19,7 +21,8 @@ TEST(Schedule, ClosedForms) {
   EXPECT_EQ(step.at(2, 0), 1);
   EXPECT_EQ(step.at(3, 0), 0.5);
   EXPECT_EQ(step.at(6, 0), 0.25);
-  const ScheduledValue bySteps = make(1, {.kind = Kind::Step, .unit = Schedule::Unit::Step, .every = 100, .factor = 0.5});
+  const ScheduledValue bySteps =
+      make(1, {.kind = Kind::Step, .unit = Schedule::Unit::Step, .every = 100, .factor = 0.5});
   EXPECT_EQ(bySteps.at(50, 99), 1);
   EXPECT_EQ(bySteps.at(0, 100), 0.5);
   const ScheduledValue milestones = make(1, {.kind = Kind::Milestones, .at = {2, 5}, .factor = 0.1});
@@ -48,8 +51,12 @@ TEST(Schedule, OneCycleIsPyTorchs) {
 }
 
 TEST(Schedule, WarmupRisesToTheSchedule) {
-  const ScheduledValue warm = make(1, {.kind = Kind::Step, .unit = Schedule::Unit::Step, .every = 8, .factor = 0.5,
-                                       .warmupLength = 4, .warmupFrom = 0.2});
+  const ScheduledValue warm = make(1, {.kind = Kind::Step,
+                                       .unit = Schedule::Unit::Step,
+                                       .every = 8,
+                                       .factor = 0.5,
+                                       .warmupLength = 4,
+                                       .warmupFrom = 0.2});
   EXPECT_NEAR(warm.at(0, 0), 0.2, 1e-12);
   EXPECT_NEAR(warm.at(0, 2), 0.6, 1e-12);
   EXPECT_EQ(warm.at(0, 4), 1);
@@ -58,7 +65,8 @@ TEST(Schedule, WarmupRisesToTheSchedule) {
 
 // The sequence of torch.optim.lr_scheduler.ReduceLROnPlateau(factor=0.1, patience=1, cooldown=1, min_lr=0.002).
 TEST(Schedule, PlateauIsPyTorchs) {
-  ScheduledValue plateau = make(1, {.kind = Kind::Plateau, .factor = 0.1, .min = 0.002, .patience = 1, .cooldown = 1});
+  ScheduledValue plateau =
+      make(1, {.kind = Kind::Plateau, .factor = 0.1, .min = 0.002, .patience = 1, .cooldown = 1});
   const double losses[] = {1.0, 0.5, 0.49999, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6};
   const double rates[] = {1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.002, 0.002, 0.002};
   for (int epoch = 0; epoch < 12; ++epoch) {
@@ -82,7 +90,8 @@ TEST(Schedule, PlateauStateRoundTrips) {
 }
 
 TEST(Schedule, AccuracyIsToGrow) {
-  ScheduledValue plateau = make(1, {.kind = Kind::Plateau, .factor = 0.5, .monitor = "val_accuracy", .patience = 0});
+  ScheduledValue plateau =
+      make(1, {.kind = Kind::Plateau, .factor = 0.5, .monitor = "val_accuracy", .patience = 0});
   EXPECT_FALSE(plateau.endEpoch({{"val_accuracy", 0.5}}));
   EXPECT_FALSE(plateau.endEpoch({{"val_accuracy", 0.6}}));
   EXPECT_TRUE(plateau.endEpoch({{"val_accuracy", 0.55}}));

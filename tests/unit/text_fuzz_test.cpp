@@ -99,15 +99,9 @@ std::string mutated(Random &random, std::string text) {
   for (size_t n = 1 + random.below(4); n > 0; --n) {
     size_t at = random.below(text.size() + 1);
     switch (random.below(4)) {
-    case 0:
-      text.insert(at, random.pick(pieces));
-      break;
-    case 1:
-      text.erase(at, 1 + random.below(20));
-      break;
-    case 2:
-      text.insert(at, text.substr(random.below(text.size() + 1), random.below(40)));
-      break;
+    case 0: text.insert(at, random.pick(pieces)); break;
+    case 1: text.erase(at, 1 + random.below(20)); break;
+    case 2: text.insert(at, text.substr(random.below(text.size() + 1), random.below(40))); break;
     default:
       if (at < text.size())
         text[at] = static_cast<char>(random.next());

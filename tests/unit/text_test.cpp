@@ -59,7 +59,8 @@ TEST(Text, WideHeadersAreBroken) {
   std::string text = "func @f(";
   for (int i = 0; i < 5; ++i)
     text += fmt::format("{}%x{}: f32[64,28,28] {{input}}", i ? ",\n        " : "", i);
-  expectCanonical(text + ")\n    -> (f32[64,28,28] {output = \"y\"}, f32[64,28,28]) {\n  return %x0, %x1\n}\n");
+  expectCanonical(text +
+                  ")\n    -> (f32[64,28,28] {output = \"y\"}, f32[64,28,28]) {\n  return %x0, %x1\n}\n");
   text += ")\n    -> (";
   for (int i = 0; i < 5; ++i)
     text += fmt::format("{}f32[64,28,28] {{output = \"y{}\"}}", i ? ",\n        " : "", i);

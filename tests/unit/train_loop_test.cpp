@@ -47,7 +47,8 @@ void sgdKernel(const gradc_ctx *, void *const *b, int64_t, int64_t) {
 
 // Buffers: w, x, y, loss sum, error sum, n.
 void evalKernel(const gradc_ctx *, void *const *b, int64_t, int64_t) {
-  const float *w = static_cast<float *>(b[0]), *x = static_cast<float *>(b[1]), *y = static_cast<float *>(b[2]);
+  const float *w = static_cast<float *>(b[0]), *x = static_cast<float *>(b[1]),
+              *y = static_cast<float *>(b[2]);
   float loss = 0, error = 0;
   for (int64_t i = 0; i < *static_cast<int64_t *>(b[5]); ++i) {
     const float d = w[0] * x[2 * i] + w[1] * x[2 * i + 1] - y[i];
@@ -83,12 +84,23 @@ struct Program {
     addRefs(GRADC_SPACE_ARGUMENT, args.size());
     addRefs(GRADC_SPACE_RESULT, results.size());
     addRefs(GRADC_SPACE_CONSTANT, 1);
-    step = {.kernel = train ? sgdKernel : evalKernel, .name = "step", .first_ref = 0,
-            .num_refs = static_cast<int32_t>(refs.size()), .items = 1};
-    program = {.name = "test", .steps = &step, .refs = refs.data(), .vars = vars.data(), .args = args.data(),
-               .results = results.data(), .constants = &n, .num_steps = 1,
-               .num_vars = static_cast<int64_t>(vars.size()), .num_args = static_cast<int64_t>(args.size()),
-               .num_results = 2, .constant_bytes = 8};
+    step = {.kernel = train ? sgdKernel : evalKernel,
+            .name = "step",
+            .first_ref = 0,
+            .num_refs = static_cast<int32_t>(refs.size()),
+            .items = 1};
+    program = {.name = "test",
+               .steps = &step,
+               .refs = refs.data(),
+               .vars = vars.data(),
+               .args = args.data(),
+               .results = results.data(),
+               .constants = &n,
+               .num_steps = 1,
+               .num_vars = static_cast<int64_t>(vars.size()),
+               .num_args = static_cast<int64_t>(args.size()),
+               .num_results = 2,
+               .constant_bytes = 8};
   }
 };
 
@@ -125,14 +137,16 @@ struct TestRun {
   StatusOr<TrainResult> result;
   std::vector<float> weights;
 
-  explicit TestRun(const std::string &name, bool clean = true) : folder(scratchFolder() + "gradc_run_" + name) {
+  explicit TestRun(const std::string &name, bool clean = true)
+      : folder(scratchFolder() + "gradc_run_" + name) {
     if (clean)
       std::filesystem::remove_all(folder);
     options.outFolder = folder;
     options.config.batchSize = 8;
     options.config.epochs = 4;
     options.config.seed = 5;
-    options.config.hyper = {{"learning_rate", 0.02, {.kind = Schedule::Kind::Plateau, .factor = 0.5, .patience = 0}}};
+    options.config.hyper = {
+        {"learning_rate", 0.02, {.kind = Schedule::Kind::Plateau, .factor = 0.5, .patience = 0}}};
     options.config.metrics = {"error"};
     options.identity = "model test";
     options.resumeCommand = "gradc train test --resume auto";
@@ -167,9 +181,10 @@ TEST(TrainLoop, LearnsAndWritesItsFolder) {
   EXPECT_NEAR(run.weights[0], 3, 0.7);
   EXPECT_NEAR(run.weights[1], -1, 0.7);
   const std::string log = run.read("metrics.jsonl");
-  EXPECT_NE(log.find("{\"kind\":\"epoch\",\"epoch\":12,\"step\":72,\"train_loss\":"), std::string::npos) << log;
-  for (const char *key : {"\"train_error\":", "\"val_loss\":", "\"val_error\":", "\"learning_rate\":", "\"seconds\":",
-                          "\"examples_per_second\":", "first_step"})
+  EXPECT_NE(log.find("{\"kind\":\"epoch\",\"epoch\":12,\"step\":72,\"train_loss\":"), std::string::npos)
+      << log;
+  for (const char *key : {"\"train_error\":", "\"val_loss\":", "\"val_error\":", "\"learning_rate\":",
+                          "\"seconds\":", "\"examples_per_second\":", "first_step"})
     EXPECT_NE(log.find(key), std::string::npos) << key;
   EXPECT_NE(run.read("report.html").find("<polyline"), std::string::npos);
   StatusOr<SafeTensors> last = SafeTensors::read(run.folder + "/last.safetensors");
@@ -232,8 +247,9 @@ TEST(TrainLoop, ResumesFromANamedFileAndRefusesAnotherRun) {
   more.options.identity = "model other";
   more.go();
   EXPECT_EQ(more.result.error().code, ExitCode::InvalidInput);
-  EXPECT_EQ(more.result.error().text, "cannot resume from '" + first.folder +
-                                          "/last.ckpt': it is of another run; there 'model test', but here 'model other'");
+  EXPECT_EQ(more.result.error().text,
+            "cannot resume from '" + first.folder +
+                "/last.ckpt': it is of another run; there 'model test', but here 'model other'");
   more.options.identity = "model test";
   more.options.config.batchSize = 4;
   more.go();
@@ -241,7 +257,8 @@ TEST(TrainLoop, ResumesFromANamedFileAndRefusesAnotherRun) {
   more.options.config.batchSize = 8;
   more.data.fields[0].data.as<float>()[0] += 1;
   more.go();
-  EXPECT_TRUE(more.result.error().text.ends_with("the training data has changed since")) << more.result.error().text;
+  EXPECT_TRUE(more.result.error().text.ends_with("the training data has changed since"))
+      << more.result.error().text;
   more.options.resumeFile = "/nonexistent";
   more.go();
   EXPECT_EQ(more.result.error().text, "cannot open '/nonexistent': No such file or directory");
@@ -253,7 +270,9 @@ TEST(TrainLoop, DamagedCheckpoints) {
   std::string bytes = run.read("last.ckpt");
   bytes[bytes.size() - 3] ^= 4;
   std::ofstream(run.folder + "/last.ckpt", std::ios::binary) << bytes;
-  EXPECT_TRUE(readCheckpoint(run.folder + "/last.ckpt").error().text.ends_with(": damaged checkpoint: wrong checksum"));
+  EXPECT_TRUE(readCheckpoint(run.folder + "/last.ckpt")
+                  .error()
+                  .text.ends_with(": damaged checkpoint: wrong checksum"));
   run.options.resume = TrainOptions::Resume::File;
   run.options.resumeFile = run.folder + "/last.ckpt";
   EXPECT_EQ(run.go().result.error().code, ExitCode::Io);
@@ -294,7 +313,8 @@ TEST(TrainLoop, DivergenceLeavesTheLastFiniteCheckpoint) {
   run.go();
   ASSERT_FALSE(run.result);
   EXPECT_EQ(run.result.error().code, ExitCode::Numeric);
-  EXPECT_NE(run.result.error().text.find("the last finite state is in '"), std::string::npos) << run.result.error().text;
+  EXPECT_NE(run.result.error().text.find("the last finite state is in '"), std::string::npos)
+      << run.result.error().text;
   EXPECT_EQ(run.read("last.ckpt"), before);
   EXPECT_EQ(run.read("last.safetensors"), weights);
   TestRun early("diverge2");
@@ -316,7 +336,8 @@ TEST(TrainLoop, SignalsStopAfterTheStep) {
   ThreadPool pool(1);
   Workspace workspace;
   VariableStore store = std::move(*VariableStore::create(
-      {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}}, pool));
+      {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
+      pool));
   Raising source;
   Runners runners(source, pool, workspace, store, kInputs);
   Progress progress(ProgressMode::None);
@@ -352,10 +373,12 @@ TEST(TrainLoop, WeightsToStartFrom) {
   EXPECT_EQ(second.go().weights, first.weights);
   ASSERT_TRUE(writeSafeTensors(first.folder + "/x.safetensors", {{"v", DType::F32, {1}, "abcd"}}, {}).ok());
   second.options.weightsFile = first.folder + "/x.safetensors";
-  EXPECT_TRUE(second.go().result.error().text.ends_with("does not fit the model; missing: w; not in the model: v"));
+  EXPECT_TRUE(
+      second.go().result.error().text.ends_with("does not fit the model; missing: w; not in the model: v"));
   ASSERT_TRUE(writeSafeTensors(first.folder + "/x.safetensors", {{"w", DType::F32, {1}, "abcd"}}, {}).ok());
   EXPECT_TRUE(second.go().result.error().text.ends_with("'w' has shape [1], but the model's has [2]"));
-  ASSERT_TRUE(writeSafeTensors(first.folder + "/x.safetensors", {{"w", DType::I32, {2}, "abcdefgh"}}, {}).ok());
+  ASSERT_TRUE(
+      writeSafeTensors(first.folder + "/x.safetensors", {{"w", DType::I32, {2}, "abcdefgh"}}, {}).ok());
   EXPECT_TRUE(second.go().result.error().text.ends_with("'w' has element type i32, but the model's has f32"));
 }
 
