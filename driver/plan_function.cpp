@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "driver/load_module.h"
-#include "driver/plan_model.h"
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "passes/pipeline.h"
@@ -15,13 +14,14 @@ bool hasKernels(const Function &fn) {
   return std::ranges::any_of(fn.body().ops, [&](OpId op) { return fn[op].def->name == "kernel"; });
 }
 
-void keepOnly(Module &module, std::string_view function) {
-  std::vector<std::string> others;
-  for (const auto &fn : module.functions)
-    if (fn->name != function)
-      others.push_back(fn->name);
-  for (const std::string &name : others)
-    module.removeFunction(name);
+/// What the pass `schedule` has to know of the target.
+Dict scheduleOptions(const CpuTarget &target) {
+  Dict options;
+  options.set("registers", int64_t{target.vectorRegisters});
+  options.set("bits", int64_t{target.vectorBits});
+  options.set("l1", target.l1Bytes);
+  options.set("l2", target.l2Bytes);
+  return options;
 }
 
 } // namespace
@@ -41,7 +41,7 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
                           const CpuTarget &target, PassManager &manager, Diagnostics &diag) {
-  keepOnly(module, function);
+  std::erase_if(module.functions, [&](const auto &other) { return other->name != function; });
   const Function &fn = *module.function(function);
   if (isPlanned(fn))
     return {};

@@ -19,7 +19,4 @@ std::string_view functionName(ProgramKind kind);
 Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CpuTarget &target,
                          const CompileFlags &flags, Diagnostics &diag);
 
-/// What the pass `schedule` has to know of the target.
-Dict scheduleOptions(const CpuTarget &target);
-
 } // namespace gradc
