@@ -3,7 +3,8 @@
 
   same_bits.py GRADC EXAMPLES DATA SCRATCH [--steps 30] [--passes]
 
-Ways: 1, 2 and 4 threads, the same run twice, every op a kernel of its own, code from the disk cache and without.
+Ways: 1, 2, 3 and 4 threads, code for AVX2 instead of this machine's, the same run twice, every op a kernel of its own,
+code from the disk cache and without.
 With --passes also each exact pass disabled in turn.
 """
 import argparse
@@ -37,8 +38,9 @@ def weights(model, name, *flags):
 
 
 def ways():
-    yield "2 threads", ["--threads", "2"]
-    yield "4 threads", ["--threads", "4"]
+    for threads in ("2", "3", "4"):
+        yield f"{threads} threads", ["--threads", threads]
+    yield "AVX2 code", ["--mcpu", "haswell"]
     yield "again", ["--threads", "1"]
     yield "no disk cache", ["--no-cache"]
     yield "unfused", ["--disable-pass", "fuse"]
