@@ -137,7 +137,12 @@ void run(const Options &options, const Case &c) {
     buffers.push_back(fn[kernel].results.size() == 1 ? owned.back() : buffers[2 + i]);
   }
   buffers.push_back(allocate(code.workspaceBytes));
-  const gradc_ctx ctx{allocate(code.steps[0].scratchBytes)};
+  int64_t scratch = 0, items = 0;
+  for (const KernelStep &step : code.steps) {
+    scratch = std::max(scratch, step.scratchBytes);
+    items = std::max(items, step.items);
+  }
+  const gradc_ctx ctx{allocate(scratch)};
   std::vector<gradc_kernel> kernels;
   for (const KernelStep &step : code.steps)
     kernels.push_back(jit.kernel(step.symbol));
@@ -146,8 +151,8 @@ void run(const Options &options, const Case &c) {
       kernels[i](&ctx, buffers.data(), 0, code.steps[i].items);
   });
   std::printf("%-40s %2dx%d %4ld items %8.2f us %7.1f GF/s %5.1f %%  compile %4.1f ms\n", c.name.c_str(),
-              tile.rows, tile.vectors, static_cast<long>(code.steps[0].items), time * 1e6,
-              c.flops / time / 1e9, 100 * c.flops / time / 1e9 / options.peak, jit.milliseconds);
+              tile.rows, tile.vectors, static_cast<long>(items), time * 1e6, c.flops / time / 1e9,
+              100 * c.flops / time / 1e9 / options.peak, jit.milliseconds);
   std::fflush(stdout);
   owned.push_back(buffers.back());
   for (void *buffer : owned)
@@ -265,7 +270,18 @@ int runAll(int argc, char **argv) {
                         {"caffe", 64, 1, 20, 28, 5, 0},
                         {"caffe", 64, 20, 50, 12, 5, 0},
                         {"cifar", 64, 3, 64, 32, 3, 1},
-                        {"cifar", 64, 64, 64, 32, 3, 1}})
+                        {"cifar", 64, 64, 64, 32, 3, 1},
+                        {"cifar", 64, 64, 128, 16, 3, 1},
+                        {"cifar", 64, 128, 128, 16, 3, 1},
+                        {"alexnet", 16, 3, 64, 224, 11, 2, 4},
+                        {"alexnet", 16, 64, 192, 27, 5, 2},
+                        {"alexnet", 16, 192, 384, 13, 3, 1},
+                        {"alexnet", 16, 384, 256, 13, 3, 1},
+                        {"alexnet", 16, 256, 256, 13, 3, 1},
+                        {"resnet", 16, 64, 256, 56, 1, 0},
+                        {"resnet", 16, 256, 64, 56, 1, 0},
+                        {"resnet", 16, 128, 128, 56, 3, 1, 2},
+                        {"resnet", 16, 512, 512, 7, 3, 1}})
     conv(options, c);
   return 0;
 }

@@ -192,23 +192,41 @@ double estimatedWork(const Function &fn, OpId contraction) {
   return flops / 100e9;
 }
 
+/// Brings the weights of a convolution into the order of its tiles, in the workspace.
+KernelStep emitPackStep(KernelContext &k, const ConvNest &nest, OpId contraction, int weights) {
+  KernelStep step{.symbol = k.symbol + ".pack",
+                  .items = packWeightsItems(nest),
+                  .work = 0.5e-9 * static_cast<double>(nest.packedWeightBytes() / 4)};
+  k.e.beginKernel(step.symbol);
+  emitPackWeights(k.e, nest, operandPointer(k, contraction, weights), k.e.buffer(k.workspaceBuffer()));
+  k.e.endFunction();
+  return step;
+}
+
 } // namespace
 
 KernelCode emitContract(KernelContext &k) {
   const OpId contraction = findContraction(k.fn, k.region());
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
   const std::optional<ContractPlan> plan =
-      planContraction(k.fn, contraction, tileOf(k, contraction), k.e.target.l1Bytes);
+      planContraction(k.fn, contraction, tileOf(k, contraction), k.e.target);
   if (!plan)
     return emitMap(k);
 
   Emit &e = k.e;
+  KernelCode code;
+  const ConvNest *conv = std::get_if<ConvNest>(&plan->nest);
+  const bool packed = conv && conv->packWeights;
+  if (packed) {
+    code.steps.push_back(emitPackStep(k, *conv, contraction, plan->rowOperand));
+    code.workspaceBytes = conv->packedWeightBytes();
+  }
   const ValueId sum = k.fn[contraction].results[0];
   const int64_t segments = reductionOrder(k.fn, contraction).split;
-  KernelCode code;
   KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
   e.beginKernel(step.symbol);
-  llvm::Value *row = operandPointer(k, contraction, plan->rowOperand);
+  llvm::Value *row =
+      packed ? e.buffer(k.workspaceBuffer()) : operandPointer(k, contraction, plan->rowOperand);
   llvm::Value *column = operandPointer(k, contraction, plan->columnOperand);
 
   std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);

@@ -117,7 +117,7 @@ struct ImageStrides {
       : block(x[1] * x[2] * x[3] * kVector), channel(x[2] * x[3] * kVector), row(x[3] * kVector) {}
 };
 
-ContractPlan conv(const Operation &op, bool gradient) {
+ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const CpuTarget &target) {
   const Shape &in = op.a.shape, &w = op.b.shape, &out = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
@@ -142,10 +142,14 @@ ContractPlan conv(const Operation &op, bool gradient) {
   nest.inGroup = nest.depth * image.channel;
   nest.inDepth = image.channel;
   nest.inRow = image.row;
+  nest.kernelHeight = w[2];
+  nest.kernelWidth = w[3];
+  nest.tile = tile;
+  blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
 
-ContractPlan convWeight(const Operation &op, RegisterTile tile, int64_t l1Bytes) {
+ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
   const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
@@ -167,33 +171,34 @@ ContractPlan convWeight(const Operation &op, RegisterTile tile, int64_t l1Bytes)
   nest.inRow = input.row;
   nest.segments = op.order.split;
   nest.tile = tile;
-  blockForCache(nest, l1Bytes);
+  blockForCache(nest, target.l1Bytes);
   return {nest, 1, 0};
 }
 
 std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient,
-                                     RegisterTile tile, int64_t l1Bytes) {
+                                     RegisterTile tile, const CpuTarget &target) {
   switch (form) {
   case ContractionForm::Generic: return std::nullopt;
   case ContractionForm::BatchLanes: return batchLanes(op);
   case ContractionForm::ColumnLanes: return columnLanes(op);
   case ContractionForm::PackedLanes: return packedLanes(op, tile);
   case ContractionForm::ExampleLanes: return exampleLanes(op);
-  case ContractionForm::Conv: return conv(op, gradient);
-  case ContractionForm::ConvWeight: return convWeight(op, tile, l1Bytes);
+  case ContractionForm::Conv: return conv(op, gradient, tile, target);
+  case ContractionForm::ConvWeight: return convWeight(op, tile, target);
   }
   return std::nullopt;
 }
 
 } // namespace
 
-std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile, int64_t l1Bytes) {
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile,
+                                            const CpuTarget &target) {
   const OpData &data = fn[op];
   const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
                             withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
   const bool gradient = data.def->name == "conv2d_grad_input";
   std::optional<ContractPlan> plan =
-      planForm(contractionShape(fn, op).form, operation, gradient, tile, l1Bytes);
+      planForm(contractionShape(fn, op).form, operation, gradient, tile, target);
   if (plan)
     std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
   return plan;

@@ -7,6 +7,7 @@
 #include "codegen/cpu/conv_nest.h"
 #include "codegen/cpu/conv_weight_nest.h"
 #include "codegen/cpu/matmul_nest.h"
+#include "codegen/cpu/target.h"
 #include "ir/contraction.h"
 
 namespace gradc {
@@ -18,7 +19,8 @@ struct ContractPlan {
 };
 
 /// The plan with the given tile, or nothing for ContractionForm::Generic. A tile that does not fit the registers
-/// would be slow, not wrong. `l1Bytes` is the size of a core's data cache.
-std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile, int64_t l1Bytes);
+/// would be slow, not wrong. `target` says how large the caches of a core are.
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile,
+                                            const CpuTarget &target);
 
 } // namespace gradc

@@ -37,7 +37,35 @@ ConvAxis ConvAxis::gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel
 
 namespace {
 
-constexpr int64_t kPixel = kVectorLanes * 4;
+constexpr int64_t kFloat = 4;
+constexpr int64_t kPixel = kVectorLanes * kFloat;
+constexpr int64_t kCopiedTogether = 8; // pixels
+
+/// All weights of one channel of the result.
+int64_t packedChannelBytes(const ConvNest &nest) {
+  return nest.kernelHeight * nest.kernelWidth * nest.depth * kFloat;
+}
+
+/// Bands of rows of the result, phase by phase: runs of at most bandRows rows, of which the last may be shorter.
+std::vector<TileRun> bandRuns(const ConvNest &nest) {
+  std::vector<TileRun> runs;
+  for (const ConvPhase &phase : nest.height.phases) {
+    const int64_t bands = ceilDiv(phase.count, nest.bandRows);
+    const int64_t rows = ceilDiv(phase.count, bands);
+    runs.push_back({0, rows, ceilDiv(phase.count, rows)});
+  }
+  return runs;
+}
+
+/// The most rows of the operand that so many rows of the result read.
+int64_t bandInputRows(const ConvNest &nest, int64_t rows) {
+  int64_t most = 0;
+  for (const ConvPhase &phase : nest.height.phases) {
+    const int64_t outs = std::min(rows, phase.count) - 1, taps = std::max<int64_t>(phase.taps, 1) - 1;
+    most = std::max(most, outs * phase.inPerOut + taps * std::abs(phase.inPerTap) + 1);
+  }
+  return std::min(most, nest.height.inSize);
+}
 
 /// Tiles of neighbouring pixels for which the same taps exist: bit j of taps[t] says that tap t reads the operand
 /// for pixel j of the tile.
@@ -107,49 +135,137 @@ public:
 
   void emit(llvm::Value *weights, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
-    std::vector<TileRun> rowRuns; // result rows, phase by phase
-    int64_t rows = 0;
-    for (const ConvPhase &phase : nest_.height.phases) {
-      rowRuns.push_back({0, 1, phase.count});
-      rows += phase.count;
-    }
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      const int64_t channelTiles = countTiles(channelRuns);
-      llvm::Value *channelTile = e.mod(item, channelTiles);
-      llvm::Value *rest = e.div(item, channelTiles);
-      llvm::Value *group = e.mod(rest, nest_.groups);
-      rest = e.div(rest, nest_.groups);
-      llvm::Value *block = e.div(rest, rows);
-      size_t phase = 0;
-      emitTileSwitch(e, rowRuns, e.mod(rest, rows), [&](llvm::Value *row, const TileRun &) {
-        const ConvPhase &height = nest_.height.phases[phase];
-        Row at{block, group, row, static_cast<int>(phase++), {}};
-        at.args.buffers = e.argument(1);
-        at.args.row = e.offset(weights, e.mul(group, nest_.weightGroup));
-        at.args.column = e.offset(e.offset(input, e.mul(block, nest_.inBlock)), e.mul(group, nest_.inGroup));
-        at.args.numbers = {block, nullptr, e.add(e.mul(row, height.outStep), e.i64(height.outStart)),
-                           nullptr};
-        placeTaps(at);
+    const std::vector<TileRun> bands = bandRuns(nest_);
+    const Values nothingPacked = nest_.packInput ? Values{e.i64(-1)} : Values{};
+    e.loop(e.itemBegin(), e.itemEnd(), 1, nothingPacked, [&](llvm::Value *item, const Values &packed) {
+      // From the innermost out: channel tile, group, band of rows, block of images.
+      llvm::Value *channelTile = e.mod(item, nest_.channelTiles());
+      llvm::Value *place = e.div(item, nest_.channelTiles());
+      llvm::Value *group = e.mod(place, nest_.groups);
+      llvm::Value *rest = e.div(place, nest_.groups);
+      llvm::Value *block = e.div(rest, countTiles(bands));
+      llvm::Value *image = e.offset(input, e.mul(block, nest_.inBlock));
+      int phase = 0;
+      emitTileSwitch(e, bands, e.mod(rest, countTiles(bands)), [&](llvm::Value *row, const TileRun &run) {
+        Band band{block,
+                  group,
+                  phase++,
+                  row,
+                  nullptr,
+                  e.offset(image, e.mul(group, nest_.inGroup)),
+                  e.offset(weights, e.mul(group, weightGroup()))};
+        band.end = atMost(e.add(row, e.i64(run.size)), height(band).count);
+        if (nest_.packInput)
+          packOnce(band, e.b.CreateICmpEQ(place, packed[0]));
         emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
-          rowOfTiles(at, channel, channels.size);
+          auto one = [&](llvm::Value *at) { rowOfTiles(placeTaps(band, at), channel, channels.size); };
+          if (run.size == 1)
+            one(row);
+          else
+            e.loop(row, band.end, 1, one, false);
         });
       });
+      return nest_.packInput ? Values{place} : Values{};
     });
   }
 
 private:
-  /// One row of the result, of one block of images and one group.
-  struct Row {
-    llvm::Value *block, *group, *row;
+  /// Rows row .. end - 1 of the result, of one phase, block of images and group.
+  struct Band {
+    llvm::Value *block, *group;
     int phase;
-    TileKernels::Args
-        args; // operands at the first tap that exists; numbers: block, channel, row, column, extent
+    llvm::Value *row, *end;
+    llvm::Value *input, *weights; // input: position 0 of the first channel
+  };
+  /// One row of it.
+  struct Row {
+    const Band &band;
+    /// The operand at the first kernel row that exists; numbers: block, channel, row, column, extent.
+    TileKernels::Args args;
+    llvm::Value *firstTap = nullptr; // that kernel row
+  };
+  struct InputStrides {
+    int64_t depth, row, pixel;
+  };
+  struct WeightStrides {
+    int64_t channel, depth, row, column;
   };
 
-  /// Moves the operands to the first kernel row that exists for the result row, and adds how many do.
-  void placeTaps(Row &at) {
-    const ConvPhase &phase = nest_.height.phases[at.phase];
-    llvm::Value *in = e.add(e.mul(at.row, phase.inPerOut), e.i64(phase.inStart)); // of tap 0
+  const ConvPhase &height(const Band &band) const { return nest_.height.phases[band.phase]; }
+
+  InputStrides inputStrides() const {
+    if (nest_.packInput)
+      return {kPixel, nest_.width.inSize * nest_.packedPixel(), nest_.packedPixel()};
+    return {nest_.inDepth, nest_.inRow, kPixel};
+  }
+  /// Of a tile with so many channels.
+  WeightStrides weightStrides(int64_t channels) const {
+    if (!nest_.packWeights)
+      return {nest_.weightChannel, nest_.weightDepth, nest_.weightRow, nest_.weightColumn};
+    const int64_t column = nest_.depth * channels * kFloat;
+    return {kFloat, channels * kFloat, nest_.kernelWidth * column, column};
+  }
+  int64_t weightGroup() const {
+    return nest_.packWeights ? nest_.channels * packedChannelBytes(nest_) : nest_.weightGroup;
+  }
+
+  /// Copies the rows of the operand that the band reads, unless `done`, and lets it read them there.
+  void packOnce(Band &band, llvm::Value *done) {
+    const ConvPhase &phase = height(band);
+    if (phase.taps == 0)
+      return;
+    const int64_t span = phase.inPerTap * (phase.taps - 1);
+    llvm::Value *low =
+        e.add(e.mul(band.row, phase.inPerOut), e.i64(phase.inStart + std::min<int64_t>(span, 0)));
+    llvm::Value *high = e.add(e.mul(band.end, phase.inPerOut),
+                              e.i64(phase.inStart - phase.inPerOut + std::max<int64_t>(span, 0) + 1));
+    low = atLeast(low, 0);
+    high = atMost(high, nest_.height.inSize);
+    emitIf(
+        e, done, [] {},
+        [&] {
+          const TileKernels::Args args{.row = e.offset(band.input, e.mul(low, nest_.inRow)),
+                                       .column = e.scratch(),
+                                       .buffers = e.argument(1),
+                                       .numbers = {e.b.CreateSub(high, low)}};
+          tiles_.call("pack", args, [&](const TileKernels::Args &inner) { copyRows(inner); });
+        });
+    band.input = e.offset(e.scratch(), e.mul(e.b.CreateNeg(low), inputStrides().row));
+  }
+
+  /// [depth][row][column] to [row][column][depth], by 16 images.
+  void copyRows(const TileKernels::Args &args) {
+    const InputStrides to = inputStrides();
+    llvm::Type *type = e.vectorType(DType::F32);
+    auto copy = [&](llvm::Value *from, llvm::Value *into, int64_t pixels) {
+      Values vectors;
+      for (int64_t i = 0; i < pixels; ++i)
+        vectors.push_back(e.b.CreateAlignedLoad(type, e.offset(from, i * kPixel), llvm::Align(kFloat)));
+      for (int64_t i = 0; i < pixels; ++i)
+        e.b.CreateAlignedStore(vectors[i], e.offset(into, i * to.pixel), llvm::Align(kFloat));
+    };
+    e.loop(e.i64(0), args.numbers[0], 1, [&](llvm::Value *row) {
+      llvm::Value *from = e.offset(args.row, e.mul(row, nest_.inRow));
+      llvm::Value *into = e.offset(args.column, e.mul(row, to.row));
+      e.count(nest_.depth, [&](llvm::Value *channel) {
+        llvm::Value *source = e.offset(from, e.mul(channel, nest_.inDepth));
+        llvm::Value *target = e.offset(into, e.mul(channel, to.depth));
+        emitTileLoops(e, balancedTiles(nest_.width.inSize, kCopiedTogether),
+                      [&](llvm::Value *column, const TileRun &run) {
+                        copy(e.offset(source, e.mul(column, kPixel)),
+                             e.offset(target, e.mul(column, to.pixel)), run.size);
+                      });
+      });
+    });
+  }
+
+  /// A row of the band, with the operands at the first kernel row that exists for it, and the number of these.
+  Row placeTaps(const Band &band, llvm::Value *row) {
+    const ConvPhase &phase = height(band);
+    Row at{band, {}, nullptr};
+    at.args.buffers = e.argument(1);
+    at.args.numbers = {band.block, nullptr, e.add(e.mul(row, phase.outStep), e.i64(phase.outStart)), nullptr};
+    llvm::Value *in = e.add(e.mul(row, phase.inPerOut), e.i64(phase.inStart)); // of tap 0
     llvm::Value *first = e.i64(0);
     if (!tapFacts(phase, nest_.height.inSize).always) {
       llvm::Value *last; // one past the last tap
@@ -161,16 +277,19 @@ private:
         first = ceilDivide(atLeast(e.add(in, e.i64(1 - nest_.height.inSize)), 0), step);
         last = ceilDivide(atLeast(e.add(in, e.i64(1)), 0), step);
       }
-      last = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, last, e.i64(phase.taps));
+      last = atMost(last, phase.taps);
       at.args.numbers.push_back(atLeast(e.b.CreateSub(last, first), 0));
     }
-    llvm::Value *tap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
-    at.args.row = e.offset(at.args.row, e.mul(tap, nest_.weightRow));
-    at.args.column = e.offset(at.args.column, e.mul(e.add(in, e.mul(first, phase.inPerTap)), nest_.inRow));
+    at.firstTap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
+    at.args.column = e.offset(band.input, e.mul(e.add(in, e.mul(first, phase.inPerTap)), inputStrides().row));
+    return at;
   }
 
   llvm::Value *atLeast(llvm::Value *value, int64_t low) {
     return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, e.i64(low));
+  }
+  llvm::Value *atMost(llvm::Value *value, int64_t high) {
+    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
   }
   llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
     return e.div(e.add(value, e.i64(divisor - 1)), divisor);
@@ -178,20 +297,24 @@ private:
 
   /// All pixel tiles of one row for one tile of channels.
   void rowOfTiles(const Row &at, llvm::Value *channel, int64_t channels) {
+    const WeightStrides weights = weightStrides(channels);
+    const int64_t pixelStride = inputStrides().pixel;
+    const int64_t toChannel = nest_.packWeights ? packedChannelBytes(nest_) : nest_.weightChannel;
+    llvm::Value *row =
+        e.offset(e.offset(at.band.weights, e.mul(channel, toChannel)), e.mul(at.firstTap, weights.row));
     int variant = 0;
     for (const ConvPhase &phase : nest_.width.phases)
       for (const PixelRun &pixels : pixelRuns(phase, nest_.width.inSize, nest_.tile.vectors)) {
         emitTileLoops(e, {pixels.run}, [&](llvm::Value *pixel, const TileRun &) {
           TileKernels::Args args = at.args;
-          args.row = e.offset(args.row, e.add(e.mul(channel, nest_.weightChannel),
-                                              e.i64(phase.tapStart * nest_.weightColumn)));
-          args.column = e.offset(args.column,
-                                 e.add(e.mul(pixel, phase.inPerOut * kPixel), e.i64(phase.inStart * kPixel)));
-          args.numbers[1] = e.add(e.mul(at.group, nest_.channels), channel);
+          args.row = e.offset(row, phase.tapStart * weights.column);
+          args.column = e.offset(args.column, e.add(e.mul(pixel, phase.inPerOut * pixelStride),
+                                                    e.i64(phase.inStart * pixelStride)));
+          args.numbers[1] = e.add(e.mul(at.band.group, nest_.channels), channel);
           args.numbers[3] = e.add(e.mul(pixel, phase.outStep), e.i64(phase.outStart));
-          tiles_.call(fmt::format("{}x{}.{}.{}", channels, pixels.run.size, at.phase, variant), args,
+          tiles_.call(fmt::format("{}x{}.{}.{}", channels, pixels.run.size, at.band.phase, variant), args,
                       [&](const TileKernels::Args &inner) {
-                        tileBody(inner, nest_.height.phases[at.phase], phase, pixels, channels);
+                        tileBody(inner, height(at.band), phase, pixels, channels);
                       });
         });
         ++variant;
@@ -202,14 +325,14 @@ private:
                 const PixelRun &pixels, int64_t channels) {
     RegisterTileShape shape;
     for (int64_t i = 0; i < channels; ++i)
-      shape.rowOffsets.push_back(i * nest_.weightChannel);
+      shape.rowOffsets.push_back(i * weightStrides(channels).channel);
     for (int64_t j = 0; j < pixels.run.size; ++j)
-      shape.columnOffsets.push_back(j * width.inPerOut * kPixel);
+      shape.columnOffsets.push_back(j * width.inPerOut * inputStrides().pixel);
     const Values extents(args.numbers.begin() + 4, args.numbers.end());
     Values sums = zeroAccumulators(e, shape);
     if (height.taps > 0 && width.taps > 0)
-      sums = emitRegisterTile(e, shape, reduction(height, width, pixels), args.row, args.column, extents,
-                              std::move(sums));
+      sums = emitRegisterTile(e, shape, reduction(height, width, pixels, channels), args.row, args.column,
+                              extents, std::move(sums));
     LaneMath math(e);
     std::vector<TileVector> tile;
     for (int64_t i = 0; i < channels; ++i)
@@ -223,9 +346,12 @@ private:
   }
 
   /// Kernel rows, kernel columns, channels of the operand.
-  Reduction reduction(const ConvPhase &height, const ConvPhase &width, const PixelRun &pixels) const {
-    const Reduction depth = Reduction::loop(nest_.depth, nest_.weightDepth, nest_.inDepth, Reduction::step());
-    const int64_t weightStep = width.tapStep * nest_.weightColumn, inStep = width.inPerTap * kPixel;
+  Reduction reduction(const ConvPhase &height, const ConvPhase &width, const PixelRun &pixels,
+                      int64_t channels) const {
+    const WeightStrides weights = weightStrides(channels);
+    const InputStrides in = inputStrides();
+    const Reduction depth = Reduction::loop(nest_.depth, weights.depth, in.depth, Reduction::step());
+    const int64_t weightStep = width.tapStep * weights.column, inStep = width.inPerTap * in.pixel;
     std::vector<Reduction::Part> parts;
     if (pixels.complete())
       parts.push_back({.reduction = Reduction::loop(width.taps, weightStep, inStep, depth)});
@@ -234,8 +360,8 @@ private:
         if (pixels.taps[t])
           parts.push_back({t * weightStep, t * inStep, pixels.taps[t], depth});
     const TapFacts facts = tapFacts(height, nest_.height.inSize);
-    Reduction rows = Reduction::runtimeLoop(0, facts.sometimesNone, height.tapStep * nest_.weightRow,
-                                            height.inPerTap * nest_.inRow, std::move(parts));
+    Reduction rows = Reduction::runtimeLoop(0, facts.sometimesNone, height.tapStep * weights.row,
+                                            height.inPerTap * in.row, std::move(parts));
     if (facts.always) {
       rows.extentSlot = Reduction::kStatic;
       rows.extent = height.taps;
@@ -250,11 +376,73 @@ private:
 
 } // namespace
 
-int64_t ConvNest::items() const {
-  int64_t rows = 0;
-  for (const ConvPhase &phase : height.phases)
-    rows += phase.count;
-  return blocks * rows * groups * countTiles(balancedTiles(channels, tile.rows));
+int64_t ConvNest::items() const { return blocks * countTiles(bandRuns(*this)) * groups * channelTiles(); }
+
+int64_t ConvNest::packedPixel() const {
+  constexpr int64_t kPage = 4096;
+  return depth * kPixel + (depth * kPixel % kPage == 0 ? kPixel : 0);
+}
+
+int64_t ConvNest::scratchBytes() const {
+  return packInput ? bandInputRows(*this, bandRows) * width.inSize * packedPixel() : 0;
+}
+
+int64_t ConvNest::packedWeightBytes() const {
+  return packWeights ? groups * channels * packedChannelBytes(*this) : 0;
+}
+
+void blockForCache(ConvNest &nest, int64_t l2Bytes) {
+  // A copied vector must feed so many multiply-adds that the copy does not show.
+  constexpr int64_t kEnoughUses = 64, kEnoughDepth = 8, kEnoughItems = 32;
+  nest.packWeights = nest.depth * nest.kernelHeight * nest.kernelWidth * nest.channels >= 4096;
+  nest.packInput = nest.depth >= kEnoughDepth && nest.channels * nest.kernelWidth >= kEnoughUses;
+  nest.bandRows = 1;
+  if (!nest.packInput)
+    return;
+  const int64_t budget = l2Bytes / 2, most = l2Bytes * 7 / 8;
+  if (nest.scratchBytes() > most) {
+    nest.packInput = false;
+    return;
+  }
+  auto better = [&](int64_t rows) {
+    ConvNest longer = nest;
+    longer.bandRows = rows;
+    return longer.scratchBytes() <= budget &&
+           longer.blocks * countTiles(bandRuns(longer)) * longer.groups >= kEnoughItems;
+  };
+  while (better(nest.bandRows + 1))
+    ++nest.bandRows;
+}
+
+int64_t packWeightsItems(const ConvNest &nest) { return nest.groups * nest.channelTiles(); }
+
+void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::Value *packed) {
+  const std::vector<TileRun> channelRuns = balancedTiles(nest.channels, nest.tile.rows);
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+    llvm::Value *group = e.div(item, nest.channelTiles());
+    llvm::Value *source = e.offset(weights, e.mul(group, nest.weightGroup));
+    llvm::Value *target = e.offset(packed, e.mul(group, nest.channels * packedChannelBytes(nest)));
+    emitTileSwitch(
+        e, channelRuns, e.mod(item, nest.channelTiles()), [&](llvm::Value *first, const TileRun &run) {
+          const int64_t column = nest.depth * run.size * kFloat, row = nest.kernelWidth * column;
+          e.count(nest.depth, [&](llvm::Value *channel) {
+            e.count(run.size, [&](llvm::Value *i) {
+              llvm::Value *from = e.offset(source, e.mul(e.add(first, i), nest.weightChannel));
+              from = e.offset(from, e.mul(channel, nest.weightDepth));
+              llvm::Value *to = e.offset(target, e.mul(first, packedChannelBytes(nest)));
+              to = e.offset(e.offset(to, e.mul(channel, run.size * kFloat)), e.mul(i, kFloat));
+              e.count(nest.kernelHeight, [&](llvm::Value *kernelRow) {
+                for (int64_t t = 0; t < nest.kernelWidth; ++t) {
+                  llvm::Value *at =
+                      e.offset(e.offset(from, e.mul(kernelRow, nest.weightRow)), t * nest.weightColumn);
+                  e.b.CreateStore(e.b.CreateLoad(e.b.getFloatTy(), at),
+                                  e.offset(e.offset(to, e.mul(kernelRow, row)), t * column));
+                }
+              });
+            });
+          });
+        });
+  });
 }
 
 void emitNest(TileKernels &tiles, const ConvNest &nest, llvm::Value *weights, llvm::Value *input) {

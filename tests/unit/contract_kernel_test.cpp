@@ -370,6 +370,15 @@ const ConvCase kConvCases[] = {
     {16, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
     {16, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}}, // strided 1×1: elements without a tap
     {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    // Enough channels for packed weights and packed rows of the operand, forward or backward or both.
+    {32, 24, 7, 5, 26, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {16, 64, 5, 4, 22, 3, 3, {1, 1}, {1, 0, 0, 1}},            // pixels of a page
+    {16, 24, 9, 8, 23, 3, 3, {2, 2}, {1, 1, 1, 1}},            // phases
+    {16, 22, 7, 8, 24, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}},    // dilated
+    {16, 44, 5, 5, 46, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 2}, // grouped
+    {16, 64, 3, 4, 70, 1, 1},                                  // 1×1
+    {16, 70, 5, 5, 64, 1, 1, {2, 2}},                          // 1×1, phases without a tap
+    {16, 13, 6, 6, 14, 5, 5, {3, 2}, {2, 2, 2, 2}},
 };
 
 struct ConvTexts {
