@@ -15,6 +15,12 @@ ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, c
   const int rank = result.rank();
   const int64_t rows = result.shape[rank - 2], columns = result.shape[rank - 1];
   const bool transposeA = attrs.flag("transpose_a"), transposeB = attrs.flag("transpose_b");
+  if (rank > b.rank()) { // one b for all rows
+    if (!isRowMajor(result) || !isRowMajor(a) || !isRowMajor(b))
+      return {};
+    return {transposeB ? ContractionForm::PackedLanes : ContractionForm::ColumnLanes,
+            result.elements() / columns, ceilLanes(columns)};
+  }
   if (rank > 2 && isN16(a) && isN16(b) && isN16(result))
     return {ContractionForm::ExampleLanes, rows, columns};
   if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b))

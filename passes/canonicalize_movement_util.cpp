@@ -131,7 +131,9 @@ ValueId matmulOfTranspose(Match &m) {
   bool flags[2] = {m.attrs().flag("transpose_a"), m.attrs().flag("transpose_b")};
   ValueId operands[2] = {m.x(0), m.x(1)};
   bool changed = false;
-  for (size_t i = 0; i < 2; ++i)
+  const bool shared =
+      m.type(operands[0]).rank() != m.type(operands[1]).rank(); // its rows are not to be turned
+  for (size_t i = shared ? 1 : 0; i < 2; ++i)
     if (m.is(operands[i], "transpose") && swapsLastTwo(m.attrs(operands[i]).ints("permutation"))) {
       operands[i] = m.operand(operands[i]);
       flags[i] = !flags[i];

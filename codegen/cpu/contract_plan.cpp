@@ -34,12 +34,14 @@ ContractPlan batchLanes(const Operation &op) {
 
 /// lanes = last dimension of the result. `panel` is the distance in bytes of b's rows.
 MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
-  const int rank = op.result.rank();
-  const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
+  const int whole = op.result.rank(), rank = op.b.rank(); // one b for all rows: they are one dimension
+  const int64_t columns = op.result.shape[whole - 1];
+  const int64_t rows = rank < whole ? op.result.elements() / columns : op.result.shape[rank - 2];
   const bool transposed = op.attrs.flag("transpose_a"); // a[…, depth, rows]
-  const int64_t depth = op.a.shape[transposed ? rank - 2 : rank - 1];
+  const int64_t depth = op.a.shape[transposed ? whole - 2 : whole - 1];
   MatmulNest nest;
   nest.rank = rank;
+  nest.rowDims = whole - rank + 1;
   nest.rowAxis = rank - 2;
   nest.columnAxis = nest.laneAxis = rank - 1;
   nest.rows = rows;
@@ -61,6 +63,29 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
     bStride *= op.result.shape[axis];
   }
   return nest;
+}
+
+/// The same for one large product of row-major matrices.
+std::optional<ContractPlan> blocked(const Operation &op, RegisterTile tile, int64_t l1Bytes) {
+  const int whole = op.result.rank();
+  const int64_t columns = op.result.shape[whole - 1], rows = op.result.elements() / columns;
+  const bool transposeA = op.attrs.flag("transpose_a"), transposeB = op.attrs.flag("transpose_b");
+  const int64_t depth = op.b.shape[transposeB ? 1 : 0];
+  if (op.b.rank() != 2 || !op.a.layout.empty() || !wantsBlocks(rows, columns, depth))
+    return std::nullopt;
+  BlockedNest nest;
+  nest.rows = rows;
+  nest.columns = ceilDiv(columns, kLanes);
+  nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  nest.depth = depth;
+  nest.rowStride = transposeA ? kFloat : depth * kFloat;
+  nest.rowStep = transposeA ? rows * kFloat : kFloat;
+  nest.transposedColumns = transposeB;
+  nest.columnPitch = (transposeB ? depth : columns) * kFloat;
+  nest.rowDims = whole - 1;
+  nest.tile = tile;
+  chooseBlocks(nest, l1Bytes);
+  return ContractPlan{nest, 0, 1};
 }
 
 ContractPlan columnLanes(const Operation &op) {
@@ -180,8 +205,11 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   switch (form) {
   case ContractionForm::Generic: return std::nullopt;
   case ContractionForm::BatchLanes: return batchLanes(op);
-  case ContractionForm::ColumnLanes: return columnLanes(op);
-  case ContractionForm::PackedLanes: return packedLanes(op, tile);
+  case ContractionForm::ColumnLanes:
+  case ContractionForm::PackedLanes:
+    if (std::optional<ContractPlan> plan = blocked(op, tile, target.l1Bytes))
+      return plan;
+    return form == ContractionForm::ColumnLanes ? columnLanes(op) : packedLanes(op, tile);
   case ContractionForm::ExampleLanes: return exampleLanes(op);
   case ContractionForm::Conv: return conv(op, gradient, tile, target);
   case ContractionForm::ConvWeight: return convWeight(op, tile, target);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <variant>
 
+#include "codegen/cpu/blocked_nest.h"
 #include "codegen/cpu/conv_nest.h"
 #include "codegen/cpu/conv_weight_nest.h"
 #include "codegen/cpu/matmul_nest.h"
@@ -13,7 +14,7 @@
 namespace gradc {
 
 struct ContractPlan {
-  std::variant<MatmulNest, ConvNest, ConvWeightNest> nest;
+  std::variant<MatmulNest, BlockedNest, ConvNest, ConvWeightNest> nest;
   /// Operands of the contraction that feed the tile's rows and columns.
   int rowOperand = 1, columnOperand = 0;
 };

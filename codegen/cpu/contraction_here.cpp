@@ -54,16 +54,16 @@ struct Contraction {
 llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
   Contraction c(m, id);
   std::vector<LaneValue> at = m.dims(c.result(), index);
-  size_t rank = at.size();
+  size_t rank = at.size(), rankB = c.shape(1).rank();
   bool ta = c.attrs.flag("transpose_a"), tb = c.attrs.flag("transpose_b");
   int64_t length = c.shape(0)[static_cast<int>(rank) - (ta ? 2 : 1)];
   return c.nest({length}, c.zero(), [&](std::vector<LaneValue> k, llvm::Value *sum) {
-    std::vector<LaneValue> a = at, b = at;
-    a[rank - 1] = b[rank - 2] = k[0];
+    std::vector<LaneValue> a = at, b(at.end() - rankB, at.end());
+    a[rank - 1] = b[rankB - 2] = k[0];
     if (ta)
       std::swap(a[rank - 1], a[rank - 2]);
     if (tb)
-      std::swap(b[rank - 1], b[rank - 2]);
+      std::swap(b[rankB - 1], b[rankB - 2]);
     return c.add(sum, a, b, index.mask);
   });
 }
@@ -120,15 +120,15 @@ llvm::Value *convGradInputHere(ElementEmitter &m, OpId id, const LaneIndex &inde
   const OpData &op = m.fn[id];
   Convolution c(m, id, planeOf(m.fn.type(op.results[0]).shape), m.fn.type(op.operands[1]).shape);
   std::vector<LaneValue> at = m.dims(c.result(), index); // n, channel, h, w
-  return c.nest({c.win.kernel[0], c.win.kernel[1], c.filters}, c.zero(),
-                [&](std::vector<LaneValue> i, llvm::Value *sum) { // kh, kw, oc
-                  Condition exists;
-                  LaneValue oh = c.windowAt(0, at[2], i[0], exists), ow = c.windowAt(1, at[3], i[1], exists);
-                  LaneValue filter = c.inGroup(at[1], c.channels, c.filters, i[2]);
-                  LaneValue channel = c.groups == 1 ? at[1] : m.math.mod(at[1], c.channels);
-                  return c.add(sum, {at[0], filter, oh, ow}, {filter, channel, i[0], i[1]}, index.mask,
-                               exists);
-                });
+  return c.nest(
+      {c.win.kernel[0], c.win.kernel[1], c.filters}, c.zero(),
+      [&](std::vector<LaneValue> i, llvm::Value *sum) { // kh, kw, oc
+        Condition exists;
+        LaneValue oh = c.windowAt(0, at[2], i[0], exists), ow = c.windowAt(1, at[3], i[1], exists);
+        LaneValue filter = c.inGroup(at[1], c.channels, c.filters, i[2]);
+        LaneValue channel = c.groups == 1 ? at[1] : m.math.mod(at[1], c.channels);
+        return c.add(sum, {at[0], filter, oh, ow}, {filter, channel, i[0], i[1]}, index.mask, exists);
+      });
 }
 
 /// Partial sums over n % 16 and over segments of n / 16 where the order has them.

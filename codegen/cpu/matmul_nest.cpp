@@ -121,7 +121,9 @@ private:
       dims[nest_.batches[k].axis] = laneValue(nest_.batches[k].axis, args.numbers[k]);
     dims[nest_.rowAxis] = laneValue(nest_.rowAxis, e.add(args.numbers[batches], e.i64(i)));
     dims[nest_.columnAxis] = laneValue(nest_.columnAxis, e.add(args.numbers[batches + 1], e.i64(j)));
-    return LaneIndex::of(std::move(dims), lanes == kVectorLanes ? nullptr : e.laneMask(lanes));
+    LaneIndex index = LaneIndex::of(std::move(dims), lanes == kVectorLanes ? nullptr : e.laneMask(lanes));
+    index.groups[nest_.rowAxis].count = nest_.rowDims;
+    return index;
   }
 
   /// An axis' index: 16 consecutive ones along the lanes.

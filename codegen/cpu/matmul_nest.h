@@ -26,6 +26,7 @@ struct MatmulNest {
   int lastLanes = kVectorLanes; // lanes that exist in the last column
   // Where the tile lies in the result; columnAxis == laneAxis means that a column is 16 elements of that axis.
   int rank = 2, rowAxis = 0, columnAxis = 1, laneAxis = 1;
+  int rowDims = 1; // dimensions of the result that rowAxis stands for
   /// Not 0: the column operand lies as [columns·16, packDepth] and is transposed, panel by panel, into scratch memory
   /// [packDepth][tile.vectors·16]; the reduction's column steps are those of the panel.
   int64_t packDepth = 0;

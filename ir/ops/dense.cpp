@@ -24,13 +24,15 @@ Rule<Types> infer(const InferArgs &args) {
 std::vector<ValueId> expand(ExpandArgs &args) {
   Builder &b = args.b;
   ValueId x = args.operands[0], w = args.operands[1];
-  const Shape from = b.type(x).shape, weight = b.type(w).shape;
-  ValueId y = b.matmul(b.reshape(x, {from.elements() / weight[1], weight[1]}), w, false, true);
-  if (args.operands.size() == 3)
-    y = b.add(y, b.broadcast(args.operands[2], b.type(y).shape, {1}));
-  Shape to = from;
-  to[from.rank() - 1] = weight[0];
-  return {b.reshape(y, to)};
+  const Shape from = b.type(x).shape;
+  if (from.rank() == 1) // a product needs rows
+    x = b.reshape(x, {1, from[0]});
+  ValueId y = b.matmul(x, w, false, true);
+  if (args.operands.size() == 3) {
+    const Shape shape = b.type(y).shape;
+    y = b.add(y, b.broadcast(args.operands[2], shape, {shape.rank() - 1}));
+  }
+  return {from.rank() == 1 ? b.reshape(y, {b.type(w).shape[0]}) : y};
 }
 
 } // namespace

@@ -7,22 +7,28 @@ struct Sizes {
   int64_t m, n, k, kRhs;
 };
 
+/// One matrix for all leading indices of lhs: the product of [rows, k] by it, rows being all dimensions but the last.
+bool isShared(const Type &a, const Type &b) { return a.rank() > 2 && b.rank() == 2; }
+
 Sizes sizes(const Type &a, const Type &b, const Dict &attrs) {
-  int r = a.rank();
+  int r = a.rank(), q = b.rank();
   bool ta = attrs.flag("transpose_a"), tb = attrs.flag("transpose_b");
-  return {a.shape[ta ? r - 1 : r - 2], b.shape[tb ? r - 2 : r - 1], a.shape[ta ? r - 2 : r - 1],
-          b.shape[tb ? r - 1 : r - 2]};
+  return {a.shape[ta ? r - 1 : r - 2], b.shape[tb ? q - 2 : q - 1], a.shape[ta ? r - 2 : r - 1],
+          b.shape[tb ? q - 1 : q - 2]};
 }
 
 Rule<Types> infer(const InferArgs &args) {
   const Type &a = args.operands[0], &b = args.operands[1];
   GRADC_REFUSE(notFloat("lhs", a));
   GRADC_REFUSE(notSameDType("lhs", a, "rhs", b));
-  if (a.rank() < 2 || a.rank() != b.rank())
-    return refuse("operands must have equal rank of at least 2 but lhs is {} and rhs is {}", toString(a),
+  if (a.rank() < 2 || (a.rank() != b.rank() && !isShared(a, b)))
+    return refuse("operands must have equal rank of at least 2, or rhs rank 2, but lhs is {} and rhs is {}",
+                  toString(a), toString(b));
+  if (isShared(a, b) && args.attrs.flag("transpose_a"))
+    return refuse("transpose_a needs operands of equal rank but lhs is {} and rhs is {}", toString(a),
                   toString(b));
   Shape shape = a.shape;
-  for (int i = 0; i + 2 < a.rank(); ++i)
+  for (int i = 0; i + 2 < b.rank(); ++i)
     if (a.shape[i] != b.shape[i])
       return refuse("batch dimensions must be equal but lhs is {} and rhs is {}", toString(a), toString(b));
   Sizes s = sizes(a, b, args.attrs);
@@ -39,10 +45,11 @@ void eval(const EvalArgs &args) {
   auto [m, n, k, kRhs] = sizes(args.operands[0]->type(), args.operands[1]->type(), args.attrs);
   std::vector<double> a = toDoubles(*args.operands[0]), b = toDoubles(*args.operands[1]);
   std::vector<double> y(args.results[0].elements());
+  const int64_t step = args.operands[1]->type().rank() == 2 ? 0 : k * n;
   for (int64_t batch = 0; batch < std::ssize(y) / (m * n); ++batch)
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) {
-        const double *pa = &a[batch * m * k], *pb = &b[batch * k * n];
+        const double *pa = &a[batch * m * k], *pb = &b[batch * step];
         double sum = 0;
         for (int64_t p = 0; p < k; ++p)
           sum += pa[ta ? p * m + i : i * k + p] * pb[tb ? j * k + p : p * n + j];
@@ -51,8 +58,25 @@ void eval(const EvalArgs &args) {
   fromDoubles(args.results[0], y);
 }
 
+// As below, with the rows of all leading indices in one product for dB.
+void sharedGrad(GradArgs &g) {
+  bool tb = g.attrs().flag("transpose_b");
+  if (g.wants(0))
+    g.to(0, g.b.matmul(g.dy(), g.x(1), false, !tb));
+  if (!g.wants(1))
+    return;
+  auto rows = [&](ValueId v) {
+    const Shape shape = g.type(v).shape;
+    return g.b.reshape(v, {shape.elements() / shape[shape.rank() - 1], shape[shape.rank() - 1]});
+  };
+  ValueId x = rows(g.x(0)), dy = rows(g.dy());
+  g.to(1, tb ? g.b.matmul(dy, x, true, false) : g.b.matmul(x, dy, true, false));
+}
+
 // With A' and B' for the operands as they are multiplied: dA' = dY·B'ᵀ, dB' = A'ᵀ·dY.
 void grad(GradArgs &g) {
+  if (isShared(g.type(g.x(0)), g.type(g.x(1))))
+    return sharedGrad(g);
   bool ta = g.attrs().flag("transpose_a"), tb = g.attrs().flag("transpose_b");
   if (g.wants(0))
     g.to(0, ta ? g.b.matmul(g.x(1), g.dy(), tb, true) : g.b.matmul(g.dy(), g.x(1), false, !tb));
@@ -66,7 +90,9 @@ void grad(GradArgs &g) {
 GRADC_OPS(matmul) {
   static const OpDef rows[] = {
       {.name = "matmul",
-       .doc = "matrix product over the last two dimensions, for each index of the leading ones",
+       .doc = "matrix product over the last two dimensions, for each index of the leading ones; an rhs of "
+              "rank 2 is "
+              "the same for all of them",
        .operands = {{"lhs"}, {"rhs"}},
        .attrs = {{.name = "transpose_a",
                   .kind = AttrKind::Bool,

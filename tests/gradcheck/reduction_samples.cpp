@@ -33,6 +33,9 @@ void matmul(SampleMaker &m) {
     Tensor lhs = m.values(a);
     m.add({lhs, m.values(b)}, dict({{"transpose_a", ta}, {"transpose_b", tb}}));
   }
+  for (const Shape &lhs : {Shape{2, 3, 4}, Shape{1, 2, 4}, Shape{2, 1, 2, 4}}) // one rhs for all
+    for (bool tb : {false, true})
+      m.add({m.values(lhs), m.values(tb ? Shape{3, 4} : Shape{4, 3})}, dict({{"transpose_b", tb}}));
 }
 
 } // namespace

@@ -90,10 +90,11 @@ Floats referenceMatmul(const Operation &op, const Floats &a, const Floats &b) {
   Floats result(op.result.elements());
   for (int64_t i = 0; i < op.result.elements(); ++i) {
     const int64_t n = i % columns, m = i / columns % rows, batch = i / (rows * columns);
+    const int64_t batchB = op.b.rank() == 2 ? 0 : batch;
     float sum = 0;
     for (int64_t k = 0; k < depth; ++k)
       sum = step(a[batch * rows * depth + (ta ? k * rows + m : m * depth + k)],
-                 b[batch * depth * columns + (tb ? n * depth + k : k * columns + n)], sum);
+                 b[batchB * depth * columns + (tb ? n * depth + k : k * columns + n)], sum);
     result[i] = sum;
   }
   return result;
@@ -334,6 +335,31 @@ TEST_F(ContractKernel, MatmulPackedLanes) {
         {"matmul(%p, %q) {transpose_b = true}", f32({m, k}, false), f32({n, k}, false), f32({m, n}, false)});
   checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({3, 9, 4}, false),
             f32({3, 18, 9}, false), f32({3, 4, 18}, false)});
+}
+
+/// One rhs for all leading indices of lhs.
+TEST_F(ContractKernel, MatmulShared) {
+  checkAll({"matmul(%p, %q)", f32({2, 3, 5, 7}, false), f32({7, 20}, false), f32({2, 3, 5, 20}, false)});
+  checkAll({"matmul(%p, %q) {transpose_b = true}", f32({3, 5, 18}, false), f32({33, 18}, false),
+            f32({3, 5, 33}, false)});
+  check({"matmul(%p, %q)", f32({16, 2, 7}, true), f32({7, 5}, false), f32({16, 2, 5}, true)}, "native",
+        {4, 2}, 1);
+}
+
+/// Operands beyond the caches: several blocks of rows, of columns and of the depth, none of them even.
+TEST_F(ContractKernel, MatmulBlocked) {
+  const std::string rows = f32({290, 900}, false), turned = f32({900, 290}, false), y = f32({290, 70}, false);
+  uint32_t seed = 1;
+  for (const char *mcpu : {"native", "haswell"})
+    for (RegisterTile tile : {RegisterTile{6, 4}, {12, 2}, {3, 1}}) {
+      check({"matmul(%p, %q)", rows, f32({900, 70}, false), y}, mcpu, tile, ++seed);
+      check({"matmul(%p, %q) {transpose_b = true}", rows, f32({70, 900}, false), y}, mcpu, tile, ++seed);
+      check({"matmul(%p, %q) {transpose_a = true}", turned, f32({900, 70}, false), y}, mcpu, tile, ++seed);
+      check({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", turned, f32({70, 900}, false), y},
+            mcpu, tile, ++seed);
+    }
+  check({"matmul(%p, %q)", f32({10, 200, 128}, false), f32({128, 1100}, false), f32({10, 200, 1100}, false)},
+        "native", {6, 4}, 1);
 }
 
 TEST_F(ContractKernel, MatmulExampleLanes) {

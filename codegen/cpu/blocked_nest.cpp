@@ -1,0 +1,297 @@
+#include "codegen/cpu/blocked_nest.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/panel.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kFloat = 4;
+constexpr int64_t kVector = kVectorLanes * kFloat;
+/// What an item keeps in the second cache: its panels; its rows; its sums between blocks of the depth.
+constexpr int64_t kPanelBytes = 512 << 10, kRowBytes = 512 << 10, kSumBytes = 512 << 10;
+constexpr int64_t kOperandBytes = 1 << 20, kFewRows = 128, kFewColumns = 64, kFewDepths = 64;
+/// Enough items for several threads, and enough rows in each to pay for packing the panels.
+constexpr int64_t kItems = 8, kRowsPerItem = 48;
+
+int64_t panelBytes(const BlockedNest &nest) { return nest.depthBlock * nest.tile.vectors * kVector; }
+int64_t sumBytes(const BlockedNest &nest) { return nest.tile.rows * nest.tile.vectors * kVector; }
+
+/// Places of an item's parts in the worker's scratch memory.
+struct ScratchMap {
+  int64_t panels = 0, rows, sums, end;
+
+  explicit ScratchMap(const BlockedNest &nest) {
+    rows = panels + nest.panels * panelBytes(nest);
+    sums = rows + (nest.packsRows() ? nest.rowTiles * nest.tile.rows * nest.depthBlock * kFloat : 0);
+    sums = ceilDiv(sums, kVector) * kVector;
+    end = sums + (nest.depthBlocks() > 1 ? nest.rowTiles * nest.panels * sumBytes(nest) : 0);
+  }
+};
+
+class BlockedEmitter {
+public:
+  BlockedEmitter(TileKernels &tiles, const BlockedNest &nest)
+      : tiles_(tiles), e(tiles.e), nest_(nest), map_(nest),
+        rowRuns_(balancedTiles(nest.rows, nest.tile.rows)),
+        panelRuns_(balancedTiles(nest.columns, nest.tile.vectors)) {
+    if (nest.lastLanes == kVectorLanes || panelRuns_.back().count == 1)
+      return;
+    TileRun last = panelRuns_.back(); // the panel with the partial vector is code of its own
+    panelRuns_.back().count -= 1;
+    last.start = panelRuns_.back().end();
+    last.count = 1;
+    panelRuns_.push_back(last);
+  }
+
+  void emit(llvm::Value *rowOperand, llvm::Value *columnOperand) {
+    scratch_ = e.scratch();
+    buffers_ = e.argument(1);
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      const int64_t columnBlocks = ceilDiv(countTiles(panelRuns_), nest_.panels);
+      Block block{rowOperand, columnOperand};
+      std::tie(block.firstTile, block.endTile) =
+          range(e.div(item, columnBlocks), nest_.rowTiles, countTiles(rowRuns_));
+      std::tie(block.firstPanel, block.endPanel) =
+          range(e.mod(item, columnBlocks), nest_.panels, countTiles(panelRuns_));
+      emitBlock(block);
+    });
+  }
+
+private:
+  struct Block {
+    llvm::Value *row, *column; // the operands at the block's first depth
+    llvm::Value *firstTile = nullptr, *endTile = nullptr, *firstPanel = nullptr, *endPanel = nullptr;
+  };
+  /// How a tile's sums begin and where they go.
+  enum class Part : uint8_t { Whole, First, Middle, Last };
+
+  std::pair<llvm::Value *, llvm::Value *> range(llvm::Value *number, int64_t size, int64_t all) {
+    llvm::Value *low = e.mul(number, size), *high = e.add(low, e.i64(size));
+    return {low, e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(all)), high, e.i64(all))};
+  }
+
+  void emitBlock(const Block &block) {
+    const int64_t blocks = nest_.depthBlocks(), last = nest_.depth - (blocks - 1) * nest_.depthBlock;
+    auto at = [&](llvm::Value *number) {
+      Block moved = block;
+      const int64_t columnStep = nest_.transposedColumns ? kFloat : nest_.columnPitch;
+      moved.row = e.offset(block.row, e.mul(number, nest_.depthBlock * nest_.rowStep));
+      moved.column = e.offset(block.column, e.mul(number, nest_.depthBlock * columnStep));
+      return moved;
+    };
+    if (blocks == 1)
+      return emitDepths(block, nest_.depth, Part::Whole);
+    emitDepths(block, nest_.depthBlock, Part::First);
+    if (blocks > 2)
+      e.loop(e.i64(1), e.i64(blocks - 1), 1,
+             [&](llvm::Value *k) { emitDepths(at(k), nest_.depthBlock, Part::Middle); });
+    emitDepths(at(e.i64(blocks - 1)), last, Part::Last);
+  }
+
+  void emitDepths(const Block &block, int64_t depth, Part part) {
+    forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &run) {
+      packColumns(block, panel, column, run, depth);
+    });
+    if (nest_.packsRows())
+      forEachTile(block, [&](llvm::Value *tile, llvm::Value *row, const TileRun &run) {
+        packRows(block, tile, row, run, depth);
+      });
+    forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &panelRun) {
+      forEachTile(block, [&](llvm::Value *tile, llvm::Value *row, const TileRun &rowRun) {
+        callTile(block, {tile, row, rowRun}, {panel, column, panelRun}, depth, part);
+      });
+    });
+  }
+
+  /// f(number within the block, first row or column, run)
+  using OnPart = std::function<void(llvm::Value *, llvm::Value *, const TileRun &)>;
+  void forEachPanel(const Block &block, const OnPart &f) {
+    forEach(block.firstPanel, block.endPanel, panelRuns_, f);
+  }
+  void forEachTile(const Block &block, const OnPart &f) {
+    forEach(block.firstTile, block.endTile, rowRuns_, f);
+  }
+  void forEach(llvm::Value *first, llvm::Value *end, const std::vector<TileRun> &runs, const OnPart &f) {
+    e.loop(first, end, 1, [&](llvm::Value *tile) {
+      emitTileSwitch(e, runs, tile, [&](llvm::Value *start, const TileRun &run) {
+        f(e.b.CreateSub(tile, first), start, run);
+      });
+    });
+  }
+
+  bool isLast(const TileRun &panel) const {
+    return panel.end() == nest_.columns && nest_.lastLanes != kVectorLanes;
+  }
+  llvm::Value *panelAt(llvm::Value *panel) {
+    return e.offset(scratch_, e.add(e.i64(map_.panels), e.mul(panel, panelBytes(nest_))));
+  }
+  llvm::Value *packedRowsAt(llvm::Value *tile) {
+    return e.offset(scratch_,
+                    e.add(e.i64(map_.rows), e.mul(tile, nest_.tile.rows * nest_.depthBlock * kFloat)));
+  }
+
+  /// A function of its own, so that it is emitted once.
+  void packColumns(const Block &block, llvm::Value *panel, llvm::Value *column, const TileRun &run,
+                   int64_t depth) {
+    const int lastLanes = isLast(run) ? nest_.lastLanes : kVectorLanes;
+    const int64_t step = nest_.transposedColumns ? kVectorLanes * nest_.columnPitch : kVector;
+    TileKernels::Args args{panelAt(panel), e.offset(block.column, e.mul(column, step)), buffers_, {}};
+    tiles_.call(fmt::format("pack{}x{}{}", run.size, depth, isLast(run) ? "m" : ""), args,
+                [&](const TileKernels::Args &inner) {
+                  const int64_t pitch = nest_.tile.vectors * kVector;
+                  if (nest_.transposedColumns)
+                    return emitPanelTranspose(e, inner.column, nest_.columnPitch,
+                                              (run.size - 1) * kVectorLanes + lastLanes, depth, inner.row,
+                                              pitch);
+                  e.count(depth, [&](llvm::Value *k) {
+                    for (int64_t j = 0; j < run.size; ++j)
+                      copyVector(e.offset(e.offset(inner.column, e.mul(k, nest_.columnPitch)), j * kVector),
+                                 e.offset(e.offset(inner.row, e.mul(k, pitch)), j * kVector),
+                                 j + 1 == run.size ? lastLanes : kVectorLanes, true);
+                  });
+                });
+  }
+
+  /// The rows of a tile side by side, depth by depth.
+  void packRows(const Block &block, llvm::Value *tile, llvm::Value *row, const TileRun &run, int64_t depth) {
+    TileKernels::Args args{
+        packedRowsAt(tile), e.offset(block.row, e.mul(row, nest_.rowStride)), buffers_, {}};
+    tiles_.call(fmt::format("rows{}x{}", run.size, depth), args, [&](const TileKernels::Args &inner) {
+      e.count(depth, [&](llvm::Value *k) {
+        copyVector(e.offset(inner.column, e.mul(k, nest_.rowStep)),
+                   e.offset(inner.row, e.mul(k, run.size * kFloat)), static_cast<int>(run.size));
+      });
+    });
+  }
+
+  /// `fill`: lanes beyond `lanes` become zeros, else they stay as they are.
+  void copyVector(llvm::Value *from, llvm::Value *to, int lanes, bool fill = false) {
+    llvm::Type *type = e.vectorType(DType::F32);
+    llvm::Constant *zero = llvm::Constant::getNullValue(type);
+    const llvm::Align align(kFloat);
+    llvm::Value *vector = lanes == kVectorLanes
+                              ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, from, align))
+                              : e.b.CreateMaskedLoad(type, from, align, e.laneMask(lanes), zero);
+    if (fill || lanes == kVectorLanes)
+      e.b.CreateAlignedStore(vector, to, align);
+    else
+      e.b.CreateMaskedStore(vector, to, align, e.laneMask(lanes));
+  }
+
+  struct Place {
+    llvm::Value *number, *start; // within the block; the first row or column
+    const TileRun &run;
+  };
+
+  void callTile(const Block &block, const Place &tile, const Place &panel, int64_t depth, Part part) {
+    TileKernels::Args args{nest_.packsRows() ? packedRowsAt(tile.number)
+                                             : e.offset(block.row, e.mul(tile.start, nest_.rowStride)),
+                           panelAt(panel.number),
+                           buffers_,
+                           {tile.start, panel.start}};
+    llvm::Value *sum = e.add(e.mul(tile.number, nest_.panels), panel.number);
+    args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, sumBytes(nest_))));
+    constexpr std::string_view names[] = {"", "first", "middle", "last"};
+    tiles_.call(fmt::format("{}x{}x{}{}{}", tile.run.size, panel.run.size, depth,
+                            isLast(panel.run) ? "m" : "", names[static_cast<size_t>(part)]),
+                args,
+                [&](const TileKernels::Args &inner) { tileBody(inner, tile.run, panel.run, depth, part); });
+  }
+
+  void tileBody(const TileKernels::Args &args, const TileRun &rowRun, const TileRun &panelRun, int64_t depth,
+                Part part) {
+    RegisterTileShape shape;
+    for (int64_t i = 0; i < rowRun.size; ++i)
+      shape.rowOffsets.push_back(i * nest_.rowStride);
+    for (int64_t j = 0; j < panelRun.size; ++j)
+      shape.columnOffsets.push_back(j * kVector);
+    std::vector<TileVector> tile;
+    for (int64_t i = 0; i < rowRun.size; ++i)
+      for (int64_t j = 0; j < panelRun.size; ++j)
+        tile.push_back(
+            {nullptr, indexOf(args, i, j,
+                              isLast(panelRun) && j + 1 == panelRun.size ? nest_.lastLanes : kVectorLanes)});
+    const bool finishes = part == Part::Whole || part == Part::Last;
+    if (finishes)
+      tiles_.store.prefetch(tile);
+    llvm::Type *type = e.vectorType(DType::F32);
+    Values sums = zeroAccumulators(e, shape);
+    if (part == Part::Middle || part == Part::Last)
+      for (size_t i = 0; i < sums.size(); ++i)
+        sums[i] = e.b.CreateAlignedLoad(type, e.offset(args.partials, static_cast<int64_t>(i) * kVector),
+                                        llvm::Align(kFloat));
+    const int64_t rowStep = nest_.packsRows() ? rowRun.size * kFloat : nest_.rowStep;
+    const Reduction reduction =
+        Reduction::loop(depth, rowStep, nest_.tile.vectors * kVector, Reduction::step());
+    sums = emitRegisterTile(e, shape, reduction, args.row, args.column, {}, sums);
+    for (size_t i = 0; i < sums.size(); ++i)
+      if (finishes)
+        tile[i].lanes = sums[i];
+      else
+        e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVector),
+                               llvm::Align(kFloat));
+    if (finishes)
+      tiles_.store.store(tile);
+  }
+
+  LaneIndex indexOf(const TileKernels::Args &args, int64_t i, int64_t j, int lanes) {
+    LaneMath math(e);
+    LaneValue row = math.uniform(e.add(args.numbers[0], e.i64(i)));
+    LaneValue column = math.consecutive(e.mul(e.add(args.numbers[1], e.i64(j)), kVectorLanes), kVectorLanes);
+    return {{{nest_.rowDims, row}, {1, column}}, lanes == kVectorLanes ? nullptr : e.laneMask(lanes)};
+  }
+
+  TileKernels &tiles_;
+  Emit &e;
+  const BlockedNest &nest_;
+  ScratchMap map_;
+  std::vector<TileRun> rowRuns_, panelRuns_;
+  llvm::Value *scratch_ = nullptr, *buffers_ = nullptr;
+};
+
+} // namespace
+
+int64_t BlockedNest::items() const {
+  return ceilDiv(ceilDiv(rows, tile.rows), rowTiles) * ceilDiv(ceilDiv(columns, tile.vectors), panels);
+}
+
+int64_t BlockedNest::scratchBytes() const { return ScratchMap(*this).end; }
+
+bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
+  return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
+         (rows + columnLanes) * depth * kFloat > kOperandBytes;
+}
+
+void chooseBlocks(BlockedNest &nest, int64_t l1Bytes) {
+  // Two thirds of the first cache for a panel; blocks of the depth alike.
+  const int64_t most = std::max<int64_t>(kVectorLanes, l1Bytes * 2 / 3 / (nest.tile.vectors * kVector));
+  nest.depthBlock =
+      nest.depth <= most
+          ? nest.depth
+          : ceilDiv(ceilDiv(nest.depth, ceilDiv(nest.depth, most)), kVectorLanes) * kVectorLanes;
+  const bool keepsSums = nest.depthBlocks() > 1;
+  const int64_t allTiles = ceilDiv(nest.rows, nest.tile.rows),
+                allPanels = ceilDiv(nest.columns, nest.tile.vectors);
+  // Where sums wait, blocks are rather square.
+  const int64_t mostPanels = std::max<int64_t>(1, kPanelBytes / panelBytes(nest) / (keepsSums ? 2 : 1));
+  nest.panels = ceilDiv(allPanels, ceilDiv(allPanels, mostPanels));
+  int64_t mostTiles = kRowBytes / (nest.tile.rows * nest.depthBlock * kFloat);
+  if (keepsSums)
+    mostTiles = std::min(mostTiles, kSumBytes / (nest.panels * sumBytes(nest)));
+  const int64_t wanted = std::min(ceilDiv(kItems, ceilDiv(allPanels, nest.panels)), nest.rows / kRowsPerItem);
+  int64_t blocks = std::max({int64_t{1}, wanted, ceilDiv(allTiles, std::max<int64_t>(1, mostTiles))});
+  if (blocks > kItems / 2)
+    blocks = ceilDiv(blocks, kItems / 2) * (kItems / 2);
+  nest.rowTiles = ceilDiv(allTiles, blocks);
+}
+
+void emitNest(TileKernels &tiles, const BlockedNest &nest, llvm::Value *rowOperand,
+              llvm::Value *columnOperand) {
+  BlockedEmitter(tiles, nest).emit(rowOperand, columnOperand);
+}
+
+} // namespace gradc
