@@ -26,6 +26,20 @@ std::vector<int64_t> reducedAxes(const OpData &op) {
 /// element does not join it.
 constexpr int64_t kOneItem = 4096;
 
+bool isSpread(const Function &fn, ValueId v) {
+  const OpId def = fn[v].def;
+  return def != kNoOp && fn[def].def->name == "broadcast" && fn.type(fn[def].operands[0]).rank() > 0;
+}
+
+/// x - mean, and that times 1 / deviation, the two repeated along what was normalized.
+bool isNormalization(const Function &fn, const OpData &op) {
+  const bool isSub = op.def->name == "sub";
+  if ((!isSub && op.def->name != "mul") || !isSpread(fn, op.operands[1]))
+    return false;
+  const OpId def = fn[op.operands[0]].def;
+  return isSub || (def != kNoOp && fn[def].def->name == "sub" && isNormalization(fn, fn[def]));
+}
+
 bool contains(const std::vector<int> &set, int node) { return std::ranges::binary_search(set, node); }
 
 } // namespace
@@ -39,7 +53,8 @@ bool isCheap(const Function &fn, const OpData &op) {
   // random bits are computed once, in a kernel of their own, for the forward and the backward pass.
   if (op.def->name == "random_uniform")
     return false;
-  return op.def->is(kCheap);
+  // Forward and backward pass of a normalization share these: to read x again is less than to store them.
+  return op.def->is(kCheap) || isNormalization(fn, op);
 }
 
 bool isReduce(const OpData &op) { return op.def->is(kReduction) && op.operands.size() == 1; }

@@ -36,12 +36,32 @@ void eluGrad(GradArgs &g) {
   g.to(0, g.b.select(positive(g.b, g.x(0)), g.dy(), g.b.mul(g.dy(), g.b.add(g.y(), alpha))));
 }
 
-Scalar gelu(ScalarBuilder &b, const Dict &) {
+// The approximation of Φ by tanh: ½ (1 + tanh(√(2/π) · (x + 0.044715 x³)))
+constexpr double kGeluFactor = kSqrtHalf * 2 * std::numbers::inv_sqrtpi, kGeluCube = 0.044715;
+bool byTanh(const Dict &attrs) { return attrs.str("approximate") == "tanh"; }
+
+Scalar gelu(ScalarBuilder &b, const Dict &attrs) {
   Scalar x = b.arg(0);
+  if (byTanh(attrs))
+    return 0.5 * x * (1.0 + apply(Leaf::Tanh, kGeluFactor * x * (1.0 + kGeluCube * x * x)));
   return 0.5 * x * (1.0 + apply(Leaf::Erf, kSqrtHalf * x));
 }
+
+// With t the tanh: ½ (1 + t) + ½ x · (1 - t²) · √(2/π) · (1 + 3·0.044715 x²)
+void geluTanhGrad(GradArgs &g) {
+  Builder &b = g.b;
+  ValueId x = g.x(0), one = b.splat(g.type(x), 1), square = b.create("square", {x});
+  ValueId inner = b.mul(b.scale(x, kGeluFactor), b.add(one, b.scale(square, kGeluCube)));
+  ValueId t = b.create("tanh", {inner});
+  ValueId slope = b.mul(b.sub(one, b.create("square", {t})),
+                        b.scale(b.add(one, b.scale(square, 3 * kGeluCube)), kGeluFactor));
+  g.to(0, b.mul(g.dy(), b.scale(b.add(b.add(one, t), b.mul(x, slope)), 0.5)));
+}
+
 // Φ(x) + x·φ(x), the normal distribution's function and density
 void geluGrad(GradArgs &g) {
+  if (byTanh(g.attrs()))
+    return geluTanhGrad(g);
   Builder &b = g.b;
   ValueId x = g.x(0), one = b.splat(g.type(x), 1);
   ValueId cdf = b.scale(b.add(one, b.create("erf", {b.scale(x, kSqrtHalf)})), 0.5);
@@ -109,8 +129,13 @@ GRADC_OPS(activations) {
        .floatOnly = true,
        .grad = eluGrad},
       {.name = "gelu",
-       .doc = "x · Φ(x), Φ the normal distribution function (by erf, not its approximation)",
+       .doc = "x · Φ(x), Φ the normal distribution function",
        .operands = kX,
+       .attrs = {{.name = "approximate",
+                  .kind = AttrKind::Keyword,
+                  .doc = "Φ by erf, or nearly by tanh",
+                  .defaultValue = Keyword{"none"},
+                  .keywords = {"none", "tanh"}}},
        .traits = kElementwise,
        .scalar = gelu,
        .floatOnly = true,

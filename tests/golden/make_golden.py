@@ -61,14 +61,16 @@ def tensor(t):
 
 
 def case(op, operands, f, attrs=None, wrt=None, grad=True):
-    """wrt: which operands get gradients; all floats unless given."""
+    """wrt: which operands get gradients, of the first result; all floats unless given."""
     leaves = [o.clone() for o in operands]
     if wrt is None:
         wrt = [i for i, o in enumerate(operands) if o.dtype == torch.float64]
     for i in wrt if grad else []:
         leaves[i].requires_grad_(True)
-    y = f(*leaves)
-    entry = {"attrs": attrs or {}, "operands": [tensor(o) for o in operands], "results": [tensor(y)]}
+    results = f(*leaves)
+    results = results if isinstance(results, tuple) else (results,)
+    y = results[0]
+    entry = {"attrs": attrs or {}, "operands": [tensor(o) for o in operands], "results": [tensor(r) for r in results]}
     if grad and wrt and y.dtype == torch.float64:
         cotangent = rand(*y.shape, low=0.25, high=2.0)
         if y.requires_grad:
@@ -396,7 +398,36 @@ def others():
         case("constant", [], lambda: value, {"value": tensor(value)})
 
 
-for group in (elementwise, cast, movement, reductions, spatial, composites, others):
+def networks():
+    """What ResNets and transformers need; last, so that the numbers of the others stay."""
+    for shape in [(), (5,), (2, 1, 3)]:
+        case("gelu", [rand(*shape)], lambda x: F.gelu(x, approximate="tanh"), {"approximate": "tanh"})
+    for batch in [(2,), (2, 1, 3)]:
+        for tb in (False, True):
+            case("matmul", [rand(*batch, 2, 4), rand(*((3, 4) if tb else (4, 3)))],
+                 lambda a, b: a @ (b.mT if tb else b), {"transpose_b": tb})
+    for source in [(4, 3), (2, 3, 2), (3, 2, 2, 2), (1, 2, 3, 1, 2)]:
+        for epsilon, momentum in [(1e-5, 0.1), (0.1, 0.75)]:
+            channels = source[1]
+            operands = [rand(*source), rand(channels), rand(channels), rand(channels), rand(channels, low=0.5, high=2.0)]
+
+            def train(x, weight, bias, mean, variance):
+                mean, variance = mean.clone(), variance.clone()
+                y = F.batch_norm(x, mean, variance, weight, bias, True, momentum, epsilon)
+                return y, mean, variance
+
+            case("batch_norm_train", operands, train, {"epsilon": epsilon, "momentum": momentum}, wrt=[0, 1, 2])
+            case("batch_norm_infer", operands,
+                 lambda x, weight, bias, mean, variance: F.batch_norm(x, mean, variance, weight, bias, eps=epsilon),
+                 {"epsilon": epsilon}, wrt=[0, 1, 2])
+    for source, dims in [((4,), 1), ((2, 5), 1), ((2, 3, 4), 1), ((2, 3, 4), 2), ((3, 1, 2), 3)]:
+        for epsilon in (1e-5, 0.1):
+            normalized = source[len(source) - dims:]
+            case("layer_norm", [rand(*source), rand(*normalized), rand(*normalized)],
+                 lambda x, weight, bias: F.layer_norm(x, normalized, weight, bias, epsilon), {"epsilon": epsilon})
+
+
+for group in (elementwise, cast, movement, reductions, spatial, composites, others, networks):
     group()
 folder = pathlib.Path(__file__).parent
 for op, cases in CASES.items():

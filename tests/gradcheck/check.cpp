@@ -35,7 +35,14 @@ void build(Function &fn, std::string_view op, const Sample &sample, std::vector<
       wrt.push_back(i);
   }
   Builder b(fn);
-  fn.body().yields = {weighted(b, b.named("y").create(op, operands, sample.attrs), 0)};
+  const OpId made = b.named("y").createOp(op, operands, sample.attrs);
+  ValueId sum = kNoValue;
+  const std::vector<ValueId> results = fn[made].results; // building moves the arena
+  for (size_t r = 0; r < results.size(); ++r) {
+    ValueId part = weighted(b, results[r], 100 * r);
+    sum = sum == kNoValue ? part : b.add(sum, part);
+  }
+  fn.body().yields = {sum};
 }
 
 /// Makes @function.grad; the text of an error, or nothing.

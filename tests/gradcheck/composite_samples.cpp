@@ -26,6 +26,31 @@ void dense(SampleMaker &m) {
   }
 }
 
+void batchNorm(SampleMaker &m, bool training) {
+  const Shape shapes[] = {{2, 1}, {5, 3}, {3, 2, 2}, {2, 3, 2, 2}, {1, 2, 3, 2}, {4, 1, 2, 1, 2}};
+  for (int i = 0; i < 30; ++i) {
+    const Shape &shape = shapes[i % std::size(shapes)];
+    const Shape channels{shape[1]};
+    Dict attrs = dict({{"epsilon", i % 2 ? 0.01 : 0.5}});
+    if (training)
+      attrs.set("momentum", i % 3 ? 0.1 : 0.75);
+    m.add({m.distinct(shape), m.values(channels), m.values(channels), m.values(channels),
+           m.values(channels, 0.5, 2)},
+          attrs);
+  }
+}
+
+void layerNorm(SampleMaker &m) {
+  const Shape shapes[] = {{3}, {1, 4}, {5, 2}, {2, 3, 4}, {2, 2, 3}, {1, 2, 2, 3}};
+  for (int i = 0; i < 30; ++i) {
+    const Shape &shape = shapes[i % std::size(shapes)];
+    const int dims = 1 + i / 6 % shape.rank();
+    const Shape normalized(std::span(shape.end() - dims, size_t(dims)));
+    m.add({m.distinct(shape), m.values(normalized), m.values(normalized)},
+          dict({{"epsilon", i % 2 ? 0.01 : 0.5}}));
+  }
+}
+
 void softmax(SampleMaker &m) {
   const Shape shapes[] = {{1}, {4}, {2, 3}, {1, 5}, {3, 1}, {2, 2, 3}, {2, 3, 1, 2}};
   for (int i = 0; i < 28; ++i) {
@@ -65,6 +90,9 @@ void flatten(SampleMaker &m) {
 void addCompositeSamples(SampleTable &table) {
   table["bias"] = bias;
   table["dense"] = dense;
+  table["batch_norm_train"] = [](SampleMaker &m) { batchNorm(m, true); };
+  table["batch_norm_infer"] = [](SampleMaker &m) { batchNorm(m, false); };
+  table["layer_norm"] = layerNorm;
   table["softmax"] = softmax;
   table["log_softmax"] = softmax;
   table["softmax_cross_entropy"] = crossEntropy;

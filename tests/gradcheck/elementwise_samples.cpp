@@ -72,8 +72,11 @@ Tensor betweenIntegers(SampleMaker &m, const Shape &shape) {
 } // namespace
 
 void addElementwiseSamples(SampleTable &table) {
-  for (const char *op : {"neg", "exp", "square", "tanh", "sigmoid", "erf", "gelu"})
+  for (const char *op : {"neg", "exp", "square", "tanh", "sigmoid", "erf"})
     table[op] = [](SampleMaker &m) { unary(m, kAny); };
+  table["gelu"] = [](SampleMaker &m) {
+    unary(m, kAny, {{}, dict({{"approximate", Keyword{"none"}}}), dict({{"approximate", Keyword{"tanh"}}})});
+  };
   table["softplus"] = [](SampleMaker &m) { unary(m, range(-6, 6)); };
   for (const char *op : {"log", "sqrt", "rsqrt"})
     table[op] = [](SampleMaker &m) { unary(m, kPositive); };

@@ -52,6 +52,7 @@ Attr attrOf(const AttrSpec &spec, const Json &value) {
   case AttrKind::DType: return *parseDType(value.get<std::string>());
   case AttrKind::Ints: return value.get<std::vector<int64_t>>();
   case AttrKind::Dense: return tensorOf(value);
+  case AttrKind::Keyword: return Keyword{value.get<std::string>()};
   default: return value.get<std::string>();
   }
 }
@@ -90,9 +91,12 @@ protected:
     for (size_t i = 0; i < operands.size(); ++i)
       args.push_back(fn.addArg(Function::kBody, operands[i].type(), fmt::format("x{}", i)));
     Builder b(fn);
-    ValueId y = b.named("y").create(def.name, args, attrs);
-    fn.body().yields = {y};
-    expectEqual(interpret(module, fn, operands)[0], tensorOf(json["results"][0]), what);
+    const OpId op = b.named("y").createOp(def.name, args, attrs);
+    fn.body().yields = fn[op].results;
+    const std::vector<Tensor> results = interpret(module, fn, operands);
+    for (size_t i = 0; i < json["results"].size(); ++i)
+      expectEqual(results[i], tensorOf(json["results"][i]), fmt::format("{}, result {}", what, i));
+    const ValueId y = fn[op].results[0];
     if (json.contains("gradients"))
       checkGradients(module, b, y, operands, json, what);
   }
