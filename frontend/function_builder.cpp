@@ -201,8 +201,35 @@ void FunctionBuilder::orderArgs() {
   }
 }
 
+bool FunctionBuilder::isFree(const LayerUse &use, const std::string &name) {
+  auto taken = context_.graph.names.find(name);
+  if (taken == context_.graph.names.end())
+    return true;
+  report(*use.json,
+         fmt::format("node '{}': its parameter is called '{}', but that name is taken", use.name, name));
+  context_.diag.note(context_.document.loc(taken->second), "it was given here");
+  return false;
+}
+
+std::optional<ValueId> FunctionBuilder::buffer(const LayerUse &use, std::string_view key, const Shape &shape,
+                                               std::string_view init) {
+  std::string name = fmt::format("{}.{}", use.name, key);
+  if (context_.module.variable(name))
+    return variableArg(name);
+  if (!isFree(use, name))
+    return std::nullopt;
+  Dict attrs;
+  attrs.set("init", Keyword{std::string(init)});
+  context_.module.variables.push_back({.kind = VarKind::Buffer,
+                                       .name = name,
+                                       .type = {DType::F32, shape},
+                                       .attrs = std::move(attrs),
+                                       .loc = b_.loc()});
+  return variableArg(name);
+}
+
 std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::string_view key,
-                                                  const Shape &shape, Fans fans) {
+                                                  const Shape &shape, Fans fans, std::string_view init) {
   CHECK(current_, "a loss has no parameters");
   for (const GraphNode::Tie &tie : current_->ties)
     if (tie.key == key)
@@ -211,16 +238,12 @@ std::optional<ValueId> FunctionBuilder::parameter(const LayerUse &use, std::stri
   const Json *own = use.json->find(key);
   if (context_.module.variable(name))
     return variableArg(name);
-  if (auto taken = context_.graph.names.find(name); taken != context_.graph.names.end()) {
-    report(*use.json,
-           fmt::format("node '{}': its parameter is called '{}', but that name is taken", use.name, name));
-    context_.diag.note(context_.document.loc(taken->second), "it was given here");
+  if (!isFree(use, name))
     return std::nullopt;
-  }
   std::vector<int64_t> dims(shape.begin(), shape.end());
   if (std::optional<std::string> wrong = checkShape(dims))
     return report(*use.json, fmt::format("node '{}': parameter '{}': {}", use.name, name, *wrong));
-  Rule<Dict> attrs = parameterAttrs(name, shape, fans, own, context_.rules);
+  Rule<Dict> attrs = parameterAttrs(name, shape, fans, own, context_.rules, init);
   if (!attrs)
     return report(own ? *own : *use.json,
                   fmt::format("node '{}': parameter '{}': {}", use.name, name, attrs.error()));

@@ -41,6 +41,8 @@ public:
   void orderArgs();
 
   Builder &builder() { return b_; }
+  /// Buffers and the values that they have after the function.
+  const std::vector<std::pair<std::string, ValueId>> &updates() const { return updates_; }
   /// The numbers of the ops that were built for a node: first, one past the last.
   std::pair<uint32_t, uint32_t> opsOf(size_t node) const { return ops_[node]; }
 
@@ -65,7 +67,12 @@ private:
   /// seed, step or row0; 0 outside training.
   ValueId randomArg(const char *name);
   ValueId variableArg(const std::string &name);
-  std::optional<ValueId> parameter(const LayerUse &use, std::string_view key, const Shape &shape, Fans fans);
+  std::optional<ValueId> parameter(const LayerUse &use, std::string_view key, const Shape &shape, Fans fans,
+                                   std::string_view init);
+  std::optional<ValueId> buffer(const LayerUse &use, std::string_view key, const Shape &shape,
+                                std::string_view init);
+  /// Whether a variable of the node's may get that name; reports it where not.
+  bool isFree(const LayerUse &use, const std::string &name);
   std::optional<ValueId> tied(const LayerUse &use, const GraphNode::Tie &tie, const Shape &shape);
   void giveName(ValueId value, const std::string &name, size_t firstNew);
   std::nullopt_t report(const Json &at, std::string text);
@@ -79,6 +86,7 @@ private:
   std::vector<std::pair<uint32_t, uint32_t>> ops_;
   std::map<std::string, Arg> args_;
   std::map<size_t, ValueId> normalized_; // by input
+  std::vector<std::pair<std::string, ValueId>> updates_;
 };
 
 /// Declares the entries of "params".

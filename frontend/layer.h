@@ -58,8 +58,14 @@ public:
   /// A number or [h, w].
   std::array<int64_t, 2> pair(std::string_view key, std::array<int64_t, 2> fallback) const;
 
-  /// The parameter <node>.<key>, or the one it is tied to. Nothing after an error.
-  std::optional<ValueId> parameter(std::string_view key, const Shape &shape, Fans fans);
+  /// The parameter <node>.<key>, or the one it is tied to. Nothing after an error. `init` is the initialiser where
+  /// the file names none; empty: uniform within 1/sqrt(fan_in).
+  std::optional<ValueId> parameter(std::string_view key, const Shape &shape, Fans fans,
+                                   std::string_view init = {});
+  /// The buffer <node>.<key>, which is saved with the weights. Nothing after an error.
+  std::optional<ValueId> buffer(std::string_view key, const Shape &shape, std::string_view init);
+  /// What a training step leaves in the buffer.
+  void updateBuffer(std::string_view key, ValueId value);
   /// Whether the file wants a bias; `true` by default.
   bool wantsBias() const;
   /// A scheduled number: the hyper-parameter <node>.<key>.
@@ -106,6 +112,8 @@ Dict opAttrs(const OpDef &def, const Json &node, int64_t batch);
 // The rows by file.
 std::vector<LayerDef> denseLayers();
 std::vector<LayerDef> spatialLayers();
+std::vector<LayerDef> normLayers();
+std::vector<LayerDef> embeddingLayers();
 std::vector<LayerDef> dropoutLayers();
 std::vector<LayerDef> lossLayers();
 std::vector<LayerDef> sourceLayers();

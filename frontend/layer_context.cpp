@@ -26,8 +26,17 @@ std::array<int64_t, 2> LayerContext::pair(std::string_view key, std::array<int64
   return {*value->items[0].integer(), *value->items[1].integer()};
 }
 
-std::optional<ValueId> LayerContext::parameter(std::string_view key, const Shape &shape, Fans fans) {
-  return parent_.parameter(use_, key, shape, fans);
+std::optional<ValueId> LayerContext::parameter(std::string_view key, const Shape &shape, Fans fans,
+                                               std::string_view init) {
+  return parent_.parameter(use_, key, shape, fans, init);
+}
+
+std::optional<ValueId> LayerContext::buffer(std::string_view key, const Shape &shape, std::string_view init) {
+  return parent_.buffer(use_, key, shape, init);
+}
+
+void LayerContext::updateBuffer(std::string_view key, ValueId value) {
+  parent_.updates_.emplace_back(fmt::format("{}.{}", name(), key), value);
 }
 
 bool LayerContext::wantsBias() const {

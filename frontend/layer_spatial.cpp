@@ -124,6 +124,14 @@ std::optional<ValueId> buildPool(LayerContext &c) {
   return c.op(c.use().layer->spec.name, {c.x[0]}, attrs);
 }
 
+std::optional<ValueId> buildGlobalPool(LayerContext &c) {
+  if (!isImage(c))
+    return std::nullopt;
+  Dict attrs;
+  attrs.set("axes", std::vector<int64_t>{2, 3});
+  return c.op("reduce_mean", {c.x[0]}, attrs);
+}
+
 const KeySpec kStride{.name = "stride",
                       .forms = {Form::Integer, Form::Pair},
                       .doc = "step of the window",
@@ -200,6 +208,8 @@ std::vector<LayerDef> spatialLayers() {
        .build = buildConv},
       pool("max_pool2d", "Largest value of each window; padding counts as minus infinity"),
       pool("avg_pool2d", "Mean of each window; padding counts as 0"),
+      {.spec = {"global_avg_pool2d", "Mean of each channel's picture: [N, channels]", {}},
+       .build = buildGlobalPool},
   };
 }
 

@@ -11,7 +11,8 @@ namespace gradc {
 const std::vector<LayerDef> &layerTable() {
   static const std::vector<LayerDef> table = [] {
     std::vector<LayerDef> rows;
-    for (auto file : {denseLayers, spatialLayers, dropoutLayers, lossLayers, sourceLayers})
+    for (auto file :
+         {denseLayers, spatialLayers, normLayers, embeddingLayers, dropoutLayers, lossLayers, sourceLayers})
       std::ranges::move(file(), std::back_inserter(rows));
     std::ranges::sort(rows, {}, [](const LayerDef &row) { return row.spec.name; });
     return rows;

@@ -87,6 +87,8 @@ void buildLoss(BuildContext &context) {
   FunctionBuilder f(context, fn, /*training=*/true);
   f.build(roots(context.graph));
   yieldTerms(context, f, /*mean=*/true);
+  for (const auto &[buffer, value] : f.updates())
+    yield(fn, value, attr("var", SymbolRef{buffer}));
   f.addRandomArgs();
   f.orderArgs();
 }

@@ -55,14 +55,16 @@ Fans fansOf(const Shape &shape) {
 }
 
 /// A keyword where that says it all, else {type = normal, mean = 0.0, std = 0.01}.
-Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans) {
-  std::string name = !init ? "fan_in_uniform" : init->isString() ? init->text : init->find("type")->text;
+Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans, std::string_view otherwise) {
+  std::string name = !init              ? std::string(otherwise.empty() ? "fan_in_uniform" : otherwise)
+                     : init->isString() ? init->text
+                                        : init->find("type")->text;
   const InitRow &known = row(name);
   Dict dict;
   dict.set("type", Keyword{name});
   for (auto [key, fallback] : {std::pair{known.a, known.defaultA}, std::pair{known.b, known.defaultB}})
     if (!key.empty()) {
-      const Json *given = init->find(key);
+      const Json *given = init ? init->find(key) : nullptr;
       dict.set(key, given ? given->number : fallback);
     }
   Fans own = fansOf(shape);
@@ -100,12 +102,12 @@ ParameterRules readParameterRules(const JsonDocument &document) {
 }
 
 Rule<Dict> parameterAttrs(const std::string &name, const Shape &shape, Fans fans, const Json *json,
-                          const ParameterRules &rules) {
+                          const ParameterRules &rules, std::string_view otherwise) {
   if (json && !json->isObject())
     json = nullptr;
   if (fans.in == 0)
     fans = fansOf(shape);
-  Rule<Attr> init = initAttr(json ? json->find("init") : nullptr, shape, fans);
+  Rule<Attr> init = initAttr(json ? json->find("init") : nullptr, shape, fans, otherwise);
   if (!init)
     return std::unexpected(init.error());
   // The parameter's own setting, else that of the last group that matches.

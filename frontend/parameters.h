@@ -29,10 +29,11 @@ struct Normalization {
   std::vector<float> mean, std; // one, or one per channel
 };
 
-/// The attributes of a declaration. `json` is the parameter's own object or null. An error's text where the
-/// values of an initialiser do not fit the shape.
+/// The attributes of a declaration. `json` is the parameter's own object or null. `init` is the initialiser, with its
+/// defaults, where the object names none; empty: uniform within 1/sqrt(fan_in). An error's text where the values of
+/// an initialiser do not fit the shape.
 Rule<Dict> parameterAttrs(const std::string &name, const Shape &shape, Fans fans, const Json *json,
-                          const ParameterRules &rules);
+                          const ParameterRules &rules, std::string_view init = {});
 
 /// What the runtime has to know of a declaration. Declarations that carry no init start at U(±1/√fan_in).
 VariableSpec variableSpec(const Variable &variable);
