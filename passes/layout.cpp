@@ -16,6 +16,9 @@
 // map's size are; weights are scalar operands and need no packing. Applies to functions whose {input}
 // arguments agree in a dimension 0 that is a multiple of 16; others stay row-major throughout.
 //
+// Functions without pictures that multiply tokens, [N, T, D], by a matrix stay row-major: all tokens are the rows of
+// one product there, the matrix' columns lie in the lanes, and so do the features of normalizations and softmax.
+//
 // A value carries the batch if its dimension 0 is the batch by descent from an {input} argument (one that
 // happens to have as many rows does not). Choices, per op:
 //   elementwise, window ops, movement that keeps dimension 0,
@@ -57,13 +60,26 @@ int64_t batchOf(const Function &fn) {
   return batch % kLanes == 0 ? batch : 0;
 }
 
+/// Whether a product takes all tokens of the batch as rows, and no convolution or window is there.
+bool seesTokensOnly(const Function &fn) {
+  auto isPicture = [&](OpId op) {
+    return fn[op].def->is(kWindow) || (fn[op].def->is(kContraction) && fn[op].def->name != "matmul");
+  };
+  auto isTokens = [&](OpId op) {
+    return fn[op].def->name == "matmul" &&
+           fn.type(fn[op].operands[0]).rank() > fn.type(fn[op].operands[1]).rank();
+  };
+  const std::vector<OpId> &ops = fn.body().ops;
+  return std::ranges::any_of(ops, isTokens) && std::ranges::none_of(ops, isPicture);
+}
+
 class LayoutAssigner {
 public:
   LayoutAssigner(Function &fn, PassContext &context) : fn_(fn), context_(context), b_(fn) {}
 
   bool run() {
     batch_ = batchOf(fn_);
-    if (batch_ == 0)
+    if (batch_ == 0 || seesTokensOnly(fn_))
       return false;
     for (ValueId arg : fn_.body().args)
       mark(carries_, arg, fn_[arg].attrs.has("input"));
