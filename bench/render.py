@@ -1,0 +1,200 @@
+"""Table and picture of docs/performance.md, and the frozen bars, from the lines that run.py has written."""
+import json
+import os
+import statistics
+
+from rows import PUBLISHED, bar, rows
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DOCS = os.path.join(os.path.dirname(HERE), "docs")
+BARS = os.path.join(HERE, "bars.json")
+
+
+class Results:
+    """Of each row and number of threads, the last run that measured it."""
+
+    def __init__(self, lines):
+        self.times, self.errors, self.peaks, runs = {}, {}, {}, {}
+        for line in lines:
+            if line["kind"] == "peaks":
+                self.peaks[line["threads"]] = line
+            if line["kind"] != "time":
+                continue
+            key = (line["row"], line["threads"])
+            run = runs.setdefault((key, line["who"]), line["run"])
+            if line["run"] != run:
+                runs[(key, line["who"])] = line["run"]
+                self.times.get(key, {}).pop(line["who"], None)
+            if "ms" in line:
+                self.times.setdefault(key, {}).setdefault(line["who"], []).append(line)
+            else:
+                self.errors[(*key, line["who"])] = line["error"]
+
+    def peers(self, key):
+        return {who: lines for who, lines in self.times.get(key, {}).items() if who != "gradc"}
+
+    def best_peer(self, key):
+        """(name, median over the rounds), or nothing."""
+        medians = {who: median(lines) for who, lines in self.peers(key).items()}
+        return min(medians.items(), key=lambda item: item[1]) if medians else None
+
+    def gradc(self, key):
+        return self.times.get(key, {}).get("gradc")
+
+
+def median(lines):
+    return statistics.median(line["ms"] for line in lines)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return Results([json.loads(line) for line in file])
+
+
+def freeze(results):
+    """The bars as numbers. A bar is meant for a quiet machine, so each peer counts with the fastest tenth of the steps
+    of its best process, and with what the issue had measured where that was faster."""
+    frozen = []
+    for row in rows():
+        for threads in (1, 2):
+            peers = results.peers((row.name, threads))
+            if not peers or threads not in results.peaks:
+                continue
+            best, who = min((line.get("p10_ms", line["ms"]), who) for who, lines in peers.items() for line in lines)
+            published = PUBLISHED.get((row.name, threads))
+            if published and published < best:
+                best, who = published, "issue's table"
+            ms, binds, least = bar(row, results.peaks[threads], best)
+            frozen.append({"row": row.name, "threads": threads, "best_peer": who, "best_peer_ms": round(best, 5),
+                           "floor_ms": round(least, 5), "bar_ms": round(ms, 5), "binds": binds})
+    with open(BARS, "w", encoding="utf-8") as file:
+        lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in frozen)
+        file.write(f"[\n{lines}\n]\n")
+
+
+def bars():
+    if not os.path.exists(BARS):
+        return {}
+    with open(BARS, encoding="utf-8") as file:
+        return {(entry["row"], entry["threads"]): entry for entry in json.load(file)}
+
+
+def number(ms):
+    return "–" if ms is None else f"{ms:.4f}" if ms < 0.1 else f"{ms:.3f}" if ms < 10 else f"{ms:.1f}"
+
+
+def spread(lines):
+    times = [line["ms"] for line in lines]
+    return f"{number(min(times))} – {number(max(times))}"
+
+
+def bars_table():
+    text = ["| row | threads | best peer, ms | of | floor, ms | bar, ms | what binds |", "|---|---|---|---|---|---|---|"]
+    for entry in bars().values():
+        title = next(row.title for row in rows() if row.name == entry["row"])
+        text.append(f"| {title} | {entry['threads']} | {number(entry['best_peer_ms'])} | {entry['best_peer']} | "
+                    f"{number(entry['floor_ms'])} | **{number(entry['bar_ms'])}** | {entry['binds']} |")
+    return "\n".join(text)
+
+
+def verdict(results, row, threads):
+    """One line of the table as (best peer, gradc, ratio, bar, met) where measured."""
+    key = (row.name, threads)
+    frozen, ours, best = bars().get(key), results.gradc(key), results.best_peer(key)
+    ms = median(ours) if ours else None
+    if row.precision == "f32-amx":  # its bar is our own f32 of the same run
+        own = results.gradc((f"train/{row.network}", threads))
+        best = ("gradc f32", median(own)) if own else None
+    limit = frozen["bar_ms"] if frozen else best[1] / row.ratio if best and row.precision == "f32-amx" else None
+    return best, ms, best[1] / ms if best and ms else None, limit, None if not (ms and limit) else ms <= limit
+
+
+def table(results):
+    text = ["| row | threads | best peer | ms | gradc ms | range | times faster | bar | met |",
+            "|---|---|---|---|---|---|---|---|---|"]
+    for row in rows():
+        for threads in (1, 2):
+            best, ms, ratio, limit, met = verdict(results, row, threads)
+            if not best and not ms:
+                continue
+            ours = results.gradc((row.name, threads))
+            text.append(f"| {row.title} | {threads} | {best[0] if best else '–'} | {number(best and best[1])} | "
+                        f"{number(ms)} | {spread(ours) if ours else '–'} | {f'{ratio:.2f}' if ratio else '–'} | "
+                        f"{number(limit)} | {'–' if met is None else 'yes' if met else '**no**'} |")
+    return "\n".join(text)
+
+
+def peers_table(results):
+    names = ["torch eager", "torch eager-cl", "torch compile", "torch compile-cl", "torch jit", "jax",
+             "torch-1.13 eager", "torch-1.13 eager-cl", "torch-1.13 jit", "onnxruntime"]
+    text = ["| row | threads | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for row in rows():
+        for threads in (1, 2):
+            peers = results.peers((row.name, threads))
+            if peers:
+                cells = [number(median(peers[name])) if name in peers else "" for name in names]
+                text.append(f"| {row.name} | {threads} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+STYLE = """
+  svg { color: #1b1f24; background: transparent; font: 12px system-ui, sans-serif; }
+  text { fill: currentColor; } .soft { opacity: .65; } .axis { stroke: currentColor; opacity: .25; }
+  .ours { fill: #2f6fde; } .missed { fill: #c9772b; } .bar { stroke: currentColor; stroke-width: 2; }
+  @media (prefers-color-scheme: dark) { svg { color: #e6e9ee; } .ours { fill: #6ea0ff; } .missed { fill: #f0a35a; } }
+"""
+
+
+def picture(results):
+    """How many times faster than the best peer, a bar each; the tick is where the frozen bar lies."""
+    left, width, high, top = 250, 430, 15, 46
+    entries = []
+    for row in rows():
+        for threads in (1, 2):
+            best, ms, ratio, limit, met = verdict(results, row, threads)
+            if ratio:
+                entries.append((f"{row.title}, {threads}T", ratio, best[1] / limit if limit else None, met))
+    if not entries:
+        return None
+    most = max(max(ratio, wish or 0) for _, ratio, wish, _ in entries)
+    scale = width / max(most, 1)
+    height = top + len(entries) * high + 24
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} {height}" role="img">',
+           f"<style>{STYLE}</style>",
+           '<text x="8" y="18" font-weight="600">Times faster than the best peer of the same run</text>',
+           '<text x="8" y="34" class="soft">tick: the frozen bar; orange: missed; 1T, 2T: threads</text>']
+    for mark in range(0, int(most) + 1):
+        x = left + mark * scale
+        out.append(f'<line class="axis" x1="{x:.1f}" y1="{top - 4}" x2="{x:.1f}" y2="{height - 20}"/>'
+                   f'<text class="soft" x="{x:.1f}" y="{height - 6}" text-anchor="middle">{mark}×</text>')
+    for i, (label, ratio, wish, met) in enumerate(entries):
+        y = top + i * high
+        out.append(f'<text x="{left - 8}" y="{y + 10}" text-anchor="end">{label}</text>'
+                   f'<rect class="{"ours" if met is not False else "missed"}" x="{left}" y="{y + 1}" '
+                   f'width="{ratio * scale:.1f}" height="{high - 4}" rx="2"/>'
+                   f'<text x="{left + max(ratio, wish or 0) * scale + 6:.1f}" y="{y + 10}">{ratio:.2f}</text>')
+        if wish:
+            x = left + wish * scale
+            out.append(f'<line class="bar" x1="{x:.1f}" y1="{y}" x2="{x:.1f}" y2="{y + high - 2}"/>')
+    return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def replace_between(text, name, content):
+    begin, end = f"<!-- {name}: written by bench/run.py -->\n", f"<!-- end of {name} -->"
+    if begin not in text or end not in text:
+        raise SystemExit(f"docs/performance.md has no place for '{name}'")
+    return text[:text.index(begin) + len(begin)] + content + "\n" + text[text.index(end):]
+
+
+def write(results):
+    page = os.path.join(DOCS, "performance.md")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results))):
+        text = replace_between(text, name, content)
+    with open(page, "w", encoding="utf-8") as file:
+        file.write(text)
+    drawn = picture(results)
+    if drawn:
+        with open(os.path.join(DOCS, "performance.svg"), "w", encoding="utf-8") as file:
+            file.write(drawn)
