@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/commands.h"
+#include "driver/peaks.h"
 #include "driver/session.h"
 
 namespace gradc {
@@ -107,30 +108,69 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   return m;
 }
 
-void printTable(const char *title, const Measured &m) {
+/// A step of a program beside what the machine would need for it.
+struct Judged {
+  const StepTime &time;
+  Bound bound;
+  double share() const { return time.fastest > 0 ? bound.milliseconds / time.fastest : 0; }
+};
+
+/// A kernel's bytes come from where the whole program fits, unless its own do not fit there. One that is faster than
+/// that found them nearer, where the kernel before had left them.
+Bound boundOf(const StepTime &s, double program, const Peaks &peaks, const CpuTarget &target) {
+  const double inCore = static_cast<double>(target.l2Bytes * peaks.threads);
+  const Bound far =
+      boundOf(peaks, target, s.flops, s.bytes, std::max(s.bytes, std::min(program, inCore + 1)));
+  return far.milliseconds > s.fastest ? boundOf(peaks, target, s.flops, s.bytes, s.bytes) : far;
+}
+
+std::vector<Judged> judge(const Measured &m, const Peaks &peaks, const CpuTarget &target) {
+  double program = 0;
+  for (const StepTime &s : m.steps)
+    program += s.bytes;
+  std::vector<Judged> judged;
+  for (const StepTime &s : m.steps)
+    judged.push_back({s, boundOf(s, program, peaks, target)});
+  return judged;
+}
+
+void printPeaks(const Peaks &peaks) {
+  fmt::print("peaks of {} thread{}: {:.0f} GFLOP/s;", peaks.threads, peaks.threads == 1 ? "" : "s",
+             peaks.gflops);
+  for (const Bandwidth &b : peaks.bandwidths)
+    fmt::print(" {:.0f} GB/s of {:.1f} MiB copied,", b.copy, static_cast<double>(b.bytes) / (1 << 20));
+  fmt::print(" fork and join {:.2f} us\n", peaks.forkJoinUs);
+}
+
+void printTable(const char *title, const Measured &m, const Peaks &peaks, const CpuTarget &target) {
   fmt::print("{}: median {:.3f} ms, fastest {:.3f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
              m.fastestMs, m.runs, m.compileMs);
   const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
-  fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  kernel\n", "ms", "share", "GFLOP/s", "GB/s");
-  for (const StepTime &s : m.steps) {
+  fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s",
+             "of peak", "bound by");
+  for (const Judged &j : judge(m, peaks, target)) {
+    const StepTime &s = j.time;
     const auto rate = [&](double amount) {
       return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6)
                                               : std::string("-");
     };
-    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {}\n", s.milliseconds,
-               100 * s.milliseconds / std::max(total, 1e-9), rate(s.flops), rate(s.bytes), s.name);
+    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {:>6.0f}%  {:<8}  {}\n", s.milliseconds,
+               100 * s.milliseconds / std::max(total, 1e-9), rate(s.flops), rate(s.bytes), 100 * j.share(),
+               j.bound.by, s.name);
   }
 }
 
-nlohmann::ordered_json toJson(const Measured &m) {
+nlohmann::ordered_json toJson(const Measured &m, const Peaks &peaks, const CpuTarget &target) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
-  for (const StepTime &s : m.steps)
-    steps.push_back({{"name", s.name},
-                     {"ms", s.milliseconds},
-                     {"fastest_ms", s.fastest},
-                     {"flops", s.flops},
-                     {"bytes", s.bytes}});
+  for (const Judged &j : judge(m, peaks, target))
+    steps.push_back({{"name", j.time.name},
+                     {"ms", j.time.milliseconds},
+                     {"fastest_ms", j.time.fastest},
+                     {"flops", j.time.flops},
+                     {"bytes", j.time.bytes},
+                     {"share_of_peak", j.share()},
+                     {"bound_by", j.bound.by}});
   return steps;
 }
 
@@ -146,10 +186,13 @@ Status bench(const BenchFlags &flags, Session &session) {
   StatusOr<Feed> feed = Feed::make(session);
   if (!feed)
     return feed.error();
-  Measured step, infer;
   int64_t variableBytes = 0;
   for (const StoredVariable &variable : variables->variables())
     variableBytes += variable.data.size();
+  StatusOr<Peaks> peaks = measurePeaks(session.target, *session.pool, variableBytes);
+  if (!peaks)
+    return peaks.error();
+  Measured step, infer;
   const auto run = [&](ProgramKind kind, Measured &into) -> Status {
     StatusOr<Measured> measured = measure(flags, session, runners, *feed, kind);
     if (!measured)
@@ -177,18 +220,20 @@ Status bench(const BenchFlags &flags, Session &session) {
                                      {"peak_bytes", peak}};
     object["train_step_fastest_ms"] = step.fastestMs;
     object["infer_fastest_ms"] = infer.fastestMs;
-    object["train_step_kernels"] = toJson(step);
-    object["infer_kernels"] = toJson(infer);
+    object["peaks"] = peaks->json();
+    object["train_step_kernels"] = toJson(step, *peaks, session.target);
+    object["infer_kernels"] = toJson(infer, *peaks, session.target);
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return okStatus();
   }
   fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n",
              session.model.name, session.batchSize(), session.pool->threads(), session.target.name,
              static_cast<double>(peak) / (1 << 20));
+  printPeaks(*peaks);
   if (train)
-    printTable("training step", step);
+    printTable("training step", step, *peaks, session.target);
   if (flags.infer)
-    printTable("inference", infer);
+    printTable("inference", infer, *peaks, session.target);
   return okStatus();
 }
 

@@ -1,8 +1,6 @@
 // gradc doctor: what this machine offers. It only reports; nothing is tuned by it.
-#include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <fstream>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -13,45 +11,12 @@
 #include "codegen/cpu/target.h"
 #include "codegen/object_cache.h"
 #include "driver/commands.h"
-#include "runtime/buffer.h"
+#include "driver/compile_flags.h"
+#include "driver/peaks.h"
 #include "runtime/thread_pool.h"
 
 namespace gradc {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Best of several copies of `bytes`, counted once read and once written, in GB/s.
-double copyBandwidth(int64_t bytes) {
-  StatusOr<Buffer> from = Buffer::allocate(bytes), to = Buffer::allocate(bytes);
-  if (!from || !to)
-    return 0;
-  double best = 1e30;
-  const int64_t repeat = std::max<int64_t>(1, (int64_t{64} << 20) / bytes);
-  for (int round = 0; round < 5; ++round) {
-    const Clock::time_point start = Clock::now();
-    for (int64_t i = 0; i < repeat; ++i)
-      std::memcpy(to->data(), from->data(), static_cast<size_t>(bytes));
-    best = std::min(best, secondsSince(start) / static_cast<double>(repeat));
-  }
-  return 2 * static_cast<double>(bytes) / best * 1e-9;
-}
-
-/// Microseconds of an empty fork and join.
-double forkJoin(ThreadPool &pool) {
-  std::vector<double> times;
-  for (int i = 0; i < 2000; ++i) {
-    const Clock::time_point start = Clock::now();
-    pool.parallelFor(pool.threads(), 0, [](int64_t, int64_t, int) {});
-    times.push_back(secondsSince(start));
-  }
-  std::nth_element(times.begin(), times.begin() + 1000, times.end());
-  return times[1000] * 1e6;
-}
 
 std::string firstLine(const char *path) {
   std::ifstream file(path);
@@ -59,9 +24,46 @@ std::string firstLine(const char *path) {
   return std::getline(file, line) ? line : "unknown";
 }
 
-ExitCode runDoctor() {
+/// One thread and all.
+StatusOr<std::vector<Peaks>> peaksOf(const CpuTarget &target, int threads) {
+  std::vector<Peaks> all;
+  for (const int count : threads == 1 ? std::vector{1} : std::vector{1, threads}) {
+    ThreadPool pool(count);
+    StatusOr<Peaks> peaks = measurePeaks(target, pool, int64_t{1} << 30);
+    if (!peaks)
+      return std::unexpected(peaks.error());
+    all.push_back(std::move(*peaks));
+  }
+  return all;
+}
+
+void printJson(const CpuTarget &target, const std::vector<Peaks> &peaks) {
+  nlohmann::ordered_json object = {
+      {"gradc", GRADC_VERSION}, {"llvm", GRADC_LLVM_VERSION}, {"cpu", target.name}};
+  object["cores"] = availableCores();
+  for (const Peaks &p : peaks)
+    object["peaks"].push_back(p.json());
+  fmt::print("{}\n", object.dump());
+}
+
+void printPeaks(const Peaks &peaks) {
+  const std::string threads = fmt::format("{} thread{}", peaks.threads, peaks.threads == 1 ? "" : "s");
+  fmt::print("{:<18} {:.0f} GFLOP/s of multiply-adds; fork and join {:.2f} us\n", threads, peaks.gflops,
+             peaks.forkJoinUs);
+  for (const Bandwidth &b : peaks.bandwidths)
+    fmt::print("{:<18} read {:.0f}, copy {:.0f}, update {:.0f} GB/s of {:.1f} MiB\n", "", b.read, b.copy,
+               b.update, static_cast<double>(b.bytes) / (1 << 20));
+}
+
+ExitCode runDoctor(int threads, bool json) {
   const CpuTarget target = hostCpuTarget();
-  ThreadPool pool;
+  const StatusOr<std::vector<Peaks>> peaks = peaksOf(target, threads > 0 ? threads : availableCores());
+  if (!peaks)
+    return fail(peaks.error());
+  if (json) {
+    printJson(target, *peaks);
+    return ExitCode::Ok;
+  }
   const auto row = [](const char *what, const std::string &value) { fmt::print("{:<18} {}\n", what, value); };
   row("gradc", fmt::format("{} (LLVM {})", GRADC_VERSION, GRADC_LLVM_VERSION));
   row("code is made for", fmt::format("{} ({} bit vectors, {} registers{})", target.name, target.vectorBits,
@@ -70,16 +72,14 @@ ExitCode runDoctor() {
   row("memory", fmt::format("{:.1f} GiB", static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
                                               static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30)));
   row("huge pages", firstLine("/sys/kernel/mm/transparent_hugepage/enabled"));
-  row("fork and join", fmt::format("{:.2f} us with {} threads", forkJoin(pool), pool.threads()));
-  row("copy in L1", fmt::format("{:.0f} GB/s, one thread", copyBandwidth(target.l1Bytes / 4)));
-  row("copy in L2", fmt::format("{:.0f} GB/s", copyBandwidth(target.l2Bytes / 4)));
-  row("copy in memory", fmt::format("{:.0f} GB/s", copyBandwidth(int64_t{128} << 20)));
   const ObjectCache cache = ObjectCache::open(defaultCacheFolder());
   row("code cache", cache.enabled()
                         ? cache.folder()
                         : "none: " + (defaultCacheFolder().empty() ? std::string("no folder is known")
                                                                    : "cannot use " + defaultCacheFolder()));
   row("devices", "cpu");
+  for (const Peaks &p : *peaks)
+    printPeaks(p);
   return ExitCode::Ok;
 }
 
@@ -87,7 +87,16 @@ ExitCode runDoctor() {
 
 void registerDoctor(CLI::App &app, ExitCode &exit) {
   CLI::App *command = app.add_subcommand("doctor", "What this machine offers");
-  command->callback([&exit] { exit = runDoctor(); });
+  struct Flags {
+    int threads = 0;
+    bool json = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("--threads", flags->threads, "Measure one thread and this many (default: all)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command->add_flag("--json", flags->json, "Print one JSON object");
+  command->callback([flags, &exit] { exit = runDoctor(flags->threads, flags->json); });
 }
 
 } // namespace gradc

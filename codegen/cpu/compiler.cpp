@@ -24,22 +24,27 @@ void initializeTargets() {
   (void)done;
 }
 
-/// The module of one kernel, verified.
+/// A module of its own context, verified.
 struct KernelModule {
   llvm::LLVMContext context;
   llvm::Module module;
   KernelCode code;
 
-  KernelModule(llvm::TargetMachine &machine, const CpuTarget &target, const Function &fn, OpId kernel,
-               const std::string &symbol)
-      : module(symbol, context) {
+  KernelModule(llvm::TargetMachine &machine, const std::string &name,
+               const std::function<void(llvm::Module &)> &fill)
+      : module(name, context) {
     module.setDataLayout(machine.createDataLayout());
-    module.setTargetTriple(target.triple);
-    code = emitKernel(module, target, fn, kernel, symbol);
+    module.setTargetTriple(machine.getTargetTriple().str());
+    fill(module);
     std::string problem;
     llvm::raw_string_ostream out(problem);
-    CHECK(!llvm::verifyModule(module, &out), "kernel {}: {}", symbol, problem);
+    CHECK(!llvm::verifyModule(module, &out), "kernel {}: {}", name, problem);
   }
+
+  KernelModule(llvm::TargetMachine &machine, const CpuTarget &target, const Function &fn, OpId kernel,
+               const std::string &symbol)
+      : KernelModule(machine, symbol,
+                     [&](llvm::Module &module) { code = emitKernel(module, target, fn, kernel, symbol); }) {}
 
   llvm::SmallVector<char, 0> emit(llvm::TargetMachine &machine, llvm::CodeGenFileType form) {
     llvm::SmallVector<char, 0> bytes;
@@ -76,6 +81,12 @@ KernelObject KernelCompiler::compile(const Function &fn, OpId kernel, const std:
   KernelModule module(*machine_, target_, fn, kernel, symbol);
   llvm::SmallVector<char, 0> bytes = module.emit(*machine_, llvm::CodeGenFileType::ObjectFile);
   return {std::string(bytes.begin(), bytes.end()), std::move(module.code)};
+}
+
+std::string KernelCompiler::object(const std::string &name, const std::function<void(llvm::Module &)> &fill) {
+  KernelModule module(*machine_, name, fill);
+  llvm::SmallVector<char, 0> bytes = module.emit(*machine_, llvm::CodeGenFileType::ObjectFile);
+  return {bytes.begin(), bytes.end()};
 }
 
 std::string KernelCompiler::text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,

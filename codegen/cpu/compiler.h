@@ -1,6 +1,7 @@
 // LLVM IR to machine code or text. One compiler per thread: it owns a target machine and makes a context per kernel.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,8 @@ public:
   ~KernelCompiler();
 
   KernelObject compile(const Function &fn, OpId kernel, const std::string &symbol);
+  /// An object file of the functions that `fill` makes.
+  std::string object(const std::string &name, const std::function<void(llvm::Module &)> &fill);
   /// For people; `comment` lines go above the code.
   std::string text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
                    const std::string &comment);
