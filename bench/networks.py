@@ -1,6 +1,6 @@
 """The measured networks as data: what the peers build, and what the floors are computed from.
 
-bench/models/*.json are the same networks for gradc; run.py refuses a row where the numbers of parameters differ.
+bench/models/*.json are the same networks for gradc; a test holds both to the same numbers of parameters.
 A layer is a tuple: ("conv", in, out, kernel, stride, padding, bias), ("dense", in, out), ("batch_norm", channels),
 ("relu",), ("max_pool", kernel, stride), ("flatten",), ("dropout", rate), ("mean",) over the picture,
 ("residual", layers, layers of the shortcut), ("transformer", width, heads, hidden), ("mean_sequence",).

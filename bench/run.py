@@ -88,7 +88,7 @@ class Runner:
         if "error" in result:
             return result
         kind = "train_step" if training else "infer"
-        return {"ms": result[kind + "_ms"], "fastest_ms": result[kind + "_fastest_ms"],
+        return {"ms": result[kind + "_ms"], "fastest_ms": result[kind + "_fastest_ms"], "p10_ms": result[kind + "_p10_ms"],
                 "kernels": result[kind + "_kernels"], "peak_bytes": result["peak_bytes"],
                 "compile_ms": result["compile_ms"]}
 

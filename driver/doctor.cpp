@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "codegen/cpu/target.h"
@@ -42,7 +43,7 @@ void printJson(const CpuTarget &target, const std::vector<Peaks> &peaks) {
       {"gradc", GRADC_VERSION}, {"llvm", GRADC_LLVM_VERSION}, {"cpu", target.name}};
   object["cores"] = availableCores();
   for (const Peaks &p : peaks)
-    object["peaks"].push_back(p.json());
+    object["peaks"].push_back(nlohmann::ordered_json::parse(p.json()));
   fmt::print("{}\n", object.dump());
 }
 

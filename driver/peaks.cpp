@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 #include "codegen/cpu/peaks.h"
 #include "runtime/buffer.h"
 
@@ -102,17 +104,18 @@ double rounded(double value) { return std::round(value * 100) / 100; }
 
 double Peaks::milliseconds(double bytes, double set) const { return bytes / ofSet(*this, set).copy * 1e-6; }
 
-nlohmann::ordered_json Peaks::json() const {
+std::string Peaks::json() const {
   nlohmann::ordered_json sets = nlohmann::ordered_json::array();
   for (const Bandwidth &b : bandwidths)
     sets.push_back({{"bytes", b.bytes},
                     {"read_gbs", rounded(b.read)},
                     {"copy_gbs", rounded(b.copy)},
                     {"update_gbs", rounded(b.update)}});
-  return {{"threads", threads},
-          {"f32_gflops", rounded(gflops)},
-          {"fork_join_us", rounded(forkJoinUs)},
-          {"bandwidths", std::move(sets)}};
+  return nlohmann::ordered_json{{"threads", threads},
+                                {"f32_gflops", rounded(gflops)},
+                                {"fork_join_us", rounded(forkJoinUs)},
+                                {"bandwidths", std::move(sets)}}
+      .dump();
 }
 
 StatusOr<Peaks> measurePeaks(const CpuTarget &target, ThreadPool &pool, int64_t largest) {

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "codegen/cpu/target.h"
 #include "runtime/thread_pool.h"
 
@@ -27,7 +25,7 @@ struct Peaks {
 
   /// What passing once over `bytes` of a set of `set` bytes takes at least, in milliseconds.
   double milliseconds(double bytes, double set) const;
-  nlohmann::ordered_json json() const;
+  std::string json() const; // one object
 };
 
 /// Takes about a second. `largest` bounds the sets, so that a command that measures a small model needs no memory
