@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "llvm/IR/Intrinsics.h"
+
 #include "codegen/cpu/panel.h"
 
 namespace gradc {
@@ -15,7 +17,11 @@ constexpr int64_t kVector = kVectorLanes * kFloat;
 constexpr int64_t kPanelBytes = 512 << 10, kRowBytes = 512 << 10, kSumBytes = 512 << 10;
 constexpr int64_t kOperandBytes = 1 << 20, kFewRows = 128, kFewColumns = 64, kFewDepths = 64;
 /// Enough items for several threads, and enough rows in each to pay for packing the panels.
-constexpr int64_t kItems = 8, kRowsPerItem = 48;
+constexpr int64_t kItems = 4, kRowsPerItem = 64;
+/// An operand that large does not stay in the second cache from one use to the next.
+constexpr int64_t kFarBytes = 2 << 20;
+/// Depths between two rounds of prefetching.
+constexpr int64_t kChunk = 16;
 
 int64_t panelBytes(const BlockedNest &nest) { return nest.depthBlock * nest.tile.vectors * kVector; }
 int64_t sumBytes(const BlockedNest &nest) { return nest.tile.rows * nest.tile.vectors * kVector; }
@@ -137,22 +143,17 @@ private:
   /// A function of its own, so that it is emitted once.
   void packColumns(const Block &block, llvm::Value *panel, llvm::Value *column, const TileRun &run,
                    int64_t depth) {
-    const int lastLanes = isLast(run) ? nest_.lastLanes : kVectorLanes;
     const int64_t step = nest_.transposedColumns ? kVectorLanes * nest_.columnPitch : kVector;
     TileKernels::Args args{panelAt(panel), e.offset(block.column, e.mul(column, step)), buffers_, {}};
     tiles_.call(fmt::format("pack{}x{}{}", run.size, depth, isLast(run) ? "m" : ""), args,
                 [&](const TileKernels::Args &inner) {
                   const int64_t pitch = nest_.tile.vectors * kVector;
+                  const int64_t width =
+                      (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes);
                   if (nest_.transposedColumns)
-                    return emitPanelTranspose(e, inner.column, nest_.columnPitch,
-                                              (run.size - 1) * kVectorLanes + lastLanes, depth, inner.row,
-                                              pitch);
-                  e.count(depth, [&](llvm::Value *k) {
-                    for (int64_t j = 0; j < run.size; ++j)
-                      copyVector(e.offset(e.offset(inner.column, e.mul(k, nest_.columnPitch)), j * kVector),
-                                 e.offset(e.offset(inner.row, e.mul(k, pitch)), j * kVector),
-                                 j + 1 == run.size ? lastLanes : kVectorLanes, true);
-                  });
+                    emitPanelTranspose(e, inner.column, nest_.columnPitch, width, depth, inner.row, pitch);
+                  else
+                    emitPanelCopy(e, inner.column, nest_.columnPitch, depth, width, inner.row, pitch);
                 });
   }
 
@@ -161,25 +162,8 @@ private:
     TileKernels::Args args{
         packedRowsAt(tile), e.offset(block.row, e.mul(row, nest_.rowStride)), buffers_, {}};
     tiles_.call(fmt::format("rows{}x{}", run.size, depth), args, [&](const TileKernels::Args &inner) {
-      e.count(depth, [&](llvm::Value *k) {
-        copyVector(e.offset(inner.column, e.mul(k, nest_.rowStep)),
-                   e.offset(inner.row, e.mul(k, run.size * kFloat)), static_cast<int>(run.size));
-      });
+      emitPanelCopy(e, inner.column, nest_.rowStep, depth, run.size, inner.row, run.size * kFloat);
     });
-  }
-
-  /// `fill`: lanes beyond `lanes` become zeros, else they stay as they are.
-  void copyVector(llvm::Value *from, llvm::Value *to, int lanes, bool fill = false) {
-    llvm::Type *type = e.vectorType(DType::F32);
-    llvm::Constant *zero = llvm::Constant::getNullValue(type);
-    const llvm::Align align(kFloat);
-    llvm::Value *vector = lanes == kVectorLanes
-                              ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, from, align))
-                              : e.b.CreateMaskedLoad(type, from, align, e.laneMask(lanes), zero);
-    if (fill || lanes == kVectorLanes)
-      e.b.CreateAlignedStore(vector, to, align);
-    else
-      e.b.CreateMaskedStore(vector, to, align, e.laneMask(lanes));
   }
 
   struct Place {
@@ -195,11 +179,78 @@ private:
                            {tile.start, panel.start}};
     llvm::Value *sum = e.add(e.mul(tile.number, nest_.panels), panel.number);
     args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, sumBytes(nest_))));
+    if (part == Part::First || part == Part::Middle)
+      addNextBlock(block, tile, panel, args.numbers);
     constexpr std::string_view names[] = {"", "first", "middle", "last"};
     tiles_.call(fmt::format("{}x{}x{}{}{}", tile.run.size, panel.run.size, depth,
                             isLast(panel.run) ? "m" : "", names[static_cast<size_t>(part)]),
                 args,
                 [&](const TileKernels::Args &inner) { tileBody(inner, tile.run, panel.run, depth, part); });
+  }
+
+  /// What is packed row by row out of a large operand comes from far away: while a block is computed, each tile
+  /// fetches its share of the next one into the second cache.
+  bool fetchesColumns() const {
+    return !nest_.transposedColumns && nest_.depth * nest_.columnPitch > kFarBytes;
+  }
+  int64_t columnShare() const { return ceilDiv(nest_.depthBlock, nest_.rowTiles * kChunk) * kChunk; }
+  int64_t rowShare() const { return ceilDiv(nest_.depthBlock, nest_.panels * kChunk) * kChunk; }
+
+  void addNextBlock(const Block &block, const Place &tile, const Place &panel, Values &numbers) {
+    auto depthOf = [&](llvm::Value *share, int64_t size) {
+      return e.add(e.mul(share, size), e.i64(nest_.depthBlock));
+    };
+    if (fetchesColumns()) {
+      llvm::Value *depth = depthOf(tile.number, columnShare());
+      numbers.push_back(
+          e.offset(e.offset(block.column, e.mul(depth, nest_.columnPitch)), e.mul(panel.start, kVector)));
+    }
+    if (nest_.packsRows()) {
+      llvm::Value *depth = depthOf(panel.number, rowShare());
+      numbers.push_back(
+          e.offset(e.offset(block.row, e.mul(depth, nest_.rowStep)), e.mul(tile.start, nest_.rowStride)));
+    }
+  }
+
+  void prefetch(llvm::Value *address) {
+    constexpr int kRead = 0, kSecondCache = 2, kData = 1;
+    e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
+                        {address, e.b.getInt32(kRead), e.b.getInt32(kSecondCache), e.b.getInt32(kData)});
+  }
+
+  /// The share of one chunk: some depths of the panel's vectors, some depths of the tile's rows.
+  void fetchChunk(const TileKernels::Args &args, llvm::Value *chunk, int64_t chunks) {
+    size_t next = 2;
+    if (fetchesColumns()) {
+      const int64_t depths = ceilDiv(columnShare(), chunks);
+      llvm::Value *from = e.offset(args.numbers[next++], e.mul(chunk, depths * nest_.columnPitch));
+      for (int64_t k = 0; k < depths; ++k)
+        for (int64_t j = 0; j < nest_.tile.vectors; ++j)
+          prefetch(e.offset(from, k * nest_.columnPitch + j * kVector));
+    }
+    if (nest_.packsRows()) {
+      const int64_t depths = ceilDiv(rowShare(), chunks);
+      llvm::Value *from = e.offset(args.numbers[next], e.mul(chunk, depths * nest_.rowStep));
+      for (int64_t k = 0; k < depths; ++k)
+        prefetch(e.offset(from, k * nest_.rowStep));
+    }
+  }
+
+  Values multiply(const TileKernels::Args &args, const RegisterTileShape &shape, int64_t rowStep,
+                  int64_t depth, bool fetches, Values sums) {
+    const int64_t columnStep = nest_.tile.vectors * kVector;
+    auto some = [&](int64_t depths, llvm::Value *row, llvm::Value *column, Values from) {
+      return emitRegisterTile(e, shape, Reduction::loop(depths, rowStep, columnStep, Reduction::step()), row,
+                              column, {}, std::move(from));
+    };
+    const int64_t chunks = depth / kChunk;
+    if (!fetches || depth % kChunk != 0 || !(fetchesColumns() || nest_.packsRows()))
+      return some(depth, args.row, args.column, std::move(sums));
+    return e.count(chunks, sums, [&](llvm::Value *chunk, const Values &carried) {
+      fetchChunk(args, chunk, chunks);
+      return some(kChunk, e.offset(args.row, e.mul(chunk, kChunk * rowStep)),
+                  e.offset(args.column, e.mul(chunk, kChunk * columnStep)), carried);
+    });
   }
 
   void tileBody(const TileKernels::Args &args, const TileRun &rowRun, const TileRun &panelRun, int64_t depth,
@@ -225,9 +276,7 @@ private:
         sums[i] = e.b.CreateAlignedLoad(type, e.offset(args.partials, static_cast<int64_t>(i) * kVector),
                                         llvm::Align(kFloat));
     const int64_t rowStep = nest_.packsRows() ? rowRun.size * kFloat : nest_.rowStep;
-    const Reduction reduction =
-        Reduction::loop(depth, rowStep, nest_.tile.vectors * kVector, Reduction::step());
-    sums = emitRegisterTile(e, shape, reduction, args.row, args.column, {}, sums);
+    sums = multiply(args, shape, rowStep, depth, !finishes, std::move(sums));
     for (size_t i = 0; i < sums.size(); ++i)
       if (finishes)
         tile[i].lanes = sums[i];
@@ -266,27 +315,47 @@ bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
          (rows + columnLanes) * depth * kFloat > kOperandBytes;
 }
 
+namespace {
+
+/// How an item is cut out of the result, and the bytes that all items together read of the operands.
+struct Cut {
+  int64_t rowBlocks = 1, columnBlocks = 1;
+  double bytes = 0;
+};
+
+/// The fewest blocks of rows for so many blocks of columns: rows and waiting sums stay in the second cache, and there
+/// are items for several threads.
+Cut cutFor(const BlockedNest &nest, int64_t panels) {
+  const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows),
+                allPanels = ceilDiv(nest.columns, nest.tile.vectors);
+  int64_t mostTiles = kRowBytes / (nest.tile.rows * nest.depthBlock * kFloat);
+  if (nest.depthBlocks() > 1)
+    mostTiles = std::min(mostTiles, kSumBytes / (panels * sumBytes(nest)));
+  Cut cut;
+  cut.columnBlocks = ceilDiv(allPanels, panels);
+  cut.rowBlocks = std::max(ceilDiv(tiles, std::max<int64_t>(1, mostTiles)),
+                           std::min(ceilDiv(kItems, cut.columnBlocks), ceilDiv(nest.rows, kRowsPerItem)));
+  while (cut.rowBlocks * cut.columnBlocks % kItems != 0 && cut.rowBlocks < tiles)
+    ++cut.rowBlocks;
+  cut.bytes = static_cast<double>(nest.depth * kFloat) *
+              static_cast<double>(cut.rowBlocks * nest.columns * kVectorLanes + cut.columnBlocks * nest.rows);
+  return cut;
+}
+
+} // namespace
+
 void chooseBlocks(BlockedNest &nest, int64_t l1Bytes) {
   // Two thirds of the first cache for a panel; blocks of the depth alike.
   const int64_t most = std::max<int64_t>(kVectorLanes, l1Bytes * 2 / 3 / (nest.tile.vectors * kVector));
-  nest.depthBlock =
-      nest.depth <= most
-          ? nest.depth
-          : ceilDiv(ceilDiv(nest.depth, ceilDiv(nest.depth, most)), kVectorLanes) * kVectorLanes;
-  const bool keepsSums = nest.depthBlocks() > 1;
-  const int64_t allTiles = ceilDiv(nest.rows, nest.tile.rows),
-                allPanels = ceilDiv(nest.columns, nest.tile.vectors);
-  // Where sums wait, blocks are rather square.
-  const int64_t mostPanels = std::max<int64_t>(1, kPanelBytes / panelBytes(nest) / (keepsSums ? 2 : 1));
-  nest.panels = ceilDiv(allPanels, ceilDiv(allPanels, mostPanels));
-  int64_t mostTiles = kRowBytes / (nest.tile.rows * nest.depthBlock * kFloat);
-  if (keepsSums)
-    mostTiles = std::min(mostTiles, kSumBytes / (nest.panels * sumBytes(nest)));
-  const int64_t wanted = std::min(ceilDiv(kItems, ceilDiv(allPanels, nest.panels)), nest.rows / kRowsPerItem);
-  int64_t blocks = std::max({int64_t{1}, wanted, ceilDiv(allTiles, std::max<int64_t>(1, mostTiles))});
-  if (blocks > kItems / 2)
-    blocks = ceilDiv(blocks, kItems / 2) * (kItems / 2);
-  nest.rowTiles = ceilDiv(allTiles, blocks);
+  const int64_t even = ceilDiv(nest.depth, ceilDiv(nest.depth, most));
+  nest.depthBlock = nest.depth <= most ? nest.depth : ceilDiv(even, kChunk) * kChunk;
+  const int64_t allPanels = ceilDiv(nest.columns, nest.tile.vectors);
+  Cut best = cutFor(nest, 1);
+  for (int64_t panels = 2; panels <= std::min(allPanels, kPanelBytes / panelBytes(nest)); ++panels)
+    if (Cut cut = cutFor(nest, panels); cut.bytes < best.bytes)
+      best = cut;
+  nest.panels = ceilDiv(allPanels, best.columnBlocks);
+  nest.rowTiles = ceilDiv(ceilDiv(nest.rows, nest.tile.rows), best.rowBlocks);
 }
 
 void emitNest(TileKernels &tiles, const BlockedNest &nest, llvm::Value *rowOperand,

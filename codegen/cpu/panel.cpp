@@ -53,4 +53,26 @@ void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64
           e.offset(target, strips * kVectorLanes * kFloat), static_cast<int>(rows % kVectorLanes));
 }
 
+void emitPanelCopy(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t depth, int64_t columns,
+                   llvm::Value *target, int64_t targetPitch) {
+  llvm::Type *type = e.vectorType(DType::F32);
+  llvm::Constant *zero = llvm::Constant::getNullValue(type);
+  const llvm::Align align(kFloat);
+  e.count(depth, [&](llvm::Value *k) {
+    llvm::Value *from = e.offset(source, e.mul(k, sourcePitch)),
+                *to = e.offset(target, e.mul(k, targetPitch));
+    for (int64_t first = 0; first < columns; first += kVectorLanes) {
+      const bool whole = first + kVectorLanes <= columns;
+      llvm::Constant *mask = whole ? nullptr : e.laneMask(static_cast<int>(columns - first));
+      llvm::Value *address = e.offset(from, first * kFloat), *place = e.offset(to, first * kFloat);
+      llvm::Value *vector = whole ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, address, align))
+                                  : e.b.CreateMaskedLoad(type, address, align, mask, zero);
+      if (whole || (first + kVectorLanes) * kFloat <= targetPitch)
+        e.b.CreateAlignedStore(vector, place, align);
+      else
+        e.b.CreateMaskedStore(vector, place, align, mask);
+    }
+  });
+}
+
 } // namespace gradc

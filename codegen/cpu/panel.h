@@ -11,4 +11,9 @@ namespace gradc {
 void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t rows, int64_t depth,
                         llvm::Value *target, int64_t targetPitch);
 
+/// target[k][column] = source[k][column] for f32: `depth` rows of `columns` elements. Where there is room in the target,
+/// its rows are filled up with zeros to a multiple of 16 elements.
+void emitPanelCopy(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t depth, int64_t columns,
+                   llvm::Value *target, int64_t targetPitch);
+
 } // namespace gradc
