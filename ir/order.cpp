@@ -10,7 +10,7 @@ namespace gradc {
 
 namespace {
 
-/// A weight gradient with few elements is cut over the batch, so that more than one thread has work.
+/// A result with few elements is cut over the batch, so that more than one thread has work.
 constexpr int64_t kFewElements = 1024;
 constexpr int64_t kMaxSplit = 4;
 
@@ -32,6 +32,11 @@ ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
   order.axes = reducedAxes(shape, attrs);
   if (order.axes.empty())
     return order;
+  if (sumsColumns(shape, order.axes)) {
+    while (order.split < kMaxSplit && shape[0] % (2 * order.split) == 0)
+      order.split *= 2;
+    return order;
+  }
   if (order.axes.front() == 0 && shape[0] % kLanes == 0)
     order.laneAxis = 0;
   else if (shape[order.axes.back()] >= kLanes)
@@ -65,6 +70,12 @@ ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, 
   if (def.is(kReduction) && (full.has("axes") || def.name == "argmax"))
     return reduceOrder(operands[0].shape, full);
   return {};
+}
+
+bool sumsColumns(const Shape &shape, const std::vector<int> &axes) {
+  const int rank = shape.rank();
+  return rank > 2 && static_cast<int>(axes.size()) == rank - 1 && axes.back() == rank - 2 &&
+         shape[rank - 1] >= kLanes;
 }
 
 ReductionOrder reductionOrder(const Function &fn, OpId op) {

@@ -18,7 +18,8 @@
 // if laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension
 // (after lanes, n / 16) is cut into S equal segments, each with partial sums of its own. Then the lanes of a
 // segment are added by a binary tree, p[j] += p[j + h] for h = 8, 4, 2, 1, and then the segments likewise for
-// h = S/2, ..., 1. maximum and minimum combine the same way.
+// h = S/2, ..., 1. maximum and minimum combine the same way. Sums of the columns of [N, ..., D] have segments in
+// place of lanes.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,9 @@ struct ReductionOrder {
 /// For ops with trait kReduction, kContraction or kWindow (CHECK).
 ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, const Dict &attrs);
 ReductionOrder reductionOrder(const Function &fn, OpId op);
+
+/// Whether a reduction over these axes leaves the last dimension alone, of three or more, wide enough for the lanes.
+bool sumsColumns(const Shape &shape, const std::vector<int> &axes);
 
 /// As schedules print it: {lanes = 16, split = 4}; what is 1 is left out.
 Dict toDict(const ReductionOrder &order);

@@ -12,7 +12,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kGeneratorVersion = 3;
+constexpr int kGeneratorVersion = 4;
 
 /// Hashes a region by position: values by the order of their definition, never by name.
 void hashRegion(Hasher &hasher, const Function &fn, RegionId region) {
@@ -86,6 +86,8 @@ KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Funct
   KernelContext context{e, fn, kernel, symbol};
   if (isTransposingRelayout(context))
     return emitRelayout(context);
+  if (isScatter(context))
+    return emitScatter(context);
   struct Generator {
     std::string_view kind;
     KernelCode (*emit)(KernelContext &);

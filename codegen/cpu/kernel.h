@@ -47,11 +47,15 @@ struct KernelContext {
 };
 
 // The generators, by kind. All are total for legal kernels of their kind.
-KernelCode emitMap(KernelContext &k);      // map and multi
-KernelCode emitRows(KernelContext &k);     // reductions
+KernelCode emitMap(KernelContext &k);        // map and multi
+KernelCode emitRows(KernelContext &k);       // reductions
+KernelCode emitColumnSums(KernelContext &k); // for isColumnSums
+bool isColumnSums(const KernelContext &k);
 KernelCode emitContract(KernelContext &k); // matmul, convolutions
 KernelCode emitRelayout(KernelContext &k); // for isTransposingRelayout
 bool isTransposingRelayout(const KernelContext &k);
+KernelCode emitScatter(KernelContext &k); // for isScatter
+bool isScatter(const KernelContext &k);
 
 /// `matmul_64x512x784_bias_relu_3fa9…`: what the kernel computes and a hash of region, types, layouts, schedule and
 /// target, without names and places. Kernels with equal symbols share code.

@@ -68,7 +68,7 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
   auto inner = [&](llvm::Value *i, const Values &values) {
     ElementEmitter::Scope scope(m);
     if (!level.blocks)
-      dims[level.axis] = math.uniform(i);
+      dims[level.axis] = math.uniform(level.axis == order.axes.front() ? m.e.add(i, m.e.i64(first)) : i);
     else if (partialsInLanes)
       dims[level.axis] = math.consecutive(m.e.mul(i, kLanes), kLanes);
     else
@@ -99,7 +99,28 @@ Values ReductionLoops::forEach(std::vector<LaneValue> dims, const Values &carrie
               });
 }
 
+Values ReductionLoops::reduceSegments(std::span<const OpId> ops, const std::vector<LaneValue> &dims,
+                                      llvm::Value *mask) {
+  ReductionLoops segment = *this;
+  segment.order.split = 1;
+  segment.shape[order.axes.front()] /= order.split;
+  std::vector<Values> sums; // by segment
+  for (int64_t s = 0; s < order.split; ++s) {
+    segment.first = s * segment.shape[order.axes.front()];
+    ElementEmitter::Scope scope(m);
+    sums.push_back(segment.reduce(ops, dims, mask));
+  }
+  for (size_t half = sums.size() / 2; half > 0; half /= 2)
+    for (size_t s = 0; s < half; ++s)
+      for (size_t i = 0; i < ops.size(); ++i)
+        sums[s][i] = combine(m.e, reductionLeaf(m.fn[ops[i]].def->name),
+                             m.fn.type(m.fn[ops[i]].results[0]).dtype, sums[s][i], sums[s + half][i]);
+  return sums[0];
+}
+
 Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> dims, llvm::Value *mask) {
+  if (order.split > 1)
+    return reduceSegments(ops, dims, mask);
   Emit &e = m.e;
   bool separate = order.lanes == kLanes && !partialsInLanes;
   size_t partials = separate ? kLanes : 1;

@@ -14,6 +14,7 @@ struct ReductionLoops {
   Shape shape;                  // of the operand
   ReductionOrder order;         // axes, lanes
   bool partialsInLanes = false; // needs order.lanes == 16
+  int64_t first = 0;            // where the outermost reduced axis begins
 
   /// Reduces one element: `dims` has a value for each dimension that is kept (uniform with partialsInLanes). All
   /// `ops` (reduce_*) run in one pass over the operands. Gives one vector per op; with partialsInLanes all its lanes
@@ -28,6 +29,9 @@ struct ReductionLoops {
   Values forEach(std::vector<LaneValue> dims, const Values &carried, llvm::Value *mask, const Body &body);
 
 private:
+  /// As reduce, for an order with segments.
+  Values reduceSegments(std::span<const OpId> ops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+
   struct Level {
     int axis;
     int64_t count;

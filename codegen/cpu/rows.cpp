@@ -264,6 +264,8 @@ bool fits(const KernelContext &k, const Plan &plan) {
 } // namespace
 
 KernelCode emitRows(KernelContext &k) {
+  if (isColumnSums(k))
+    return emitColumnSums(k);
   std::optional<Plan> plan = planOf(k);
   if (!plan || !fits(k, *plan))
     return emitMap(k);

@@ -35,6 +35,13 @@ TEST(Order, ShortReductionsAreOneChain) {
   EXPECT_EQ(reduceOrder({7, 15}, {0, 1}), (ReductionOrder{1, -1, 1, {0, 1}}));
 }
 
+TEST(Order, SumsOfColumnsHaveSegments) {
+  EXPECT_EQ(reduceOrder({64, 128, 256}, {0, 1}), (ReductionOrder{1, -1, 4, {0, 1}}));
+  EXPECT_EQ(reduceOrder({6, 3, 16}, {0, 1}), (ReductionOrder{1, -1, 2, {0, 1}}));
+  EXPECT_EQ(reduceOrder({5, 2, 3, 16}, {0, 1, 2}), (ReductionOrder{1, -1, 1, {0, 1, 2}}));
+  EXPECT_EQ(reduceOrder({64, 16, 8}, {0, 1}), (ReductionOrder{16, 0, 1, {0, 1}})); // too narrow for the lanes
+}
+
 TEST(Order, IgnoresLayoutAndOrderOfAxes) {
   std::vector<Type> operands{f32({64, 20, 4})};
   ReductionOrder rowMajor = reductionOrder(opDef("reduce_max"), operands, ints("axes", {0, 2}));

@@ -1,0 +1,223 @@
+// Sums over all dimensions but the last, which lies in the lanes: gradients of biases and of normalizations' weights.
+// A first step adds rows of a segment to sums that stay in the first cache, so memory is read once and in order; a
+// second one adds the segments (ir/order.h: split) and computes what hangs on the sums.
+#include <algorithm>
+
+#include "codegen/cpu/kernel.h"
+#include "codegen/cpu/reduction.h"
+#include "ir/op.h"
+#include "ir/order.h"
+#include "support/tiling.h"
+
+namespace gradc {
+namespace {
+
+/// Columns whose sums stay in the first cache.
+constexpr int64_t kColumnsPerItem = 1024;
+constexpr double kCyclesPerVector = 4, kCyclesPerSecond = 3e9;
+
+class ColumnSumsEmitter {
+public:
+  explicit ColumnSumsEmitter(KernelContext &k) : k_(k), e(k.e) {
+    for (OpId op : k.body().ops)
+      if (k.fn[op].def->is(kReduction))
+        reductions_.push_back(op);
+    shape_ = k.fn.type(k.fn[reductions_[0]].operands[0]).shape;
+    order_ = reductionOrder(k.fn, reductions_[0]);
+    columns_ = shape_[shape_.rank() - 1];
+    vectors_ = ceilDiv(columns_, kVectorLanes);
+    for (OpId op : reductions_) {
+      offsets_.push_back(segmentBytes_);
+      segmentBytes_ += vectors_ * kVectorLanes * static_cast<int64_t>(dtypeSize(typeOf(op)));
+    }
+  }
+
+  KernelCode emit() {
+    KernelCode code;
+    code.workspaceBytes = order_.split * segmentBytes_;
+    code.steps.push_back(emitPartials());
+    code.steps.push_back(emitCombine());
+    return code;
+  }
+
+private:
+  DType typeOf(OpId op) const { return k_.fn.type(k_.fn[op].results[0]).dtype; }
+  Leaf leafOf(OpId op) const { return reductionLeaf(k_.fn[op].def->name); }
+
+  void bindBuffers(ElementEmitter &m) {
+    for (size_t i = 0; i < k_.body().args.size(); ++i)
+      m.bindBuffer(k_.body().args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))));
+  }
+
+  /// Where 16 sums of a reduction in a segment lie.
+  llvm::Value *sumAt(size_t r, llvm::Value *segment, llvm::Value *vector) {
+    const int64_t size = static_cast<int64_t>(dtypeSize(typeOf(reductions_[r]))) * kVectorLanes;
+    llvm::Value *at = e.add(e.mul(segment, segmentBytes_), e.mul(vector, size));
+    return e.offset(workspace_, e.add(at, e.i64(offsets_[r])));
+  }
+  llvm::Value *loadSum(size_t r, llvm::Value *at) {
+    const DType dtype = typeOf(reductions_[r]);
+    return e.b.CreateAlignedLoad(e.vectorType(dtype), at, llvm::Align(dtypeSize(dtype)));
+  }
+  void storeSum(size_t r, llvm::Value *at, llvm::Value *value) {
+    e.b.CreateAlignedStore(value, at, llvm::Align(dtypeSize(typeOf(reductions_[r]))));
+  }
+
+  /// An item is a segment of the rows and some columns.
+  KernelStep emitPartials() {
+    const int64_t perItem = std::min(vectors_, kColumnsPerItem / kVectorLanes),
+                  parts = ceilDiv(vectors_, perItem);
+    const double rows = static_cast<double>(shape_.elements() / columns_);
+    KernelStep step{.symbol = k_.symbol,
+                    .items = order_.split * parts,
+                    .work = rows * static_cast<double>(vectors_) * kCyclesPerVector / kCyclesPerSecond};
+    e.beginKernel(step.symbol);
+    ElementEmitter m(e, k_.fn, k_.region());
+    bindBuffers(m);
+    workspace_ = e.buffer(k_.workspaceBuffer());
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      ElementEmitter::Scope scope(m);
+      llvm::Value *segment = e.div(item, parts), *low = e.mul(e.mod(item, parts), perItem);
+      llvm::Value *high = e.add(low, e.i64(perItem));
+      high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(vectors_)), high, e.i64(vectors_));
+      startSums(segment, low, high);
+      forEachRow(m, segment, 0, {},
+                 [&](const std::vector<LaneValue> &row) { addRow(m, segment, low, high, row); });
+    });
+    e.endFunction();
+    return step;
+  }
+
+  void startSums(llvm::Value *segment, llvm::Value *low, llvm::Value *high) {
+    e.loop(low, high, 1, [&](llvm::Value *vector) {
+      for (size_t r = 0; r < reductions_.size(); ++r)
+        storeSum(r, sumAt(r, segment, vector),
+                 e.constant(typeOf(reductions_[r]), reductionStart(k_.fn[reductions_[r]].def->name)));
+    });
+  }
+
+  using OnRow = std::function<void(const std::vector<LaneValue> &)>;
+  void forEachRow(ElementEmitter &m, llvm::Value *segment, int axis, std::vector<LaneValue> row,
+                  const OnRow &f) {
+    if (axis + 1 == shape_.rank())
+      return f(row);
+    const int64_t count = axis == 0 ? shape_[0] / order_.split : shape_[axis];
+    e.count(count, [&](llvm::Value *i) {
+      ElementEmitter::Scope scope(m);
+      std::vector<LaneValue> inner = row;
+      inner.push_back(m.math.uniform(axis == 0 ? e.add(e.mul(segment, count), i) : i));
+      forEachRow(m, segment, axis + 1, inner, f);
+    });
+  }
+
+  void addRow(ElementEmitter &m, llvm::Value *segment, llvm::Value *low, llvm::Value *high,
+              const std::vector<LaneValue> &row) {
+    const int64_t full = columns_ / kVectorLanes;
+    auto add = [&](llvm::Value *vector, llvm::Value *mask) {
+      ElementEmitter::Scope scope(m);
+      std::vector<LaneValue> at = row;
+      at.push_back(m.math.consecutive(e.mul(vector, kVectorLanes), kVectorLanes));
+      for (size_t r = 0; r < reductions_.size(); ++r) {
+        llvm::Value *place = sumAt(r, segment, vector);
+        llvm::Value *x = m.emit(k_.fn[reductions_[r]].operands[0], LaneIndex::of(at, mask));
+        llvm::Value *args[] = {loadSum(r, place), x};
+        storeSum(r, place, emitLeaf(e, leafOf(reductions_[r]), typeOf(reductions_[r]), args));
+      }
+    };
+    if (full == vectors_) {
+      e.loop(
+          low, high, 1, [&](llvm::Value *vector) { add(vector, nullptr); }, false);
+      return;
+    }
+    llvm::Value *limit = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
+    e.loop(low, limit, 1, [&](llvm::Value *vector) { add(vector, nullptr); });
+    // At most once: where the item reaches the end.
+    e.loop(e.i64(full), high, 1,
+           [&](llvm::Value *vector) { add(vector, e.laneMask(static_cast<int>(columns_ % kVectorLanes))); });
+  }
+
+  /// The segments as a binary tree, 16 columns an item.
+  KernelStep emitCombine() {
+    KernelStep step{
+        .symbol = k_.symbol + ".combine", .items = vectors_, .work = 1e-8 * static_cast<double>(vectors_)};
+    e.beginKernel(step.symbol);
+    ElementEmitter m(e, k_.fn, k_.region());
+    bindBuffers(m);
+    workspace_ = e.buffer(k_.workspaceBuffer());
+    Values results;
+    for (size_t i = 0; i < k_.body().yields.size(); ++i)
+      results.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *vector) {
+      ElementEmitter::Scope scope(m);
+      for (size_t r = 0; r < reductions_.size(); ++r)
+        m.bindVector(k_.fn[reductions_[r]].results[0], combined(r, vector));
+      LaneValue column = m.math.consecutive(e.mul(vector, kVectorLanes), kVectorLanes);
+      llvm::Value *mask = columns_ % kVectorLanes ? m.math.lessThan(column, columns_) : nullptr;
+      storeResults(m, results, LaneIndex::of({column}, mask));
+    });
+    e.endFunction();
+    return step;
+  }
+
+  llvm::Value *combined(size_t r, llvm::Value *vector) {
+    Values sums;
+    for (int64_t s = 0; s < order_.split; ++s)
+      sums.push_back(loadSum(r, sumAt(r, e.i64(s), vector)));
+    for (size_t half = sums.size() / 2; half > 0; half /= 2)
+      for (size_t i = 0; i < half; ++i) {
+        llvm::Value *args[] = {sums[i], sums[i + half]};
+        sums[i] = emitLeaf(e, leafOf(reductions_[r]), typeOf(reductions_[r]), args);
+      }
+    return sums[0];
+  }
+
+  /// All results before the first store: a result may lie where an operand lies.
+  void storeResults(ElementEmitter &m, const Values &results, const LaneIndex &index) {
+    std::vector<std::pair<LaneIndex, llvm::Value *>> stores;
+    for (ValueId yield : k_.body().yields) {
+      LaneIndex at = m.reshaped(Shape{columns_}, index, k_.fn.type(yield).shape);
+      stores.emplace_back(at, m.emit(yield, at));
+    }
+    for (size_t i = 0; i < stores.size(); ++i)
+      m.store(k_.fn.type(k_.body().yields[i]), results[i], stores[i].first, stores[i].second);
+  }
+
+  KernelContext &k_;
+  Emit &e;
+  std::vector<OpId> reductions_;
+  std::vector<int64_t> offsets_; // of each reduction's sums in a segment
+  int64_t segmentBytes_ = 0, columns_ = 0, vectors_ = 0;
+  Shape shape_;
+  ReductionOrder order_;
+  llvm::Value *workspace_ = nullptr;
+};
+
+} // namespace
+
+bool isColumnSums(const KernelContext &k) {
+  const Shape *shape = nullptr;
+  std::vector<bool> sums(k.fn.numValues());
+  for (OpId id : k.body().ops) {
+    const OpData &op = k.fn[id];
+    bool dependent = std::ranges::any_of(op.operands, [&](ValueId v) { return sums[index(v)]; });
+    if (op.def->is(kReduction)) {
+      const Shape &read = k.fn.type(op.operands[0]).shape;
+      if (dependent || op.operands.size() != 1 || op.def->name == "argmax" ||
+          !sumsColumns(read, reductionOrder(k.fn, id).axes) || (shape && !(*shape == read)))
+        return false;
+      shape = &read;
+      dependent = true;
+    }
+    for (ValueId v : op.results)
+      sums[index(v)] = dependent;
+  }
+  auto isRowMajor = [&](ValueId v) { return k.fn.type(v).layout.empty(); };
+  return shape && std::ranges::all_of(k.body().args, isRowMajor) &&
+         std::ranges::all_of(k.body().yields, [&](ValueId v) {
+           return isRowMajor(v) && k.fn.type(v).elements() == (*shape)[shape->rank() - 1];
+         });
+}
+
+KernelCode emitColumnSums(KernelContext &k) { return ColumnSumsEmitter(k).emit(); }
+
+} // namespace gradc
