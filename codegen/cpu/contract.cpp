@@ -7,6 +7,7 @@
 
 #include "codegen/cpu/contract_plan.h"
 #include "codegen/cpu/element.h"
+#include "codegen/cpu/epilogue.h"
 #include "codegen/cpu/kernel.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -15,79 +16,6 @@
 
 namespace gradc {
 namespace {
-
-/// Operands of the epilogue that are larger than this are prefetched while the tile is computed.
-constexpr int64_t kPrefetchBytes = 256 << 10;
-
-/// Evaluates the region's yields with the contraction's result bound to the accumulators, and stores them.
-class EpilogueStore : public TileStore {
-public:
-  EpilogueStore(KernelContext &k, ValueId sum) : k_(k), sum_(sum) {}
-
-  void begin(llvm::Value *buffers) override {
-    emitter_ = std::make_unique<ElementEmitter>(k_.e, k_.fn, k_.region());
-    pointers_.clear();
-    for (size_t i = 0; i < k_.body().args.size(); ++i) {
-      pointers_.push_back(pointer(buffers, k_.operandBuffer(static_cast<int>(i))));
-      emitter_->bindBuffer(k_.body().args[i], pointers_.back());
-    }
-    results_.clear();
-    for (size_t i = 0; i < k_.body().yields.size(); ++i)
-      results_.push_back(pointer(buffers, k_.resultBuffer(static_cast<int>(i))));
-  }
-
-  void prefetch(std::span<const TileVector> tile) override {
-    const Type &type = k_.fn.type(sum_);
-    for (size_t i = 0; i < pointers_.size(); ++i)
-      if (const ValueId arg = k_.body().args[i];
-          k_.fn.type(arg) == type && feedsEpilogue(arg) && storageBytes(type) > kPrefetchBytes)
-        for (const TileVector &vector : tile) {
-          llvm::Value *address =
-              k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));
-          k_.e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
-                                 {address, k_.e.b.getInt32(1), k_.e.b.getInt32(3), k_.e.b.getInt32(1)});
-        }
-  }
-
-  void store(std::span<const TileVector> tile) override {
-    emitter_->bindValue(sum_, [&](const LaneIndex &at) {
-      for (const TileVector &vector : tile)
-        if (vector.at == at)
-          return vector.lanes;
-      CHECK(false, "the epilogue reads another element than it computes");
-    });
-    for (const TileVector &vector : tile)
-      storeVector(vector.at);
-    emitter_->unbind(sum_);
-  }
-
-private:
-  /// All yields before the first store: a result may lie where an operand lies.
-  void storeVector(const LaneIndex &at) {
-    Values values;
-    for (ValueId yield : k_.body().yields)
-      values.push_back(emitter_->emit(yield, at));
-    for (size_t i = 0; i < values.size(); ++i)
-      emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i], at, values[i]);
-  }
-
-  llvm::Value *pointer(llvm::Value *buffers, int number) {
-    return k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * int64_t{number}),
-                                    llvm::Align(8));
-  }
-
-  bool feedsEpilogue(ValueId arg) const {
-    const OpId contraction = k_.fn[sum_].def;
-    return std::ranges::any_of(k_.fn[k_.region()].ops, [&](OpId op) {
-      return op != contraction && std::ranges::count(k_.fn[op].operands, arg) != 0;
-    });
-  }
-
-  KernelContext &k_;
-  ValueId sum_;
-  std::unique_ptr<ElementEmitter> emitter_;
-  Values pointers_, results_;
-};
 
 /// Stores partial sums of segments: f32[segments, …] in the kernel's workspace.
 class PartialStore : public TileStore {

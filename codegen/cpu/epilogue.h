@@ -1,0 +1,32 @@
+// What a contract kernel does with the elements of its contraction: the other ops of its region, and the stores.
+#pragma once
+
+#include <memory>
+
+#include "codegen/cpu/element.h"
+#include "codegen/cpu/kernel.h"
+#include "codegen/cpu/tile_kernel.h"
+
+namespace gradc {
+
+/// Evaluates the region's yields with the contraction's result bound to the accumulators, and stores them.
+class EpilogueStore : public TileStore {
+public:
+  EpilogueStore(KernelContext &k, ValueId sum) : k_(k), sum_(sum) {}
+
+  void begin(llvm::Value *buffers) override;
+  void prefetch(std::span<const TileVector> tile) override;
+  void store(std::span<const TileVector> tile) override;
+
+private:
+  void storeVector(const LaneIndex &at);
+  llvm::Value *pointer(llvm::Value *buffers, int number);
+  bool feedsEpilogue(ValueId arg) const;
+
+  KernelContext &k_;
+  ValueId sum_;
+  std::unique_ptr<ElementEmitter> emitter_;
+  Values pointers_, results_;
+};
+
+} // namespace gradc
