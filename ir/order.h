@@ -9,6 +9,7 @@
 //   matmul              k
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
+//   (both by the algorithm that ir/winograd.h describes, where the schedule names it)
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
 //   reduce_*            `axes`, ascending
 //   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,

@@ -1,7 +1,9 @@
 #include "ir/verifier_kernel.h"
 
+#include "ir/contraction.h"
 #include "ir/op.h"
 #include "ir/spelling.h"
+#include "ir/winograd.h"
 
 namespace gradc {
 namespace {
@@ -38,6 +40,18 @@ std::string_view objection(const OpDef &def, std::string_view kind) {
   return {};
 }
 
+/// The algorithm that a schedule names must be able to compute the kernel's contraction.
+void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &errors) {
+  const std::string_view algorithm = scheduledAlgorithm(fn, id);
+  const OpId contraction = findContraction(fn, fn[id].regions[0]);
+  if (algorithm == "direct" || contraction == kNoOp)
+    return;
+  if (algorithm != "winograd")
+    errors.push_back(fmt::format("algorithm is direct or winograd, but got {}", algorithm));
+  else if (std::optional<std::string> objection = winogradObjection(fn, contraction))
+    errors.push_back(fmt::format("algorithm = winograd needs {}", *objection));
+}
+
 } // namespace
 
 std::vector<std::string> kernelErrors(const Function &fn, OpId id) {
@@ -55,6 +69,8 @@ std::vector<std::string> kernelErrors(const Function &fn, OpId id) {
   if (kind == "contract" && contractions != 1)
     errors.push_back(
         fmt::format("a kernel of kind contract contains one contraction, but got {}", contractions));
+  if (errors.empty())
+    checkAlgorithm(fn, id, errors);
   if (fn[op.regions[0]].yields.empty())
     errors.push_back("a kernel yields at least one value");
   return errors;

@@ -41,6 +41,9 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("fuse");
   add("outline");
 
+  // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
+  add("winograd");
+
   // Loops need kernels; places in memory come last, when the set of values that are stored is final.
   add("schedule", options.schedule);
   add("plan-memory");

@@ -4,6 +4,7 @@
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = batch_lanes, tile = [6,4]}} { … }
 //
+// algorithm  direct, or what an earlier pass has named (winograd): the one word here that touches bits
 // form    what lies in the 16 lanes of a vector and in the rows and columns of a register tile (ir/contraction.h);
 //         generic where no fast form exists
 // tile    accumulators held in registers: rows × vectors of 16 lanes, from a cost model (support/tiling.h)
@@ -11,10 +12,11 @@
 //
 // A kernel without a schedule is one loop over its result, 16 lanes along the innermost dimension in memory. The
 // processor is given by its registers, so the pass asks nothing of the machine it runs on. A tile never changes a
-// bit. Runs after outline and before plan-memory. Exact.
+// bit. Runs after outline and winograd, before plan-memory. Exact.
 #include "ir/contraction.h"
 #include "ir/op.h"
 #include "ir/order.h"
+#include "ir/winograd.h"
 #include "passes/pass.h"
 #include "support/tiling.h"
 
@@ -26,10 +28,12 @@ void addOrder(const Function &fn, OpId op, Dict &schedule) {
     schedule.set("order", std::move(order));
 }
 
-Dict contractionSchedule(const Function &fn, OpId contraction, const VectorUnit &unit) {
-  const ContractionShape shape = contractionShape(fn, contraction);
+Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit) {
+  const std::string algorithm(scheduledAlgorithm(fn, kernel));
+  const ContractionShape shape = algorithm == "winograd" ? winogradShape(fn.type(fn[contraction].results[0]))
+                                                         : contractionShape(fn, contraction);
   Dict schedule;
-  schedule.set("algorithm", Keyword{"direct"});
+  schedule.set("algorithm", Keyword{algorithm});
   schedule.set("form", Keyword{std::string(contractionFormName(shape.form))});
   if (shape.form != ContractionForm::Generic) {
     const RegisterTile tile = chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
@@ -39,11 +43,11 @@ Dict contractionSchedule(const Function &fn, OpId contraction, const VectorUnit 
   return schedule;
 }
 
-Dict scheduleOf(const Function &fn, RegionId region, const VectorUnit &unit) {
+Dict scheduleOf(const Function &fn, OpId kernel, const VectorUnit &unit) {
   Dict schedule;
-  for (OpId op : fn[region].ops) {
+  for (OpId op : fn[fn[kernel].regions[0]].ops) {
     if (fn[op].def->is(kContraction))
-      return contractionSchedule(fn, op, unit);
+      return contractionSchedule(fn, kernel, op, unit);
     if (fn[op].def->is(kReduction) && !schedule.has("order"))
       addOrder(fn, op, schedule);
   }
@@ -55,7 +59,7 @@ bool scheduleFunction(Function &fn, const VectorUnit &unit, PassContext &context
   for (OpId op : fn.body().ops) {
     if (fn[op].regions.empty())
       continue;
-    const Dict schedule = scheduleOf(fn, fn[op].regions[0], unit);
+    const Dict schedule = scheduleOf(fn, op, unit);
     const Attr *before = fn[op].attrs.find("schedule");
     if (schedule.empty() || (before && *before == Attr(schedule)))
       continue;

@@ -9,9 +9,11 @@
 #include "codegen/cpu/element.h"
 #include "codegen/cpu/epilogue.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/winograd_nest.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
+#include "ir/winograd.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -93,17 +95,19 @@ std::optional<RegisterTile> scheduledTile(const KernelContext &k) {
 RegisterTile tileOf(const KernelContext &k, OpId contraction) {
   if (const std::optional<RegisterTile> tile = scheduledTile(k))
     return *tile;
-  const ContractionShape shape = contractionShape(k.fn, contraction);
+  const ContractionShape shape = scheduledAlgorithm(k.fn, k.kernel) == "winograd"
+                                     ? winogradShape(k.fn.type(k.fn[contraction].results[0]))
+                                     : contractionShape(k.fn, contraction);
   return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits},
                     shape.vectorRows());
 }
 
-/// The buffer of a contraction's operand.
-llvm::Value *operandPointer(KernelContext &k, OpId contraction, int number) {
+/// The number of the buffer of a contraction's operand.
+int operandBuffer(KernelContext &k, OpId contraction, int number) {
   const auto &args = k.body().args;
   const auto arg = std::ranges::find(args, k.fn[contraction].operands[number]);
   CHECK(arg != args.end(), "operands of a contraction must be operands of its kernel");
-  return k.e.buffer(k.operandBuffer(static_cast<int>(arg - args.begin())));
+  return k.operandBuffer(static_cast<int>(arg - args.begin()));
 }
 
 /// Seconds at 100 billion floating point operations a second: what decides whether a step is split at all.
@@ -126,9 +130,16 @@ KernelStep emitPackStep(KernelContext &k, const ConvNest &nest, OpId contraction
                   .items = packWeightsItems(nest),
                   .work = 0.5e-9 * static_cast<double>(nest.packedWeightBytes() / 4)};
   k.e.beginKernel(step.symbol);
-  emitPackWeights(k.e, nest, operandPointer(k, contraction, weights), k.e.buffer(k.workspaceBuffer()));
+  emitPackWeights(k.e, nest, k.e.buffer(operandBuffer(k, contraction, weights)),
+                  k.e.buffer(k.workspaceBuffer()));
   k.e.endFunction();
   return step;
+}
+
+KernelCode winograd(KernelContext &k, OpId contraction) {
+  EpilogueStore store(k, k.fn[contraction].results[0]);
+  const WinogradNest nest = planWinograd(k.fn, contraction, tileOf(k, contraction), k.e.target.l2Bytes);
+  return emitWinograd(k, store, nest, operandBuffer(k, contraction, 1), operandBuffer(k, contraction, 0));
 }
 
 } // namespace
@@ -136,6 +147,8 @@ KernelStep emitPackStep(KernelContext &k, const ConvNest &nest, OpId contraction
 KernelCode emitContract(KernelContext &k) {
   const OpId contraction = findContraction(k.fn, k.region());
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
+  if (scheduledAlgorithm(k.fn, k.kernel) == "winograd")
+    return winograd(k, contraction);
   const std::optional<ContractPlan> plan =
       planContraction(k.fn, contraction, tileOf(k, contraction), k.e.target);
   if (!plan)
@@ -153,9 +166,8 @@ KernelCode emitContract(KernelContext &k) {
   const int64_t segments = reductionOrder(k.fn, contraction).split;
   KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
   e.beginKernel(step.symbol);
-  llvm::Value *row =
-      packed ? e.buffer(k.workspaceBuffer()) : operandPointer(k, contraction, plan->rowOperand);
-  llvm::Value *column = operandPointer(k, contraction, plan->columnOperand);
+  llvm::Value *row = e.buffer(packed ? k.workspaceBuffer() : operandBuffer(k, contraction, plan->rowOperand));
+  llvm::Value *column = e.buffer(operandBuffer(k, contraction, plan->columnOperand));
 
   std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
   if (segments > 1) {

@@ -1,6 +1,7 @@
 // Contraction kernels against chains of fmaf in the canonical order (ir/order.h): every bit must agree, for every
 // processor, tile and partition of the grid.
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <random>
 
@@ -210,6 +211,107 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
   return dw;
 }
 
+// Winograd's F(4×4, 3×3) with the points 0, ±5/8, ±3/2, ∞ (ir/winograd.h), one line at a time.
+
+Floats operandLine(const Floats &d) {
+  const float a = 0.625f, b = 1.5f, a2 = a * a, b2 = b * b;
+  const float evenA = step(-b2, d[2], d[4]), oddA = step(-b2, d[1], d[3]);
+  const float evenB = step(-a2, d[2], d[4]), oddB = step(-a2, d[1], d[3]);
+  return {step(a2 * b2, d[0], step(-(a2 + b2), d[2], d[4])),
+          step(a, oddA, evenA),
+          step(-a, oddA, evenA),
+          step(b, oddB, evenB),
+          step(-b, oddB, evenB),
+          step(a2 * b2, d[1], step(-(a2 + b2), d[3], d[5]))};
+}
+
+Floats weightsLine(const Floats &g) {
+  const double a = 0.625, b = 1.5;
+  const float g0 = static_cast<float>(1 / (a * a * b * b));
+  const double ga = 1 / (2 * a * a * (a * a - b * b)), gb = 1 / (2 * b * b * (b * b - a * a));
+  const float evenA = static_cast<float>(ga) * step(static_cast<float>(a * a), g[2], g[0]);
+  const float evenB = static_cast<float>(gb) * step(static_cast<float>(b * b), g[2], g[0]);
+  const float oddA = static_cast<float>(ga * a) * g[1], oddB = static_cast<float>(gb * b) * g[1];
+  return {g0 * g[0], evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g[2]};
+}
+
+Floats resultLine(const Floats &m) {
+  const float a = 0.625f, b = 1.5f;
+  const float evenA = m[1] + m[2], oddA = m[1] - m[2], evenB = m[3] + m[4], oddB = m[3] - m[4];
+  const float first = a * oddA, second = a * a * evenA; // rounded before they are added
+  return {m[0] + (evenA + evenB), step(b, oddB, first), step(b * b, evenB, second),
+          step(a * a * a, oddA, step(b * b * b, oddB, m[5]))};
+}
+
+/// A transform of lines down the columns of a square matrix, then along its rows.
+Floats onSquare(const Floats &x, size_t size, Floats (*line)(const Floats &)) {
+  std::vector<Floats> columns;
+  for (size_t j = 0; j < size; ++j) {
+    Floats column;
+    for (size_t i = 0; i < size; ++i)
+      column.push_back(x[i * size + j]);
+    columns.push_back(line(column));
+  }
+  Floats result;
+  for (size_t i = 0; i < columns[0].size(); ++i) {
+    Floats row;
+    for (const Floats &column : columns)
+      row.push_back(column[i]);
+    for (float value : line(row))
+      result.push_back(value);
+  }
+  return result;
+}
+
+/// A correlation of x, from (top, left) on, with the kernels g(result channel, channel).
+Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t left, const Floats &x,
+                         const std::function<Floats(int64_t, int64_t)> &g) {
+  std::vector<Floats> weights;
+  for (int64_t i = 0; i < out[1] * in[1]; ++i)
+    weights.push_back(onSquare(g(i / in[1], i % in[1]), 3, weightsLine));
+  auto at = [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    return h >= 0 && w >= 0 && h < in[2] && w < in[3] ? x[((n * in[1] + c) * in[2] + h) * in[3] + w] : 0;
+  };
+  Floats y(out.elements());
+  for (int64_t n = 0; n < out[0]; ++n)
+    for (int64_t h = 0; h < out[2]; h += 4)
+      for (int64_t w = 0; w < out[3]; w += 4) {
+        std::vector<Floats> patches;
+        for (int64_t c = 0; c < in[1]; ++c) {
+          Floats patch;
+          for (int64_t i = 0; i < 36; ++i)
+            patch.push_back(at(n, c, top + h + i / 6, left + w + i % 6));
+          patches.push_back(onSquare(patch, 6, operandLine));
+        }
+        for (int64_t o = 0; o < out[1]; ++o) {
+          Floats sums(36, 0);
+          for (int64_t c = 0; c < in[1]; ++c)
+            for (int64_t i = 0; i < 36; ++i)
+              sums[i] = step(weights[o * in[1] + c][i], patches[c][i], sums[i]);
+          const Floats result = onSquare(sums, 6, resultLine);
+          for (int64_t i = 0; i < 16; ++i)
+            if (h + i / 4 < out[2] && w + i % 4 < out[3])
+              y[((n * out[1] + o) * out[2] + h + i / 4) * out[3] + w + i % 4] = result[i];
+        }
+      }
+  return y;
+}
+
+Floats referenceWinograd(const Operation &op, const Floats &a, const Floats &b) {
+  const bool gradient = op.def->name == "conv2d_grad_input";
+  const std::vector<int64_t> padding = op.attrs.ints("padding");
+  auto kernel = [&](int64_t result, int64_t channel) {
+    const int64_t filter = gradient ? channel : result, input = gradient ? result : channel;
+    const auto first = b.begin() + (filter * op.b.shape[1] + input) * 9;
+    Floats taps(first, first + 9);
+    if (gradient)
+      std::ranges::reverse(taps);
+    return taps;
+  };
+  return referenceWinograd(op.a.shape, op.result.shape, gradient ? padding[0] - 2 : -padding[0],
+                           gradient ? padding[2] - 2 : -padding[2], a, kernel);
+}
+
 Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
   if (op.def->name == "matmul")
     return referenceMatmul(op, a, b);
@@ -229,7 +331,9 @@ void runSteps(testing::KernelJit &jit, const KernelCode &code, std::vector<void 
   std::mt19937 random(seed);
   for (const KernelStep &kernelStep : code.steps) {
     std::vector<char> scratch(kernelStep.scratchBytes + 64);
-    const gradc_ctx ctx{scratch.data()};
+    void *aligned = scratch.data();
+    size_t space = scratch.size();
+    const gradc_ctx ctx{std::align(64, kernelStep.scratchBytes, aligned, space)};
     std::vector<std::pair<int64_t, int64_t>> parts;
     for (int64_t begin = 0; begin < kernelStep.items;) {
       const int64_t end = std::min<int64_t>(kernelStep.items, begin + 1 + random() % kernelStep.items);
@@ -249,6 +353,7 @@ Result<Module> parseKernel(const std::string &text, Diagnostics &diag) {
 struct Case {
   std::string op; // "conv2d(%p, %q) {padding = [2,2,2,2]}"
   std::string a, b, result;
+  std::string algorithm = "direct";
 };
 
 class ContractKernel : public ::testing::Test {
@@ -256,8 +361,8 @@ protected:
   void check(const Case &c, const std::string &mcpu, RegisterTile tile, uint32_t seed) {
     SCOPED_TRACE(fmt::format("{} : {} {} -> {} on {}, tile {}x{}", c.op, c.a, c.b, c.result, mcpu, tile.rows,
                              tile.vectors));
-    const std::string schedule =
-        tile.rows ? fmt::format(", schedule = {{tile = [{}, {}]}}", tile.rows, tile.vectors) : "";
+    const std::string sizes = tile.rows ? fmt::format(", tile = [{}, {}]", tile.rows, tile.vectors) : "";
+    const std::string schedule = fmt::format(", schedule = {{algorithm = {}{}}}", c.algorithm, sizes);
     const std::string text =
         fmt::format("func @f(%a: {0}, %b: {1}) -> {2} {{\n"
                     "  %y = kernel(%a, %b) {{kind = contract{4}}} {{ ^(%p: {0}, %q: {1}):\n"
@@ -286,7 +391,9 @@ protected:
     bufferB.set(b);
     runSteps(jit, code, {bufferA.data(), bufferB.data(), result.data()}, seed);
     EXPECT_TRUE(result.marginsIntact());
-    const Floats expected = reference(op, reductionOrder(fn, contraction), a, b), actual = result.get();
+    const Floats expected = c.algorithm == "winograd" ? referenceWinograd(op, a, b)
+                                                      : reference(op, reductionOrder(fn, contraction), a, b);
+    const Floats actual = result.get();
     int64_t wrong = 0;
     for (size_t i = 0; i < expected.size(); ++i)
       if (std::bit_cast<uint32_t>(expected[i]) != std::bit_cast<uint32_t>(actual[i]) && ++wrong <= 3)
@@ -451,6 +558,57 @@ TEST_F(ContractKernel, ConvGradWeight) {
   for (const ConvCase &c : kConvCases) {
     const ConvTexts t = texts(c, true);
     checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
+  }
+}
+
+const ConvCase kWinogradCases[] = {
+    {16, 5, 8, 8, 7, 3, 3, {1, 1}, {1, 1, 1, 1}},    // whole tiles
+    {32, 3, 13, 7, 18, 3, 3, {1, 1}, {1, 1, 1, 1}},  // no multiple of 4, several panels
+    {48, 20, 9, 14, 33, 3, 3, {1, 1}, {0, 0, 0, 0}}, // no padding
+    {16, 2, 3, 5, 3, 3, 3, {1, 1}, {1, 0, 2, 1}},    // smaller than a tile, lopsided
+    {16, 1, 1, 1, 1, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {16, 3, 6, 11, 4, 3, 3, {1, 1}, {4, 3, 5, 4}}, // tiles of padding only
+    {16, 300, 6, 9, 40, 3, 3, {1, 1}, {1, 1, 1, 1}},
+};
+
+TEST_F(ContractKernel, WinogradConv) {
+  for (const ConvCase &c : kWinogradCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y, "winograd"});
+  }
+}
+
+TEST_F(ContractKernel, WinogradGradInput) {
+  for (const ConvCase &c : kWinogradCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x, "winograd"});
+  }
+}
+
+/// The error that docs/kernels.md states, against sums in double. The reference's bits are the kernels'.
+TEST(WinogradError, IsAsStated) {
+  fusedClass = true;
+  for (const int64_t channels : {32, 256, 512}) {
+    const Shape in{1, channels, 12, 12}, out{1, 2, 12, 12};
+    const Floats x = randomFloats(in.elements(), 1), w = randomFloats(2 * channels * 9, 2);
+    const Floats y = referenceWinograd(in, out, -1, -1, x, [&](int64_t o, int64_t c) {
+      const auto first = w.begin() + (o * channels + c) * 9;
+      return Floats(first, first + 9);
+    });
+    for (int64_t i = 0; i < out.elements(); ++i) {
+      const int64_t o = i / 144, h = i / 12 % 12, v = i % 12;
+      double sum = 0, magnitude = 0;
+      for (int64_t k = 0; k < channels * 9; ++k) {
+        const int64_t row = h - 1 + k / 3 % 3, column = v - 1 + k % 3;
+        if (row < 0 || column < 0 || row >= 12 || column >= 12)
+          continue;
+        const double term = double(w[o * channels * 9 + k]) * x[(k / 9 * 12 + row) * 12 + column];
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      ASSERT_LE(std::abs(y[i] - sum), 5e-7 * magnitude)
+          << "element " << i << " of " << channels << " channels";
+    }
   }
 }
 

@@ -119,7 +119,7 @@ TEST(PassesKeepMeaning, Alone) {
 TEST(PassesKeepMeaning, InTheOrderOfThePipeline) {
   for (const std::string &path : testFiles())
     runOnFile(path, {"expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "cse", "dce", "fuse",
-                     "outline", "schedule", "plan-memory"});
+                     "outline", "winograd", "schedule", "plan-memory"});
 }
 
 TEST(PassesKeepMeaning, OfGradients) {

@@ -1,0 +1,59 @@
+#include "ir/winograd.h"
+
+#include <algorithm>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+
+namespace gradc {
+namespace {
+
+/// Fewer channels leave the transforms too little to save, smaller maps have too much of a tile outside.
+constexpr int64_t kFewestChannels = 32, kSmallestMap = 7;
+
+int64_t ceilTiles(int64_t extent) { return (extent + kWinogradTile - 1) / kWinogradTile; }
+
+} // namespace
+
+std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
+  const OpData &op = fn[id];
+  if (op.def->name != "conv2d" && op.def->name != "conv2d_grad_input")
+    return fmt::format("conv2d or conv2d_grad_input, but got {}", op.def->name);
+  const Dict attrs = withDefaults(*op.def, op.attrs);
+  const Type &operand = fn.type(op.operands[0]), &weights = fn.type(op.operands[1]),
+             &result = fn.type(op.results[0]);
+  if (weights.shape[2] != 3 || weights.shape[3] != 3)
+    return fmt::format("a 3×3 kernel, but got {}×{}", weights.shape[2], weights.shape[3]);
+  for (const char *name : {"stride", "dilation"})
+    if (const std::vector<int64_t> steps = attrs.ints(name); steps[0] != 1 || steps[1] != 1)
+      return fmt::format("{} 1, but got {}×{}", name, steps[0], steps[1]);
+  if (attrs.i64("groups") != 1)
+    return fmt::format("one group, but got {}", attrs.i64("groups"));
+  for (const Type *type : {&operand, &result})
+    if (type->dtype != DType::F32 || type->layout != kLayoutN16)
+      return fmt::format("images in f32 and layout n16, but got {}", toString(*type));
+  if (!weights.layout.empty())
+    return fmt::format("row-major weights, but got {}", toString(weights));
+  return std::nullopt;
+}
+
+bool winogradPays(const Function &fn, OpId op) {
+  const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
+  return std::min(weights[0], weights[1]) >= kFewestChannels && std::min(map[2], map[3]) >= kSmallestMap;
+}
+
+ContractionShape winogradShape(const Type &result) {
+  const Shape &shape = result.shape;
+  const int64_t tiles = (shape[0] + kLanes - 1) / kLanes * ceilTiles(shape[2]) * ceilTiles(shape[3]);
+  return {ContractionForm::Conv, shape[1], (tiles + 1) / 2};
+}
+
+std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {
+  const Attr *schedule = fn[kernel].attrs.find("schedule");
+  const Dict *dict = schedule ? schedule->as<Dict>() : nullptr;
+  const Attr *algorithm = dict ? dict->find("algorithm") : nullptr;
+  const Keyword *word = algorithm ? algorithm->as<Keyword>() : nullptr;
+  return word ? std::string_view(word->word) : "direct";
+}
+
+} // namespace gradc
