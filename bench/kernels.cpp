@@ -4,10 +4,13 @@
 #include <cstdio>
 #include <set>
 
+#include <sys/mman.h>
+
 #include "codegen/cpu/contract_plan.h"
 #include "codegen/cpu/kernel.h"
 #include "ir/layout.h"
 #include "ir/text.h"
+#include "ir/winograd.h"
 #include "support/tiling.h"
 #include "tests/support/kernel_jit.h"
 
@@ -81,6 +84,7 @@ struct Case {
   std::string sum;
   std::vector<std::string> args; // types of the region's arguments
   std::string epilogue, yields, results;
+  bool winograd = false;
 };
 
 std::string text(const Case &c) {
@@ -98,8 +102,13 @@ std::string text(const Case &c) {
                      args, c.results, names, values, region, c.op, c.sum, c.epilogue, c.yields);
 }
 
+/// In huge pages where it is large, as the runtime allocates.
 float *allocate(int64_t bytes) {
-  auto *data = static_cast<float *>(std::aligned_alloc(64, (bytes + 127) / 64 * 64));
+  constexpr int64_t kHugePage = 2 << 20;
+  const int64_t unit = bytes >= kHugePage ? kHugePage : 64, rounded = (bytes / unit + 1) * unit;
+  auto *data = static_cast<float *>(std::aligned_alloc(unit, rounded));
+  if (unit == kHugePage)
+    (void)madvise(data, rounded, MADV_HUGEPAGE);
   for (int64_t i = 0; i < bytes / 4; ++i)
     data[i] = static_cast<float>((i * 2654435761u) >> 16 & 0xff) / 256.f - .5f;
   return data;
@@ -113,11 +122,14 @@ void run(const Options &options, const Case &c) {
   CHECK(module.has_value(), "{}\n{}", diag.render(), text(c));
   Function &fn = *module->functions[0];
   const OpId kernel = fn.body().ops[0];
-  const ContractionShape shape = contractionShape(fn, findContraction(fn, fn[kernel].regions[0]));
+  const OpId contraction = findContraction(fn, fn[kernel].regions[0]);
+  const ContractionShape shape =
+      c.winograd ? winogradShape(fn.type(fn[contraction].results[0])) : contractionShape(fn, contraction);
   const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
   const RegisterTile tile =
       options.tile.rows ? options.tile : chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
   Dict schedule;
+  schedule.set("algorithm", Keyword{c.winograd ? "winograd" : "direct"});
   schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   fn[kernel].attrs.set("schedule", schedule);
 
@@ -222,22 +234,30 @@ void conv(const Options &options, const Conv &c) {
   const std::string wDims = fmt::format("[{},{},{},{}]", c.out, c.in, c.kernel, c.kernel), w = "f32" + wDims;
   const std::string attrs =
       fmt::format("stride = [{0},{0}], padding = [{1},{1},{1},{1}]}}", c.stride, c.padding);
-  run(options, {name + " fwd+bias+relu",
-                flops,
-                "conv2d(%p0, %p1) {" + attrs,
-                y,
-                {x, w, fmt::format("f32[{}]", c.out)},
-                biasRelu(y, yDims),
-                "%r",
-                y});
-  run(options, {name + " dX",
-                flops,
-                fmt::format("conv2d_grad_input(%p0, %p1) {{input = [{0},{0}], {1}", c.size, attrs),
-                x,
-                {y, w},
-                "",
-                "%c",
-                x});
+  auto both = [&](Case direct) {
+    run(options, direct);
+    if (c.kernel != 3 || c.stride != 1)
+      return;
+    direct.name += " winograd";
+    direct.winograd = true;
+    run(options, direct);
+  };
+  both({name + " fwd+bias+relu",
+        flops,
+        "conv2d(%p0, %p1) {" + attrs,
+        y,
+        {x, w, fmt::format("f32[{}]", c.out)},
+        biasRelu(y, yDims),
+        "%r",
+        y});
+  both({name + " dX",
+        flops,
+        fmt::format("conv2d_grad_input(%p0, %p1) {{input = [{0},{0}], {1}", c.size, attrs),
+        x,
+        {y, w},
+        "",
+        "%c",
+        x});
   run(options, {name + " dW+sgd",
                 flops,
                 fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs),
@@ -265,23 +285,18 @@ int runAll(int argc, char **argv) {
     dense(options, "lenet5", 64, in, out);
   for (auto [in, out] : {std::pair{800, 500}, {500, 10}})
     dense(options, "caffe", 64, in, out);
-  for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2},
-                        {"lenet5", 64, 6, 16, 14, 5, 0},
-                        {"caffe", 64, 1, 20, 28, 5, 0},
-                        {"caffe", 64, 20, 50, 12, 5, 0},
-                        {"cifar", 64, 3, 64, 32, 3, 1},
-                        {"cifar", 64, 64, 64, 32, 3, 1},
-                        {"cifar", 64, 64, 128, 16, 3, 1},
-                        {"cifar", 64, 128, 128, 16, 3, 1},
-                        {"alexnet", 16, 3, 64, 224, 11, 2, 4},
-                        {"alexnet", 16, 64, 192, 27, 5, 2},
-                        {"alexnet", 16, 192, 384, 13, 3, 1},
-                        {"alexnet", 16, 384, 256, 13, 3, 1},
-                        {"alexnet", 16, 256, 256, 13, 3, 1},
-                        {"resnet", 16, 64, 256, 56, 1, 0},
-                        {"resnet", 16, 256, 64, 56, 1, 0},
-                        {"resnet", 16, 128, 128, 56, 3, 1, 2},
-                        {"resnet", 16, 512, 512, 7, 3, 1}})
+  for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2},    {"lenet5", 64, 6, 16, 14, 5, 0},
+                        {"caffe", 64, 1, 20, 28, 5, 0},        {"caffe", 64, 20, 50, 12, 5, 0},
+                        {"cifar", 64, 3, 64, 32, 3, 1},        {"cifar", 64, 64, 64, 32, 3, 1},
+                        {"cifar", 64, 64, 128, 16, 3, 1},      {"cifar", 64, 128, 128, 16, 3, 1},
+                        {"alexnet", 16, 3, 64, 224, 11, 2, 4}, {"alexnet", 16, 64, 192, 27, 5, 2},
+                        {"alexnet", 16, 192, 384, 13, 3, 1},   {"alexnet", 16, 384, 256, 13, 3, 1},
+                        {"alexnet", 16, 256, 256, 13, 3, 1},   {"resnet", 16, 64, 256, 56, 1, 0},
+                        {"resnet", 16, 256, 64, 56, 1, 0},     {"resnet", 16, 128, 128, 56, 3, 1, 2},
+                        {"resnet", 16, 64, 64, 56, 3, 1},      {"resnet", 16, 128, 128, 28, 3, 1},
+                        {"resnet", 16, 256, 256, 14, 3, 1},    {"resnet", 64, 256, 256, 14, 3, 1},
+                        {"resnet", 16, 512, 512, 7, 3, 1},     {"resnet", 64, 512, 512, 7, 3, 1},
+                        {"resnet", 16, 512, 512, 8, 3, 1},     {"narrow", 64, 32, 32, 32, 3, 1}})
     conv(options, c);
   return 0;
 }
