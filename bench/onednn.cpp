@@ -239,7 +239,7 @@ struct Table {
     try {
       other = theirs();
     } catch (const dnnl::error &error) {
-      fmt::print("| {} | – | none: {} | – |\n", name, error.what());
+      fmt::print("| {} | – | none ({}) | – |\n", name, error.message ? "no such primitive" : "");
       return;
     }
     const Pair pair = interleaved([&] { ours.run(); }, other);

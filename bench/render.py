@@ -60,7 +60,7 @@ def freeze(results):
             peers = results.peers((row.name, threads))
             if not peers or threads not in results.peaks:
                 continue
-            best, who = min((line.get("p10_ms", line["ms"]), who) for who, lines in peers.items() for line in lines)
+            best, who = min((at_best(lines), who) for who, lines in peers.items())
             published = PUBLISHED.get((row.name, threads))
             if published and published < best:
                 best, who = published, "issue's table"
@@ -88,6 +88,11 @@ def spread(lines):
     return f"{number(min(times))} – {number(max(times))}"
 
 
+def at_best(lines):
+    """The fastest tenth of the steps of the best process, as bars count peers."""
+    return min(line.get("p10_ms", line["ms"]) for line in lines)
+
+
 def bars_table():
     text = ["| row | threads | best peer, ms | of | floor, ms | bar, ms | what binds |", "|---|---|---|---|---|---|---|"]
     for entry in bars().values():
@@ -110,8 +115,8 @@ def verdict(results, row, threads):
 
 
 def table(results):
-    text = ["| row | threads | best peer | ms | gradc ms | range | times faster | bar | met |",
-            "|---|---|---|---|---|---|---|---|---|"]
+    text = ["| row | threads | best peer | ms | gradc ms | range | times faster | bar | met | at best |",
+            "|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows():
         for threads in (1, 2):
             best, ms, ratio, limit, met = verdict(results, row, threads)
@@ -120,7 +125,34 @@ def table(results):
             ours = results.gradc((row.name, threads))
             text.append(f"| {row.title} | {threads} | {best[0] if best else '–'} | {number(best and best[1])} | "
                         f"{number(ms)} | {spread(ours) if ours else '–'} | {f'{ratio:.2f}' if ratio else '–'} | "
-                        f"{number(limit)} | {'–' if met is None else 'yes' if met else '**no**'} |")
+                        f"{number(limit)} | {'–' if met is None else 'yes' if met else '**no**'} | "
+                        f"{number(at_best(ours) if ours else None)} |")
+    return "\n".join(text)
+
+
+WORST = 4  # kernels shown of a row that misses its bar
+
+
+def lost(kernel):
+    """Milliseconds beyond what the machine needs."""
+    return kernel["ms"] * (1 - min(1, kernel["share_of_peak"]))
+
+
+def gaps(results):
+    """Of each row that misses its bar, the kernels that lose most."""
+    text = ["| row | threads | kernel | ms | of the row | of peak | bound by |", "|---|---|---|---|---|---|---|"]
+    for row in rows():
+        for threads in (1, 2):
+            ours = results.gradc((row.name, threads))
+            if verdict(results, row, threads)[4] is not False or not ours:
+                continue
+            kernels = ours[-1]["kernels"]
+            total = sum(kernel["ms"] for kernel in kernels)
+            for kernel in sorted(kernels, key=lost, reverse=True)[:WORST]:
+                name = kernel["name"] if len(kernel["name"]) <= 60 else kernel["name"][:59] + "…"
+                text.append(f"| {row.name} | {threads} | `{name}` | {number(kernel['ms'])} | "
+                            f"{100 * kernel['ms'] / total:.0f} % | {100 * kernel['share_of_peak']:.0f} % | "
+                            f"{kernel['bound_by']} |")
     return "\n".join(text)
 
 
@@ -190,7 +222,8 @@ def write(results):
     page = os.path.join(DOCS, "performance.md")
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results))):
+    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results)),
+                          ("gaps", gaps(results))):
         text = replace_between(text, name, content)
     with open(page, "w", encoding="utf-8") as file:
         file.write(text)

@@ -106,9 +106,19 @@ def contenders(row, patterns):
     return [name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns.split(","))]
 
 
+def near_the_best(known, row, threads, field):
+    """Without the peers that were too slow in another run."""
+    best = known.best_peer((row.name, threads)) if known else None
+    if not best:
+        return field
+    peers = known.peers((row.name, threads))
+    return [who for who in field if who in peers and render.median(peers[who]) <= SLOWER * best[1]]
+
+
 def measure_row(runner, row, threads, args, write):
     """All contenders in turn, round by round."""
-    field = contenders(row, args.peers)
+    known = render.read(args.known) if args.known else None
+    field = near_the_best(known, row, threads, contenders(row, args.peers))
     times = {}
     for number in range(args.rounds):
         for who in field + (["gradc"] if args.gradc else []):
@@ -145,6 +155,7 @@ def parse():
     parser.add_argument("--peers-python", default=sys.executable, help="an interpreter that has the peers")
     parser.add_argument("--peers", default="*", help="patterns of names, as 'torch *,jax'; '' to run gradc only")
     parser.add_argument("--rows", default="*", help="patterns of names, as 'train/*,infer1/mlp'")
+    parser.add_argument("--known", metavar="FILE", help="lines of another run: leaves out peers that were too slow there")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement")

@@ -71,6 +71,20 @@ void setHyperParameters(BatchRunner &runner, const TrainConfig &train) {
                     static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
 }
 
+/// The steps of one kernel as one: packing and the work itself. The first stands for the cost of all.
+std::vector<StepTime> joined(const std::vector<StepTime> &steps) {
+  std::vector<StepTime> kernels;
+  for (const StepTime &s : steps) {
+    if (kernels.empty() || kernels.back().name != s.name || s.flops > 0 || s.bytes > 0) {
+      kernels.push_back(s);
+      continue;
+    }
+    kernels.back().milliseconds += s.milliseconds;
+    kernels.back().fastest += s.fastest;
+  }
+  return kernels;
+}
+
 StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, Feed &feed,
                            ProgramKind kind) {
   Measured m;
@@ -104,7 +118,7 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   for (const Clock::time_point begin = Clock::now();
        secondsSince(begin) < flags.seconds / 2 || runner.executor().profile().front().runs < 5;)
     feed.run(runner);
-  m.steps = runner.executor().stepTimes();
+  m.steps = joined(runner.executor().stepTimes());
   runner.executor().setProfiling(false);
   return m;
 }
