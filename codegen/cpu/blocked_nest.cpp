@@ -1,7 +1,5 @@
 #include "codegen/cpu/blocked_nest.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "llvm/IR/Intrinsics.h"
@@ -13,35 +11,15 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 constexpr int64_t kVector = kVectorLanes * kFloat;
-/// What an item keeps in the second cache: its panels; its rows; its sums between blocks of the depth.
-constexpr int64_t kPanelBytes = 512 << 10, kRowBytes = 512 << 10, kSumBytes = 512 << 10;
-constexpr int64_t kOperandBytes = 1 << 20, kFewRows = 128, kFewColumns = 64, kFewDepths = 64;
-/// Enough items for several threads, and enough rows in each to pay for packing the panels.
-constexpr int64_t kItems = 4, kRowsPerItem = 64;
 /// An operand that large does not stay in the second cache from one use to the next.
 constexpr int64_t kFarBytes = 2 << 20;
 /// Depths between two rounds of prefetching.
-constexpr int64_t kChunk = 16;
-
-int64_t panelBytes(const BlockedNest &nest) { return nest.depthBlock * nest.tile.vectors * kVector; }
-int64_t sumBytes(const BlockedNest &nest) { return nest.tile.rows * nest.tile.vectors * kVector; }
-
-/// Places of an item's parts in the worker's scratch memory.
-struct ScratchMap {
-  int64_t panels = 0, rows, sums, end;
-
-  explicit ScratchMap(const BlockedNest &nest) {
-    rows = panels + nest.panels * panelBytes(nest);
-    sums = rows + (nest.packsRows() ? nest.rowTiles * nest.tile.rows * nest.depthBlock * kFloat : 0);
-    sums = ceilDiv(sums, kVector) * kVector;
-    end = sums + (nest.depthBlocks() > 1 ? nest.rowTiles * nest.panels * sumBytes(nest) : 0);
-  }
-};
+constexpr int64_t kChunk = BlockedNest::kDepthUnit;
 
 class BlockedEmitter {
 public:
   BlockedEmitter(TileKernels &tiles, const BlockedNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), map_(nest),
+      : tiles_(tiles), e(tiles.e), nest_(nest), map_(nest.scratch()),
         rowRuns_(balancedTiles(nest.rows, nest.tile.rows)),
         panelRuns_(balancedTiles(nest.columns, nest.tile.vectors)) {
     if (nest.lastLanes == kVectorLanes || panelRuns_.back().count == 1)
@@ -132,9 +110,7 @@ private:
   bool isLast(const TileRun &panel) const {
     return panel.end() == nest_.columns && nest_.lastLanes != kVectorLanes;
   }
-  llvm::Value *panelAt(llvm::Value *panel) {
-    return e.offset(scratch_, e.add(e.i64(map_.panels), e.mul(panel, panelBytes(nest_))));
-  }
+  llvm::Value *panelAt(llvm::Value *panel) { return e.offset(scratch_, e.mul(panel, nest_.panelBytes())); }
   llvm::Value *packedRowsAt(llvm::Value *tile) {
     return e.offset(scratch_,
                     e.add(e.i64(map_.rows), e.mul(tile, nest_.tile.rows * nest_.depthBlock * kFloat)));
@@ -157,12 +133,16 @@ private:
                 });
   }
 
-  /// The rows of a tile side by side, depth by depth.
+  /// The rows of a tile: side by side, depth by depth, where they are neighbours, else one after the other.
   void packRows(const Block &block, llvm::Value *tile, llvm::Value *row, const TileRun &run, int64_t depth) {
     TileKernels::Args args{
         packedRowsAt(tile), e.offset(block.row, e.mul(row, nest_.rowStride)), buffers_, {}};
     tiles_.call(fmt::format("rows{}x{}", run.size, depth), args, [&](const TileKernels::Args &inner) {
-      emitPanelCopy(e, inner.column, nest_.rowStep, depth, run.size, inner.row, run.size * kFloat);
+      if (nest_.turnedRows())
+        emitPanelCopy(e, inner.column, nest_.rowStep, depth, run.size, inner.row, run.size * kFloat);
+      else
+        emitPanelCopy(e, inner.column, nest_.rowStride, run.size, depth, inner.row,
+                      nest_.depthBlock * kFloat);
     });
   }
 
@@ -178,7 +158,7 @@ private:
                            buffers_,
                            {tile.start, panel.start}};
     llvm::Value *sum = e.add(e.mul(tile.number, nest_.panels), panel.number);
-    args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, sumBytes(nest_))));
+    args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, nest_.sumBytes())));
     if (part == Part::First || part == Part::Middle)
       addNextBlock(block, tile, panel, args.numbers);
     constexpr std::string_view names[] = {"", "first", "middle", "last"};
@@ -194,7 +174,12 @@ private:
     return !nest_.transposedColumns && nest_.depth * nest_.columnPitch > kFarBytes;
   }
   int64_t columnShare() const { return ceilDiv(nest_.depthBlock, nest_.rowTiles * kChunk) * kChunk; }
-  int64_t rowShare() const { return ceilDiv(nest_.depthBlock, nest_.panels * kChunk) * kChunk; }
+  /// In depths, or in rows where each chunk takes its part of them.
+  int64_t rowShare() const {
+    return copiesRows() ? ceilDiv(nest_.tile.rows, nest_.panels)
+                        : ceilDiv(nest_.depthBlock, nest_.panels * kChunk) * kChunk;
+  }
+  bool copiesRows() const { return nest_.packsRows() && !nest_.turnedRows(); }
 
   void addNextBlock(const Block &block, const Place &tile, const Place &panel, Values &numbers) {
     auto depthOf = [&](llvm::Value *share, int64_t size) {
@@ -206,9 +191,10 @@ private:
           e.offset(e.offset(block.column, e.mul(depth, nest_.columnPitch)), e.mul(panel.start, kVector)));
     }
     if (nest_.packsRows()) {
-      llvm::Value *depth = depthOf(panel.number, rowShare());
+      llvm::Value *row = copiesRows() ? e.add(tile.start, e.mul(panel.number, rowShare())) : tile.start;
+      llvm::Value *depth = copiesRows() ? e.i64(nest_.depthBlock) : depthOf(panel.number, rowShare());
       numbers.push_back(
-          e.offset(e.offset(block.row, e.mul(depth, nest_.rowStep)), e.mul(tile.start, nest_.rowStride)));
+          e.offset(e.offset(block.row, e.mul(depth, nest_.rowStep)), e.mul(row, nest_.rowStride)));
     }
   }
 
@@ -228,7 +214,11 @@ private:
         for (int64_t j = 0; j < nest_.tile.vectors; ++j)
           prefetch(e.offset(from, k * nest_.columnPitch + j * kVector));
     }
-    if (nest_.packsRows()) {
+    if (copiesRows()) { // a line of each row
+      llvm::Value *from = e.offset(args.numbers[next], e.mul(chunk, kChunk * nest_.rowStep));
+      for (int64_t i = 0; i < rowShare(); ++i)
+        prefetch(e.offset(from, i * nest_.rowStride));
+    } else if (nest_.packsRows()) {
       const int64_t depths = ceilDiv(rowShare(), chunks);
       llvm::Value *from = e.offset(args.numbers[next], e.mul(chunk, depths * nest_.rowStep));
       for (int64_t k = 0; k < depths; ++k)
@@ -257,7 +247,7 @@ private:
                 Part part) {
     RegisterTileShape shape;
     for (int64_t i = 0; i < rowRun.size; ++i)
-      shape.rowOffsets.push_back(i * nest_.rowStride);
+      shape.rowOffsets.push_back(i * (copiesRows() ? nest_.depthBlock * kFloat : nest_.rowStride));
     for (int64_t j = 0; j < panelRun.size; ++j)
       shape.columnOffsets.push_back(j * kVector);
     std::vector<TileVector> tile;
@@ -275,7 +265,7 @@ private:
       for (size_t i = 0; i < sums.size(); ++i)
         sums[i] = e.b.CreateAlignedLoad(type, e.offset(args.partials, static_cast<int64_t>(i) * kVector),
                                         llvm::Align(kFloat));
-    const int64_t rowStep = nest_.packsRows() ? rowRun.size * kFloat : nest_.rowStep;
+    const int64_t rowStep = nest_.turnedRows() ? rowRun.size * kFloat : kFloat;
     sums = multiply(args, shape, rowStep, depth, !finishes, std::move(sums));
     for (size_t i = 0; i < sums.size(); ++i)
       if (finishes)
@@ -297,66 +287,12 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const BlockedNest &nest_;
-  ScratchMap map_;
+  BlockedNest::Scratch map_;
   std::vector<TileRun> rowRuns_, panelRuns_;
   llvm::Value *scratch_ = nullptr, *buffers_ = nullptr;
 };
 
 } // namespace
-
-int64_t BlockedNest::items() const {
-  return ceilDiv(ceilDiv(rows, tile.rows), rowTiles) * ceilDiv(ceilDiv(columns, tile.vectors), panels);
-}
-
-int64_t BlockedNest::scratchBytes() const { return ScratchMap(*this).end; }
-
-bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
-  return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
-         (rows + columnLanes) * depth * kFloat > kOperandBytes;
-}
-
-namespace {
-
-/// How an item is cut out of the result, and the bytes that all items together read of the operands.
-struct Cut {
-  int64_t rowBlocks = 1, columnBlocks = 1;
-  double bytes = 0;
-};
-
-/// The fewest blocks of rows for so many blocks of columns: rows and waiting sums stay in the second cache, and there
-/// are items for several threads.
-Cut cutFor(const BlockedNest &nest, int64_t panels) {
-  const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows),
-                allPanels = ceilDiv(nest.columns, nest.tile.vectors);
-  int64_t mostTiles = kRowBytes / (nest.tile.rows * nest.depthBlock * kFloat);
-  if (nest.depthBlocks() > 1)
-    mostTiles = std::min(mostTiles, kSumBytes / (panels * sumBytes(nest)));
-  Cut cut;
-  cut.columnBlocks = ceilDiv(allPanels, panels);
-  cut.rowBlocks = std::max(ceilDiv(tiles, std::max<int64_t>(1, mostTiles)),
-                           std::min(ceilDiv(kItems, cut.columnBlocks), ceilDiv(nest.rows, kRowsPerItem)));
-  while (cut.rowBlocks * cut.columnBlocks % kItems != 0 && cut.rowBlocks < tiles)
-    ++cut.rowBlocks;
-  cut.bytes = static_cast<double>(nest.depth * kFloat) *
-              static_cast<double>(cut.rowBlocks * nest.columns * kVectorLanes + cut.columnBlocks * nest.rows);
-  return cut;
-}
-
-} // namespace
-
-void chooseBlocks(BlockedNest &nest, int64_t l1Bytes) {
-  // Two thirds of the first cache for a panel; blocks of the depth alike.
-  const int64_t most = std::max<int64_t>(kVectorLanes, l1Bytes * 2 / 3 / (nest.tile.vectors * kVector));
-  const int64_t even = ceilDiv(nest.depth, ceilDiv(nest.depth, most));
-  nest.depthBlock = nest.depth <= most ? nest.depth : ceilDiv(even, kChunk) * kChunk;
-  const int64_t allPanels = ceilDiv(nest.columns, nest.tile.vectors);
-  Cut best = cutFor(nest, 1);
-  for (int64_t panels = 2; panels <= std::min(allPanels, kPanelBytes / panelBytes(nest)); ++panels)
-    if (Cut cut = cutFor(nest, panels); cut.bytes < best.bytes)
-      best = cut;
-  nest.panels = ceilDiv(allPanels, best.columnBlocks);
-  nest.rowTiles = ceilDiv(ceilDiv(nest.rows, nest.tile.rows), best.rowBlocks);
-}
 
 void emitNest(TileKernels &tiles, const BlockedNest &nest, llvm::Value *rowOperand,
               llvm::Value *columnOperand) {

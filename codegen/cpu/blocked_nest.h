@@ -14,10 +14,16 @@
 namespace gradc {
 
 struct BlockedNest {
+  /// Blocks of the depth are multiples of it.
+  static constexpr int64_t kDepthUnit = 16;
+  /// Places in a worker's scratch memory; the panels come first.
+  struct Scratch {
+    int64_t rows = 0, sums = 0, end = 0;
+  };
+
   int64_t rows = 1, columns = 1, depth = 1; // columns of 16 lanes
   int lastLanes = kVectorLanes;             // lanes that exist in the last column
-  // Of the row operand, one float per row and depth: bytes between rows, between depths. If rowStride is a float,
-  // rows are neighbours, and tiles of them are packed, too.
+  // Of the row operand, one float per row and depth: bytes between rows, between depths; one of them is a float.
   int64_t rowStride = 0, rowStep = 0;
   /// Of the column operand: bytes between depths, or between columns where it lies transposed.
   int64_t columnPitch = 0;
@@ -28,10 +34,16 @@ struct BlockedNest {
   int64_t depthBlock = 1;
   int64_t rowTiles = 1, panels = 1; // of an item
 
-  bool packsRows() const { return rowStride == static_cast<int64_t>(sizeof(float)); }
+  /// Rows are neighbours in memory.
+  bool turnedRows() const { return rowStride == static_cast<int64_t>(sizeof(float)); }
+  /// Tiles of rows are packed where they are neighbours, or would all fall into the same lines of the first cache.
+  bool packsRows() const { return turnedRows() || rowStride % 4096 == 0; }
   int64_t depthBlocks() const { return ceilDiv(depth, depthBlock); }
+  int64_t panelBytes() const; // of a packed panel
+  int64_t sumBytes() const;   // of a tile's sums
+  Scratch scratch() const;
   int64_t items() const;
-  int64_t scratchBytes() const;
+  int64_t scratchBytes() const { return scratch().end; }
 };
 
 /// Whether blocks are worth their copies: the operands are large, and each of their elements is used often.

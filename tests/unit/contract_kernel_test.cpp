@@ -465,6 +465,12 @@ TEST_F(ContractKernel, MatmulBlocked) {
       check({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", turned, f32({70, 900}, false), y},
             mcpu, tile, ++seed);
     }
+  // rows a page apart
+  check({"matmul(%p, %q)", f32({300, 1024}, false), f32({1024, 70}, false), f32({300, 70}, false)}, "native",
+        {6, 4}, 1);
+  check({"matmul(%p, %q) {transpose_b = true}", f32({131, 2048}, false), f32({80, 2048}, false),
+         f32({131, 80}, false)},
+        "haswell", {5, 2}, 1);
   check({"matmul(%p, %q)", f32({10, 200, 128}, false), f32({128, 1100}, false), f32({10, 200, 1100}, false)},
         "native", {6, 4}, 1);
 }
