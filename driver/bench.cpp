@@ -93,7 +93,7 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   if (!found)
     return std::unexpected(found.error());
   m.compileMs = secondsSince(start) * 1e3;
-  m.passMs = session.programs->timing(kind, session.batchSize()).passSeconds * 1e3;
+  m.passMs = session.compiler->timing(kind, session.batchSize()).passSeconds * 1e3;
   BatchRunner &runner = **found;
   m.arenaBytes = runner.executor().program().arena_bytes;
   setHyperParameters(runner, session.model.train);
@@ -191,13 +191,14 @@ nlohmann::ordered_json toJson(const Measured &m, const Peaks &peaks, const CpuTa
 
 Status bench(const BenchFlags &flags, Session &session) {
   const bool train = flags.train && session.model.hasLoss;
-  StatusOr<VariableStore> variables = session.makeVariables(train);
+  StatusOr<VariableStore> variables = makeVariables(session, train);
   if (!variables)
     return variables.error();
   if (Status status = variables->initialise(session.model.train.seed, session.dataFolder(), *session.pool);
       !status.ok())
     return status;
-  Runners runners(*session.programs, *session.pool, session.workspace, *variables, session.model.data.inputs);
+  Runners runners(session.programs(), *session.pool, session.workspace, *variables,
+                  session.model.data.inputs);
   StatusOr<Feed> feed = Feed::make(session);
   if (!feed)
     return feed.error();

@@ -1,15 +1,9 @@
 #include "driver/identity.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "ir/text.h"
-#include "support/files.h"
-#include "support/hash.h"
 
 namespace gradc {
 namespace {
@@ -23,33 +17,6 @@ std::string hyperLine(const HyperParameter &h) {
       s.factor, s.length, s.power, s.min, s.max, s.monitor, s.patience, s.minDelta, s.cooldown,
       s.warmupLength, s.warmupFrom);
 }
-
-/// The words of this process's command line, from the kernel.
-std::vector<std::string> commandLine() {
-  std::vector<std::string> words;
-  const std::string text = readFile("/proc/self/cmdline").value_or("gradc");
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\0', at), text.size());
-    words.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return words;
-}
-
-std::string quote(const std::string &word) {
-  const auto plain = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) ||
-           std::string_view("_-./=:,@%+").find(c) != std::string_view::npos;
-  };
-  if (!word.empty() && std::ranges::all_of(word, plain))
-    return word;
-  std::string quoted = "'";
-  for (char c : word)
-    quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
-std::string modelHash(std::string_view identity) { return hex(hash128(identity)); }
 
 } // namespace
 
@@ -68,44 +35,8 @@ StatusOr<std::string> modelIdentity(const LoadedModel &model) {
   return text;
 }
 
-std::string runDescription(const Session &session, std::string_view identity) {
-  using Json = nlohmann::ordered_json;
-  const Json object = {{"argv", commandLine()},
-                       {"gradc", GRADC_VERSION},
-                       {"model", session.model.name},
-                       {"model_hash", modelHash(identity)},
-                       {"seed", session.model.train.seed},
-                       {"threads", session.pool->threads()},
-                       {"cpu", session.target.name},
-                       {"features", session.target.features}};
-  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::map<std::string, std::string> weightsMetadata(const LoadedModel &model, std::string_view identity) {
-  std::map<std::string, std::string> metadata = {{"format", "gradc/1"}, {"model_hash", modelHash(identity)}};
-  if (!model.data.classNames.empty())
-    metadata["classes"] =
-        nlohmann::json(model.data.classNames).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return metadata;
-}
-
-std::string resumeCommand(const std::string &outFolder) {
-  const std::vector<std::string> words = commandLine();
-  std::string command;
-  bool out = false;
-  for (size_t i = 0; i < words.size(); ++i) {
-    const bool dropped = words[i] == "--resume" || words[i] == "--weights";
-    if (dropped) {
-      ++i; // its value, too
-      continue;
-    }
-    if (words[i].starts_with("--resume=") || words[i].starts_with("--weights=") ||
-        words[i] == "--weights-partial")
-      continue;
-    out = out || words[i] == "--out" || words[i].starts_with("--out=");
-    command += (command.empty() ? "" : " ") + quote(words[i]);
-  }
-  return command + (out ? "" : " --out " + quote(outFolder)) + " --resume auto";
+ModelFacts factsOf(const LoadedModel &model) {
+  return {model.name, model.hasLoss, model.train, model.data, model.variables};
 }
 
 std::string modelSummary(const LoadedModel &model) {

@@ -1,11 +1,11 @@
-// What a run says about itself to files that outlive it.
+// What a run says about its model to files that outlive it.
 #pragma once
 
-#include <map>
 #include <string>
-#include <string_view>
 
-#include "driver/session.h"
+#include "frontend/model.h"
+#include "support/model_facts.h"
+#include "support/result.h"
 
 namespace gradc {
 
@@ -13,14 +13,8 @@ namespace gradc {
 /// with equal texts compute the same.
 StatusOr<std::string> modelIdentity(const LoadedModel &model);
 
-/// run.json
-std::string runDescription(const Session &session, std::string_view identity);
-
-/// Metadata of weights: format, model hash, class names; nothing of time, host, path or threads.
-std::map<std::string, std::string> weightsMetadata(const LoadedModel &model, std::string_view identity);
-
-/// The command line of this process with --resume auto, quoted for a shell.
-std::string resumeCommand(const std::string &outFolder);
+/// The model without its network, as the runtime sees it.
+ModelFacts factsOf(const LoadedModel &model);
 
 /// Nodes, shapes and parameters as a table.
 std::string modelSummary(const LoadedModel &model);

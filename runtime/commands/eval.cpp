@@ -1,0 +1,70 @@
+// eval: loss and metrics of given weights on data.
+#include <future>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "runtime/commands/commands.h"
+#include "runtime/commands/model_data.h"
+#include "runtime/evaluate.h"
+
+namespace gradc {
+namespace {
+
+StatusOr<DatasetView> chooseView(const EvalFlags &flags, const ModelData &data) {
+  const DatasetView view = flags.split == "train"        ? data.trainView()
+                           : flags.split == "validation" ? data.validationView()
+                                                         : data.testView();
+  if (view.count == 0)
+    return ioFailure(fmt::format("the model file has no {} data", flags.split));
+  return view;
+}
+
+void print(const EvalResult &result, bool json) {
+  if (!json) {
+    fmt::print("loss: {:.4f}\n", result.loss);
+    for (const auto &[name, value] : result.metrics)
+      fmt::print("{}: {:.4f}\n", name, value);
+    fmt::print("examples: {}\n", result.examples);
+    return;
+  }
+  nlohmann::ordered_json object = {{"loss", result.loss}};
+  for (const auto &[name, value] : result.metrics)
+    object[name] = value;
+  object["examples"] = result.examples;
+  fmt::print("{}\n", object.dump());
+}
+
+} // namespace
+
+Status evaluateModel(Host &host, const EvalFlags &flags) {
+  const DataNeeds needs = {.train = flags.split == "train",
+                           .validation = flags.split == "validation",
+                           .test = flags.split == "test"};
+  host.programs().prefetch(ProgramKind::Eval, host.facts().train.batchSize);
+  std::future<StatusOr<ModelData>> loading =
+      std::async(std::launch::async, [&] { return loadModelData(host.facts(), host.dataFolder(), needs); });
+  StatusOr<VariableStore> variables = makeVariables(host, false);
+  Status status;
+  if (variables)
+    status = loadWeights(host, *variables, flags.weights, flags.weightsPartial);
+  StatusOr<ModelData> data = loading.get();
+  if (!variables)
+    return variables.error();
+  if (!status.ok())
+    return status;
+  if (!data)
+    return data.error();
+  StatusOr<DatasetView> view = chooseView(flags, *data);
+  if (!view)
+    return view.error();
+  Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
+  StatusOr<EvalResult> result = evaluate(runners, *view, host.facts().train.batchSize,
+                                         host.hostFlags().limitBatches, host.facts().train.metrics);
+  if (!result)
+    return result.error();
+  print(*result, flags.json);
+  return okStatus();
+}
+
+} // namespace gradc

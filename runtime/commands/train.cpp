@@ -1,0 +1,135 @@
+// train: trains a model on its data.
+#include <charconv>
+#include <future>
+
+#include <fmt/format.h>
+
+#include "runtime/commands/commands.h"
+#include "runtime/commands/model_data.h"
+#include "runtime/train_loop.h"
+#include "support/files.h"
+
+namespace gradc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Status applyFlags(const TrainFlags &flags, Host &host, TrainOptions &options) {
+  options.config = host.facts().train;
+  if (flags.epochs)
+    options.config.epochs = *flags.epochs;
+  options.outFolder = flags.out.empty() ? "runs/" + host.facts().name : flags.out;
+  options.limitBatches = host.hostFlags().limitBatches;
+  options.checkFinite = flags.checkFinite;
+  options.profile = !flags.profile.empty();
+  options.weightsFile = flags.weights;
+  options.weightsPartial = flags.weightsPartial;
+  if (!flags.maxTime.empty()) {
+    const std::optional<double> seconds = parseSeconds(flags.maxTime);
+    if (!seconds)
+      return {ExitCode::Usage,
+              fmt::format("--max-time is a number with s, m, h or d, but got '{}'", flags.maxTime)};
+    options.maxSeconds = *seconds;
+  }
+  if (!flags.resume.empty() && !flags.weights.empty())
+    return {ExitCode::Usage, "--resume goes on with a run and --weights starts one: give one of them"};
+  options.resume = flags.resume.empty()     ? TrainOptions::Resume::Fresh
+                   : flags.resume == "auto" ? TrainOptions::Resume::Auto
+                                            : TrainOptions::Resume::File;
+  options.resumeFile = flags.resume;
+  return okStatus();
+}
+
+Status describe(Host &host, TrainOptions &options) {
+  StatusOr<std::string> identity = host.identity();
+  if (!identity)
+    return identity.error();
+  options.identity = std::move(*identity);
+  options.description = runDescription(host, options.identity);
+  options.modelName = host.facts().name;
+  options.modelSummary = host.summary();
+  options.weightsMetadata = weightsMetadata(host.facts(), options.identity);
+  options.resumeCommand = resumeCommand(options.outFolder);
+  options.dataFolder = host.dataFolder();
+  return okStatus();
+}
+
+/// Per-step times as CSV, in the order of the program.
+Status writeProfile(const std::string &path, const std::vector<StepTime> &steps) {
+  std::string text = "kernel,runs,mean_ms,fastest_ms,flops,bytes\n";
+  for (const StepTime &step : steps)
+    text += fmt::format("\"{}\",{},{:.6f},{:.6f},{:.0f},{:.0f}\n", step.name, step.runs, step.milliseconds,
+                        step.fastest, step.flops, step.bytes);
+  return writeFileAtomically(path, text);
+}
+
+Status printTest(Host &host, Runners &runners, const DatasetView &test) {
+  StatusOr<EvalResult> result = evaluate(runners, test, host.facts().train.batchSize,
+                                         host.hostFlags().limitBatches, host.facts().train.metrics);
+  if (!result)
+    return result.error();
+  fmt::print("test loss: {:.4f}\n", result->loss);
+  for (const auto &[name, value] : result->metrics)
+    fmt::print("test {}: {:.4f}\n", name, value);
+  return okStatus();
+}
+
+} // namespace
+
+std::optional<double> parseSeconds(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  if (error != std::errc{} || !(value > 0))
+    return std::nullopt;
+  for (const auto &[name, factor] :
+       {std::pair{"", 1.0}, {"s", 1.0}, {"m", 60.0}, {"h", 3600.0}, {"d", 86400.0}})
+    if (unit == name)
+      return value * factor;
+  return std::nullopt;
+}
+
+StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point start) {
+  TrainOptions options;
+  if (Status status = applyFlags(flags, host, options); !status.ok())
+    return std::unexpected(status);
+  if (!host.facts().hasLoss)
+    return failure(ExitCode::InvalidInput, fmt::format("model '{}' has no loss to train", host.facts().name));
+  host.programs().prefetch(ProgramKind::TrainStep, host.facts().train.batchSize);
+  std::future<StatusOr<ModelData>> loading = std::async(std::launch::async, [&] {
+    return loadModelData(host.facts(), host.dataFolder(), {.train = true, .validation = true, .test = true});
+  });
+  options.start = start;
+  Status status = describe(host, options);
+  StatusOr<VariableStore> variables = makeVariables(host, true);
+  const Clock::time_point waiting = Clock::now();
+  StatusOr<ModelData> data = loading.get();
+  options.dataSeconds = std::chrono::duration<double>(Clock::now() - waiting).count();
+  if (!status.ok())
+    return std::unexpected(status);
+  if (!variables)
+    return std::unexpected(variables.error());
+  if (!data)
+    return std::unexpected(data.error());
+
+  Progress progress(*parseProgressMode(host.hostFlags().progress));
+  Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
+  progress.message(
+      fmt::format("training {} on {} examples, {} for validation, seed {}, {} threads, into '{}'",
+                  host.facts().name, data->trainView().count, data->validationView().count,
+                  options.config.seed, host.threads().threads(), options.outFolder));
+  TrainLoop loop(options, runners, *variables, host.threads(), data->trainView(), data->validationView(),
+                 progress);
+  StatusOr<TrainResult> result = loop.run();
+  if (!result)
+    return std::unexpected(result.error());
+  if (options.profile)
+    if (Status written = writeProfile(flags.profile, loop.stepTimes()); !written.ok())
+      return std::unexpected(written);
+  if (result->code == ExitCode::Ok && data->test)
+    if (Status tested = printTest(host, runners, data->testView()); !tested.ok())
+      return std::unexpected(tested);
+  return result->code;
+}
+
+} // namespace gradc
