@@ -97,11 +97,14 @@ public:
   const gradc_program &program() const override { return table_; }
   const std::string &symbol(int64_t step) const override { return stepSymbols_[static_cast<size_t>(step)]; }
   const CompileStatistics &statistics() const override { return statistics_; }
+  std::vector<Object> objects() const override;
 
   Status build(const Module &module, const Function &fn, const CompileOptions &options);
 
 private:
   Status makeCode(const Function &fn, const CompileOptions &options);
+  Status link(const CpuTarget &target);
+  StatusOr<gradc_kernel> address(const std::string &symbol);
   void makePorts(const Module &module, const Function &fn);
   Status makeSteps(const Function &fn);
   gradc_port port(const std::string &name, const Type &type);
@@ -145,9 +148,12 @@ Status Program::makeCode(const Function &fn, const CompileOptions &options) {
   double start = now();
   if (Status compiled = compileMissing(fn, units_, options); !compiled.ok())
     return compiled;
-  double linking = now();
-  statistics_.codegenSeconds = linking - start;
-  StatusOr<std::unique_ptr<Jit>> jit = Jit::create(options.target);
+  statistics_.codegenSeconds = now() - start;
+  return options.link ? link(options.target) : okStatus();
+}
+
+Status Program::link(const CpuTarget &target) {
+  StatusOr<std::unique_ptr<Jit>> jit = Jit::create(target);
   if (!jit)
     return jit.error();
   jit_ = std::move(*jit);
@@ -157,6 +163,25 @@ Status Program::makeCode(const Function &fn, const CompileOptions &options) {
     unit.object.bytes.clear();
   }
   return okStatus();
+}
+
+/// Null in a program that is not linked.
+StatusOr<gradc_kernel> Program::address(const std::string &symbol) {
+  return jit_ ? jit_->find(symbol) : StatusOr<gradc_kernel>(nullptr);
+}
+
+std::vector<CompiledProgram::Object> Program::objects() const {
+  std::vector<Object> objects;
+  std::map<const Unit *, std::string> names;
+  int64_t step = 0;
+  for (const auto &[op, unit] : kernels_) {
+    if (!unit->object.code.steps.empty())
+      names[unit] += std::string(steps_[static_cast<size_t>(step)].name) + "\n";
+    step += static_cast<int64_t>(unit->object.code.steps.size());
+  }
+  for (const Unit &unit : units_)
+    objects.push_back({unit.symbol, unit.object.bytes, names[&unit]});
+  return objects;
 }
 
 gradc_port Program::port(const std::string &name, const Type &type) {
@@ -261,11 +286,11 @@ Status Program::makeSteps(const Function &fn) {
     const char *name = keep(stepName(fn, op));
     Cost cost = costOf(fn, op);
     for (const KernelStep &step : code.steps) {
-      StatusOr<gradc_kernel> address = jit_->find(step.symbol);
-      if (!address)
-        return address.error();
+      StatusOr<gradc_kernel> entry = address(step.symbol);
+      if (!entry)
+        return entry.error();
       scratch = std::max(scratch, step.scratchBytes);
-      steps_.push_back({*address, name, firstRef, static_cast<int32_t>(refs_.size()) - firstRef, step.items,
+      steps_.push_back({*entry, name, firstRef, static_cast<int32_t>(refs_.size()) - firstRef, step.items,
                         step.scratchBytes, step.work, cost.flops, cost.bytes});
       cost = {}; // the kernel's first step stands for all of it
       stepSymbols_.push_back(step.symbol);

@@ -17,6 +17,7 @@ struct CompileOptions {
   CpuTarget target;
   int threads = 1;                    // compile workers
   const ObjectCache *cache = nullptr; // null: --no-cache
+  bool link = true; // into this process; else the table has no addresses, and objects() the code
 };
 
 struct CompileStatistics {
@@ -33,6 +34,14 @@ public:
   /// The symbol of the code behind step i, as `--emit asm` shows it.
   virtual const std::string &symbol(int64_t step) const = 0;
   virtual const CompileStatistics &statistics() const = 0;
+
+  struct Object {
+    const std::string &symbol; // of the kernel; those of its steps begin with it
+    const std::string &bytes;  // a relocatable object file
+    std::string names;         // of the steps that it serves, one a line
+  };
+  /// The distinct kernels of a program that was not linked.
+  virtual std::vector<Object> objects() const = 0;
 };
 
 /// Compiles a function that plan-memory has placed (ir/plan.h). Arguments {var = @x} become ports among `vars`, in

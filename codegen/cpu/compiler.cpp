@@ -5,12 +5,16 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 #include "support/check.h"
+#include "support/cpu_features.h"
 
 namespace gradc {
 namespace {
@@ -19,6 +23,18 @@ void initializeTargets() {
   static const bool done = [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)done;
+}
+
+/// The code generators for other machines are registered only where one is asked for: it takes a moment.
+void initializeOtherTargets() {
+  static const bool done = [] {
+    llvm::InitializeAllTargetInfos();
+    llvm::InitializeAllTargets();
+    llvm::InitializeAllTargetMCs();
+    llvm::InitializeAllAsmPrinters();
     return true;
   }();
   (void)done;
@@ -66,6 +82,8 @@ KernelCompiler::~KernelCompiler() = default;
 StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
   initializeTargets();
   std::string problem;
+  if (llvm::Triple(target.triple).getArch() != llvm::Triple(llvm::sys::getProcessTriple()).getArch())
+    initializeOtherTargets();
   const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(target.triple, problem);
   if (!backend)
     return failure(ExitCode::Device, fmt::format("LLVM cannot make code for {}: {}", target.triple, problem));
@@ -75,6 +93,18 @@ StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
       backend->createTargetMachine(target.triple, target.name, target.features, options, llvm::Reloc::PIC_,
                                    llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/true));
   return KernelCompiler(target, std::move(machine));
+}
+
+uint64_t KernelCompiler::neededFeatures() const {
+  if (!llvm::Triple(target_.triple).isX86())
+    return 0;
+  uint64_t needed = 0;
+#define GRADC_NEEDED(bit, name, ...)                                                                         \
+  if (machine_->getMCSubtargetInfo()->checkFeatures("+" name))                                               \
+    needed |= uint64_t{1} << (bit);
+  GRADC_X86_FEATURES(GRADC_NEEDED)
+#undef GRADC_NEEDED
+  return needed;
 }
 
 KernelObject KernelCompiler::compile(const Function &fn, OpId kernel, const std::string &symbol) {

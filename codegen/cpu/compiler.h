@@ -22,6 +22,9 @@ public:
   KernelCompiler(KernelCompiler &&) noexcept;
   ~KernelCompiler();
 
+  /// What the processor must have, of support/cpu_features.h.
+  uint64_t neededFeatures() const;
+
   KernelObject compile(const Function &fn, OpId kernel, const std::string &symbol);
   /// An object file of the functions that `fill` makes.
   std::string object(const std::string &name, const std::function<void(llvm::Module &)> &fill);

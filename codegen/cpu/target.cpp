@@ -1,4 +1,4 @@
-#include "codegen/cpu/target.h"
+#include "codegen/cpu/cross_target.h"
 
 #include <array>
 #include <vector>
@@ -91,12 +91,19 @@ CpuTarget hostCpuTarget() {
 }
 
 StatusOr<CpuTarget> parseCpuTarget(std::string_view mcpu) {
+  return mcpu == "native" ? hostCpuTarget() : parseTarget(llvm::sys::getProcessTriple(), mcpu);
+}
+
+StatusOr<CpuTarget> parseTarget(std::string_view triple, std::string_view mcpu) {
+  const llvm::Triple parsed{std::string(triple)};
+  const bool arm = parsed.isAArch64();
+  if (!arm && parsed.getArch() != llvm::Triple::x86_64)
+    return failure(ExitCode::Usage, fmt::format("unknown target '{}'{}", triple,
+                                                proposal(triple, {"aarch64-linux-gnu", "x86_64-linux-gnu"})));
   if (mcpu == "native")
-    return hostCpuTarget();
-  std::string triple = llvm::sys::getProcessTriple();
-  bool arm = llvm::Triple(triple).isAArch64();
+    mcpu = arm ? "generic" : "x86-64";
   if (const Processor *processor = find(mcpu, arm))
-    return make(*processor, std::move(triple));
+    return make(*processor, std::string(triple));
   std::vector<std::string_view> names = {"native"};
   for (const Processor &processor : kProcessors)
     if (processor.arm == arm)
