@@ -13,6 +13,8 @@ double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+} // namespace
+
 std::vector<VariableSpec> slotsOf(const Module &module) {
   std::vector<VariableSpec> slots;
   for (const Variable &variable : module.variables)
@@ -24,16 +26,13 @@ std::vector<VariableSpec> slotsOf(const Module &module) {
   return slots;
 }
 
-/// Without what prints: --print-ir-dir shows one program.
-CompileFlags quiet(CompileFlags flags) {
+CompileFlags withoutPrinting(CompileFlags flags) {
   PassManagerOptions &o = flags.passes;
   o.printAfterAll = o.printAfterChange = o.printBeforeAll = o.timing = o.statistics = false;
   o.printDir.clear();
   o.remarks.clear();
   return flags;
 }
-
-} // namespace
 
 ModelPrograms::ModelPrograms(const LoadedModel &model, CompileFlags flags, CompileOptions options)
     : model_(model), flags_(std::move(flags)), options_(std::move(options)), worker_([this] { work(); }) {}
@@ -109,8 +108,8 @@ void ModelPrograms::work() {
 void ModelPrograms::compile(Job &job) {
   const Clock::time_point start = Clock::now();
   Diagnostics diag;
-  Result<Module> module =
-      planModel(model_, job.kind, job.batch, options_.target, job.first ? flags_ : quiet(flags_), diag);
+  Result<Module> module = planModel(model_, job.kind, job.batch, options_.target,
+                                    job.first ? flags_ : withoutPrinting(flags_), diag);
   finish(diag);
   if (!module) {
     job.status = {ExitCode::InvalidInput,

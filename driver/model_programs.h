@@ -17,6 +17,11 @@
 
 namespace gradc {
 
+/// The variables that the optimizer added to a module.
+std::vector<VariableSpec> slotsOf(const Module &module);
+/// The flags without what prints: --print-ir-dir shows one program.
+CompileFlags withoutPrinting(CompileFlags flags);
+
 class ModelPrograms : public ProgramSource {
 public:
   /// One thread compiles what is asked for, in that order; each program's kernels with options.threads workers. The

@@ -11,6 +11,7 @@ ALLOWED = {
     "passes": ["ir/", "support/"],
     "frontend": ["ir/", "support/"],
     "runtime": ["support/"],
+    "standalone": ["support/", "runtime/"],
     "codegen": ["ir/", "support/", "runtime/abi.h"],
     "driver": ["ir/", "support/", "passes/", "frontend/", "runtime/", "codegen/"],
 }

@@ -1,0 +1,102 @@
+#include "codegen/table_text.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace gradc {
+namespace {
+
+/// "static const gradc_port vars_x[] = {…};" and what stands for it in the program: its name, or 0 where it is empty.
+std::string array(std::string &text, std::string_view type, const std::string &name,
+                  const std::vector<std::string> &rows) {
+  if (rows.empty())
+    return "0";
+  text += fmt::format("static const {} {}[] = {{\n", type, name);
+  for (const std::string &row : rows)
+    text += "  " + row + ",\n";
+  text += "};\n";
+  return name;
+}
+
+/// Symbols of a kernel's further steps have a dot.
+std::string identifierOf(std::string symbol) {
+  std::ranges::replace(symbol, '.', '_');
+  return symbol;
+}
+
+std::string portRow(const gradc_port &port) {
+  return fmt::format("{{{}, {}, {}, {}, {{{}}}, {}}}", cString(port.name), cString(port.layout), port.dtype,
+                     port.rank, fmt::join(port.shape, port.shape + std::size(port.shape), ", "), port.bytes);
+}
+
+std::vector<std::string> portRows(const gradc_port *ports, int64_t count) {
+  std::vector<std::string> rows;
+  for (int64_t i = 0; i < count; ++i)
+    rows.push_back(portRow(ports[i]));
+  return rows;
+}
+
+std::string stepRow(const gradc_step &step, const std::string &symbol) {
+  return fmt::format("{{{}, {}, {}, {}, {}, {}, {:a}, {:a}, {:a}}}", identifierOf(symbol), cString(step.name),
+                     step.first_ref, step.num_refs, step.items, step.scratch_bytes, step.work, step.flops,
+                     step.bytes);
+}
+
+} // namespace
+
+std::string cString(std::string_view text) {
+  std::string literal = "\"";
+  size_t line = 0;
+  for (char c : text) {
+    if (++line % 2000 == 0) // C99 promises 4095 characters a literal
+      literal += "\"\n  \"";
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      literal += std::string("\\") + c;
+    else if (byte < 32 || byte > 126 || c == '?')
+      literal += fmt::format("\\{:03o}", byte);
+    else
+      literal += c;
+  }
+  return literal + "\"";
+}
+
+void TableText::declareKernels(const CompiledProgram &program) {
+  for (int64_t i = 0; i < program.program().num_steps; ++i) {
+    const std::string &symbol = program.symbol(i);
+    if (declared_.insert(symbol).second)
+      text_ +=
+          fmt::format("extern void {}(const gradc_ctx *, void *const *, int64_t, int64_t) __asm__(\"{}\");\n",
+                      identifierOf(symbol), symbol);
+  }
+}
+
+void TableText::addProgram(const std::string &name, const CompiledProgram &compiled) {
+  declareKernels(compiled);
+  const gradc_program &program = compiled.program();
+  std::vector<std::string> steps, refs;
+  int64_t lastRef = 0;
+  for (int64_t i = 0; i < program.num_steps; ++i) {
+    const gradc_step &step = program.steps[i];
+    steps.push_back(stepRow(step, compiled.symbol(i)));
+    lastRef = std::max<int64_t>(lastRef, step.first_ref + step.num_refs);
+  }
+  for (int64_t i = 0; i < lastRef; ++i)
+    refs.push_back(
+        fmt::format("{{{}, {}, {}}}", program.refs[i].space, program.refs[i].index, program.refs[i].offset));
+  const std::string fields[] = {
+      cString(program.name),
+      array(text_, "gradc_step", name + "_steps", steps),
+      array(text_, "gradc_ref", name + "_refs", refs),
+      array(text_, "gradc_port", name + "_vars", portRows(program.vars, program.num_vars)),
+      array(text_, "gradc_port", name + "_args", portRows(program.args, program.num_args)),
+      array(text_, "gradc_port", name + "_results", portRows(program.results, program.num_results)),
+      "0"};
+  text_ += fmt::format("static const gradc_program {} = {{{}, {}, {}, {}, {}, {}, {}, 0}};\n\n", name,
+                       fmt::join(fields, ", "), program.num_steps, program.num_vars, program.num_args,
+                       program.num_results, program.arena_bytes, program.scratch_bytes);
+}
+
+} // namespace gradc

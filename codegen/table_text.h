@@ -1,0 +1,32 @@
+// Tables of runtime/abi.h as C source, for objects and executables: data that names kernels by their symbols.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/program.h"
+
+namespace gradc {
+
+/// A C string literal; never a trigraph, an escape that runs on, or a byte above 126.
+std::string cString(std::string_view text);
+
+/// Writes a source file of tables, each static.
+class TableText {
+public:
+  /// Adds `static const gradc_program NAME = …;` with everything that it points to. Kernels that the file has not
+  /// seen yet are declared.
+  void addProgram(const std::string &name, const CompiledProgram &program);
+  void add(std::string_view text) { text_ += text; }
+  const std::string &text() const { return text_; }
+
+private:
+  void declareKernels(const CompiledProgram &program);
+
+  std::string text_;
+  std::set<std::string> declared_;
+};
+
+} // namespace gradc

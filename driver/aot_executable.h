@@ -1,0 +1,23 @@
+// Links a stand-alone executable: tables, kernels and the runtime.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "driver/aot_programs.h"
+#include "runtime/model_image.h"
+#include "support/result.h"
+
+namespace gradc {
+
+struct ExecutableParts {
+  ModelImage image;
+  std::vector<CompiledVersion> versions; // the best first
+  std::string weights;                   // to embed; empty: none
+  bool isStatic = false;                 // link nothing dynamically
+};
+
+/// The bytes of the executable.
+StatusOr<std::string> linkExecutable(const ExecutableParts &parts);
+
+} // namespace gradc

@@ -1,0 +1,120 @@
+#include "driver/aot_programs.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/compiler.h"
+#include "driver/model_programs.h"
+#include "runtime/evaluate.h"
+
+namespace gradc {
+
+std::vector<InstanceKey> executableInstances(bool train, bool eval, std::span<const int64_t> batches,
+                                             std::span<const int64_t> trainExamples,
+                                             std::span<const int64_t> evalExamples) {
+  std::vector<InstanceKey> keys;
+  const auto add = [&](ProgramKind kind, int64_t batch) {
+    if (batch > 0 && std::ranges::find(keys, InstanceKey{kind, batch}) == keys.end())
+      keys.push_back({kind, batch});
+  };
+  const auto addAll = [&](ProgramKind kind, std::span<const int64_t> examples) {
+    for (int64_t batch : batches)
+      add(kind, batch);
+    for (int64_t count : examples) {
+      add(kind, std::min(batches[0], count));
+      add(kind, lastBatchSize(count, batches[0], 0));
+    }
+  };
+  if (train)
+    addAll(ProgramKind::TrainStep, trainExamples);
+  if (eval)
+    addAll(ProgramKind::Eval, evalExamples);
+  add(ProgramKind::Infer, 1);
+  return keys;
+}
+
+StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<const InstanceKey> keys,
+                                         const CompileFlags &flags, CompileOptions options) {
+  options.link = false;
+  CompiledVersion version{.target = options.target};
+  StatusOr<KernelCompiler> compiler = KernelCompiler::create(options.target);
+  if (!compiler)
+    return std::unexpected(compiler.error());
+  version.features = compiler->neededFeatures();
+  bool first = true;
+  for (const InstanceKey &key : keys) {
+    Diagnostics diag;
+    Result<Module> module =
+        planModel(model, key.kind, key.batch, options.target, first ? flags : withoutPrinting(flags), diag);
+    finish(diag);
+    first = false;
+    if (!module)
+      return failure(ExitCode::InvalidInput,
+                     fmt::format("cannot compile @{} for a batch of {}", functionName(key.kind), key.batch));
+    if (key.kind == ProgramKind::TrainStep)
+      version.slots = slotsOf(*module);
+    StatusOr<std::unique_ptr<CompiledProgram>> program =
+        compileProgram(*module, *module->function(functionName(key.kind)), options);
+    if (!program)
+      return std::unexpected(program.error());
+    version.instances.push_back({key, std::move(*program)});
+  }
+  return version;
+}
+
+namespace {
+
+/// The model's names of a step as a symbol: "train_step.b64.conv1+conv1.bias+relu".
+std::string aliasOf(const CompiledVersion &version, const CompiledInstance &instance,
+                    const gradc_step &step) {
+  std::string name = fmt::format("{}.b{}.{}", functionName(instance.key.kind), instance.key.batch, step.name);
+  for (char &c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)) &&
+        std::string_view("._+-").find(c) == std::string_view::npos)
+      c = '_';
+  return name + "." + version.target.name;
+}
+
+/// Linker flags that give each kernel the names of its layers, for debuggers and profilers.
+std::string aliasFlags(const std::vector<CompiledVersion> &versions) {
+  std::string flags;
+  std::map<std::string, int> used;
+  for (const CompiledVersion &version : versions)
+    for (const CompiledInstance &instance : version.instances)
+      for (int64_t i = 0; i < instance.program->program().num_steps; ++i) {
+        std::string name = aliasOf(version, instance, instance.program->program().steps[i]);
+        if (const int again = used[name]++)
+          name += fmt::format(".{}", again + 1);
+        flags += fmt::format("-Xlinker '--defsym=\"{}\"={}'\n", name, instance.program->symbol(i));
+      }
+  return flags;
+}
+
+} // namespace
+
+StatusOr<std::vector<std::string>> writeKernels(LinkFolder &folder,
+                                                const std::vector<CompiledVersion> &versions) {
+  std::map<std::string, std::string> files; // by symbol
+  std::vector<std::string> names;
+  for (const CompiledVersion &version : versions)
+    for (const CompiledInstance &instance : version.instances)
+      for (const CompiledProgram::Object &object : instance.program->objects()) {
+        if (files.contains(object.symbol))
+          continue;
+        std::string name = fmt::format("kernel{:03}.o", files.size());
+        if (Status written = folder.write(name, object.bytes); !written.ok())
+          return std::unexpected(written);
+        files[object.symbol] = name;
+        names.push_back(std::move(name));
+      }
+  constexpr const char *kAliases = "aliases.txt";
+  if (Status written = folder.write(kAliases, aliasFlags(versions)); !written.ok())
+    return std::unexpected(written);
+  names.push_back(std::string("@") + kAliases);
+  return names;
+}
+
+} // namespace gradc
