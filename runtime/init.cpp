@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <numbers>
 #include <numeric>
 #include <vector>
 
@@ -22,38 +21,16 @@ using Kind = InitSpec::Kind;
 
 constexpr double kSecondsPerElement = 3e-8;
 
-/// Random numbers of one variable, by element.
-class Random {
-public:
-  Random(uint64_t seed, const std::string &name) : seed_(seed), stream_(streamHash("init." + name)) {}
-
-  /// In [0, 1), 53 bits.
-  double uniform(int64_t element, uint64_t draw = 0) const {
-    const PhiloxCounter bits = randomBits(seed_, stream_, draw, static_cast<uint64_t>(element));
-    return toUnit(bits[0], bits[1]);
-  }
-  /// Standard normal (Box and Muller 1958).
-  double normal(int64_t element, uint64_t draw = 0) const {
-    const PhiloxCounter bits = randomBits(seed_, stream_, draw, static_cast<uint64_t>(element));
-    const double radius = std::sqrt(-2 * std::log(1 - toUnit(bits[0], bits[1])));
-    return radius * std::cos(2 * std::numbers::pi * toUnit(bits[2], bits[3]));
-  }
-
-private:
-  static double toUnit(uint32_t high, uint32_t low) {
-    return static_cast<double>((uint64_t{high} << 32 | low) >> 11) * 0x1p-53;
-  }
-  uint64_t seed_, stream_;
-};
-
-void fill(ThreadPool &pool, std::span<float> out, const std::function<double(int64_t)> &value) {
+void fill(ThreadPool &pool, std::span<float> out, const gradc_init_rule &rule, uint64_t seed) {
   const int64_t unit = 1024, count = static_cast<int64_t>(out.size());
   pool.parallelFor((count + unit - 1) / unit, static_cast<double>(count) * kSecondsPerElement,
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin * unit; i < std::min(end * unit, count); ++i)
-                       out[i] = static_cast<float>(value(i));
+                       out[i] = gradc_init_value(&rule, seed, static_cast<uint64_t>(i));
                    });
 }
+
+uint64_t initStream(const VariableSpec &variable) { return streamHash("init." + variable.name); }
 
 struct Fans {
   double in = 1, out = 1;
@@ -74,13 +51,14 @@ Fans fansOf(const VariableSpec &variable) {
 
 /// Orthonormal rows or columns, whichever are fewer, of the [shape[0], rest] matrix: Gram-Schmidt, twice
 /// ("twice is enough", Giraud et al. 2005), on normal vectors.
-void fillOrthogonal(const VariableSpec &variable, const Random &random, std::span<float> out) {
+void fillOrthogonal(const VariableSpec &variable, uint64_t seed, std::span<float> out) {
+  const uint64_t stream = initStream(variable);
   const int64_t rows = variable.shape.empty() ? 1 : variable.shape[0];
   const int64_t columns = static_cast<int64_t>(out.size()) / rows;
   const int64_t count = std::min(rows, columns), length = std::max(rows, columns);
   std::vector<double> vectors(count * length);
   for (int64_t i = 0; i < count * length; ++i)
-    vectors[i] = random.normal(i);
+    vectors[i] = gradc_random_normal(seed, stream, static_cast<uint64_t>(i));
   for (int64_t i = 0; i < count; ++i) {
     double *v = &vectors[i * length];
     for (int round = 0; round < 2; ++round)
@@ -127,45 +105,53 @@ int64_t elementCount(const VariableSpec &variable) {
   return std::accumulate(variable.shape.begin(), variable.shape.end(), int64_t{1}, std::multiplies<>());
 }
 
+std::optional<gradc_init_rule> initRule(const VariableSpec &variable) {
+  const InitSpec &spec = variable.init;
+  const Fans fans = fansOf(variable);
+  const auto rule = [&](gradc_init_kind kind, double a, double b) {
+    return gradc_init_rule{kind, a, b, initStream(variable)};
+  };
+  const auto constant = [&](double value) { return rule(GRADC_INIT_CONSTANT, value, 0); };
+  const auto normal = [&](double mean, double deviation) { return rule(GRADC_INIT_NORMAL, mean, deviation); };
+  const auto symmetric = [&](double bound) { return rule(GRADC_INIT_UNIFORM, -bound, bound); };
+  switch (spec.kind) {
+  case Kind::Zeros: return constant(0);
+  case Kind::Ones: return constant(1);
+  case Kind::Constant: return constant(spec.a);
+  case Kind::Normal: return normal(spec.a, spec.b);
+  case Kind::Uniform: return rule(GRADC_INIT_UNIFORM, spec.a, spec.b);
+  case Kind::GlorotUniform: return symmetric(std::sqrt(6 / (fans.in + fans.out)));
+  case Kind::GlorotNormal: return normal(0, std::sqrt(2 / (fans.in + fans.out)));
+  case Kind::HeUniform: return symmetric(std::sqrt(6 / fans.in));
+  case Kind::HeNormal: return normal(0, std::sqrt(2 / fans.in));
+  case Kind::LecunNormal: return normal(0, std::sqrt(1 / fans.in));
+  case Kind::FanInUniform: return symmetric(1 / std::sqrt(fans.in));
+  case Kind::SparseNormal: return rule(GRADC_INIT_SPARSE_NORMAL, spec.a, spec.b);
+  case Kind::Orthogonal:
+  case Kind::Values:
+  case Kind::Npy: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 Status initialise(const VariableSpec &variable, uint64_t seed, const std::string &folder, ThreadPool &pool,
                   std::span<float> out) {
   const InitSpec &spec = variable.init;
-  const Random random(seed, variable.name);
-  const Fans fans = fansOf(variable);
-  const auto uniform = [&](double low, double high) {
-    fill(pool, out, [&](int64_t i) { return low + (high - low) * random.uniform(i); });
-  };
-  const auto normal = [&](double mean, double deviation) {
-    fill(pool, out, [&](int64_t i) { return mean + deviation * random.normal(i); });
-  };
-  const auto symmetric = [&](double bound) { uniform(-bound, bound); };
-
-  switch (spec.kind) {
-  case Kind::Zeros: std::ranges::fill(out, 0.0f); break;
-  case Kind::Ones: std::ranges::fill(out, 1.0f); break;
-  case Kind::Constant: std::ranges::fill(out, static_cast<float>(spec.a)); break;
-  case Kind::Normal: normal(spec.a, spec.b); break;
-  case Kind::Uniform: uniform(spec.a, spec.b); break;
-  case Kind::GlorotUniform: symmetric(std::sqrt(6 / (fans.in + fans.out))); break;
-  case Kind::GlorotNormal: normal(0, std::sqrt(2 / (fans.in + fans.out))); break;
-  case Kind::HeUniform: symmetric(std::sqrt(6 / fans.in)); break;
-  case Kind::HeNormal: normal(0, std::sqrt(2 / fans.in)); break;
-  case Kind::LecunNormal: normal(0, std::sqrt(1 / fans.in)); break;
-  case Kind::FanInUniform: symmetric(1 / std::sqrt(fans.in)); break;
-  case Kind::Orthogonal: fillOrthogonal(variable, random, out); break;
-  case Kind::SparseNormal:
-    fill(pool, out,
-         [&](int64_t i) { return random.uniform(i, 1) < spec.a ? spec.b * random.normal(i) : 0.0; });
-    break;
-  case Kind::Values:
-    if (spec.values.size() != out.size())
-      return {ExitCode::InvalidInput, fmt::format("'{}' has {} elements, but its initialiser has {} values",
-                                                  variable.name, out.size(), spec.values.size())};
-    for (size_t i = 0; i < out.size(); ++i)
-      out[i] = static_cast<float>(spec.values[i]);
-    break;
-  case Kind::Npy: return fillFromFile(variable, folder, out);
+  if (const std::optional<gradc_init_rule> rule = initRule(variable)) {
+    fill(pool, out, *rule, seed);
+    return okStatus();
   }
+  if (spec.kind == Kind::Npy)
+    return fillFromFile(variable, folder, out);
+  if (spec.kind == Kind::Orthogonal) {
+    fillOrthogonal(variable, seed, out);
+    return okStatus();
+  }
+  if (spec.values.size() != out.size())
+    return {ExitCode::InvalidInput, fmt::format("'{}' has {} elements, but its initialiser has {} values",
+                                                variable.name, out.size(), spec.values.size())};
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<float>(spec.values[i]);
   return okStatus();
 }
 
