@@ -1,12 +1,16 @@
-// gradc compile: a model or IR text as planned IR, as LLVM IR or as assembly.
+// gradc compile: a model as an executable; a model or IR text as planned IR, as LLVM IR or as assembly.
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "codegen/cpu/cross_target.h"
 #include "codegen/program.h"
 #include "driver/commands.h"
+#include "driver/compile_artifact.h"
 #include "driver/compile_flags.h"
+#include "driver/dot.h"
 #include "driver/io.h"
 #include "driver/load_module.h"
 #include "driver/plan_function.h"
@@ -17,12 +21,28 @@ namespace {
 
 struct CompileCommandFlags {
   ModelFlags model;
-  std::string output = "-", emit = "gir", entry, function, mcpu = "native", stage;
+  std::string output = "-", emit, entry, function, mcpu = "native", stage;
   CompileFlags compile;
+  ArtifactFlags artifact;
 };
+
+constexpr std::string_view kArtifacts[] = {"exe", "obj", "shared", "header"};
+
+/// What the names of the files say where --emit does not.
+std::string formOf(const std::string &input, const std::string &output) {
+  constexpr std::pair<std::string_view, const char *> kForms[] = {
+      {".gir", "gir"}, {".dot", "dot"},  {".ll", "llvm"},  {".s", "asm"},
+      {".o", "obj"},   {".h", "header"}, {".so", "shared"}};
+  for (const auto &[ending, form] : kForms)
+    if (output.ends_with(ending))
+      return form;
+  return output == "-" || !isModelFile(input) ? "gir" : "exe";
+}
 
 StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags &flags,
                                  const CpuTarget &target) {
+  if (flags.emit == "dot")
+    return toDot(module);
   if (flags.emit == "gir")
     return print(module, {.locations = flags.compile.passes.printLocations});
   std::string text;
@@ -36,12 +56,41 @@ StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags
   return text;
 }
 
-ExitCode runCompile(const CompileCommandFlags &flags) {
-  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
+ExitCode runArtifact(CompileCommandFlags flags) {
+  if (flags.output == "-")
+    return fail({ExitCode::Usage, fmt::format("--emit {} needs -o FILE", flags.emit)});
+  if (!isModelFile(flags.model.file))
+    return fail({ExitCode::Usage,
+                 fmt::format("--emit {} needs a model file, but got '{}'", flags.emit, flags.model.file)});
+  if (flags.entry != "train" && flags.entry != "eval" && flags.entry != "infer")
+    return fail({ExitCode::Usage, fmt::format("--emit {} needs --entry train, eval or infer", flags.emit)});
+  if (!flags.artifact.triple.empty() && flags.emit == "exe")
+    return fail({ExitCode::Usage, "--target is for objects: the runtime of executables is this machine's"});
+  flags.artifact.processors = {flags.mcpu};
+  if (flags.artifact.multiVersioned)
+    flags.artifact.processors = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
+  flags.artifact.emit = flags.emit;
+  flags.artifact.entry = flags.entry;
+  return compileArtifact(flags.model, flags.compile, flags.artifact, flags.output);
+}
+
+ExitCode runCompile(CompileCommandFlags flags) {
+  if (flags.emit.empty())
+    flags.emit = formOf(flags.model.file, flags.output);
+  const bool artifact = std::ranges::find(kArtifacts, flags.emit) != std::end(kArtifacts);
+  if (!flags.artifact.batches.empty() &&
+      !(artifact && flags.entry == "infer")) // which leaves the training as it is
+    flags.model.overrides.batchSize = flags.artifact.batches.front();
+  if (artifact)
+    return runArtifact(std::move(flags));
+  if (flags.entry == "train")
+    return fail({ExitCode::Usage, "--entry train is for executables; --entry train-step is the function"});
+  StatusOr<CpuTarget> target = flags.artifact.triple.empty() ? parseCpuTarget(flags.mcpu)
+                                                             : parseTarget(flags.artifact.triple, flags.mcpu);
   if (!target)
     return fail(target.error());
-  if (!flags.stage.empty() && flags.emit != "gir")
-    return fail({ExitCode::Usage, "--stage needs --emit gir: only the last stage has code"});
+  if (!flags.stage.empty() && flags.emit != "gir" && flags.emit != "dot")
+    return fail({ExitCode::Usage, "--stage needs --emit gir or dot: only the last stage has code"});
   ExitCode exit = ExitCode::Ok;
   std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
   if (!module)
@@ -72,17 +121,28 @@ ExitCode runCompile(const CompileCommandFlags &flags) {
 void registerCompile(CLI::App &app, ExitCode &exit) {
   auto flags = std::make_shared<CompileCommandFlags>();
   CLI::App *command = app.add_subcommand("compile", "Compile a function of a model or of IR text");
-  addModelFlags(*command, flags->model);
+  addModelFlagsButBatch(*command, flags->model);
+  command
+      ->add_option("--batch", flags->artifact.batches,
+                   "Batch size (default: the model's train.batch_size); of last batches, too: 64,48")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->type_name("N")
+      ->allow_extra_args(false);
   command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")
       ->type_name("FILE");
-  command->add_option("--emit", flags->emit, "gir (the planned IR), llvm or asm")
-      ->check(CLI::IsMember({"gir", "llvm", "asm"}));
+  command
+      ->add_option("--emit", flags->emit,
+                   "exe, obj, shared, header, gir (the planned IR), dot (a graph), llvm, asm "
+                   "(default: by the name of FILE)")
+      ->check(CLI::IsMember({"exe", "obj", "shared", "header", "gir", "dot", "llvm", "asm"}));
   command->add_option("--entry", flags->entry, "What to compile")
-      ->check(CLI::IsMember({"infer", "eval", "loss", "train-step"}));
+      ->check(CLI::IsMember({"train", "eval", "infer", "loss", "train-step"}));
   command->add_option("--func", flags->function,
                       "The function of IR text; not needed where there is only one");
   command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
   command->add_option("--stage", flags->stage, "Stop after this pass");
+  addArtifactFlags(*command, flags->artifact);
   addCompileFlags(*command, flags->compile);
   command->callback([flags, &exit] { exit = runCompile(*flags); });
 }

@@ -7,19 +7,23 @@
 
 namespace gradc {
 
-void addModelFlags(CLI::App &command, ModelFlags &flags) {
+void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags) {
   command.add_option("model", flags.file, "A model file (docs/model-file.md)")
       ->required()
       ->type_name("MODEL");
   command.add_option("--set", flags.overrides.set, "Change the model file: /json/pointer=value")
       ->type_name("POINTER=VALUE")
       ->allow_extra_args(false);
+  command.add_option("--seed", flags.overrides.seed, "Seed (default: the model's train.seed)")
+      ->type_name("N");
+}
+
+void addModelFlags(CLI::App &command, ModelFlags &flags) {
+  addModelFlagsButBatch(command, flags);
   command
       .add_option("--batch", flags.overrides.batchSize, "Batch size (default: the model's train.batch_size)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  command.add_option("--seed", flags.overrides.seed, "Seed (default: the model's train.seed)")
-      ->type_name("N");
 }
 
 std::optional<LoadedModel> loadModelFile(const ModelFlags &flags, ExitCode &exit) {

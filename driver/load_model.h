@@ -19,8 +19,10 @@ struct ModelFlags {
   ModelOverrides overrides; // --set, --batch, --seed
 };
 
-/// Declares the model argument, --set, --batch and --seed. `flags` must outlive the parse.
+/// Declares the model argument, --set, --seed and --batch. `flags` must outlive the parse.
 void addModelFlags(CLI::App &command, ModelFlags &flags);
+/// The same without --batch, for a command that takes several.
+void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags);
 
 /// Reads and checks the model. Nothing where that failed: `exit` has the code and stderr the messages. Warnings
 /// are printed too.

@@ -16,6 +16,7 @@ bin_dir = os.path.join(site["binary_dir"], "bin")
 if "roundtrip" in lit_config.params:  # every pass's result is printed, parsed and compared
     config.substitutions.append(("%gradc opt", os.path.join(bin_dir, "gradc") + " opt --roundtrip-each"))
 config.substitutions.append(("%gradc", os.path.join(bin_dir, "gradc")))
+config.substitutions.append(("%prefix", site["binary_dir"]))
 config.substitutions.append(("%examples", os.path.join(site["source_dir"], "examples")))
 config.substitutions.append(("%exits", "python3 " + os.path.join(site["source_dir"], "tests", "tools", "exits.py")))
 config.environment["PATH"] = os.pathsep.join([bin_dir, site["llvm_tools"], "/usr/bin", "/bin"])

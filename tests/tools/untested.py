@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 source, gradc = sys.argv[1:]
-FOLDERS = ["ir", "frontend", "passes", "support", "runtime", "codegen", "driver"]
+FOLDERS = ["ir", "frontend", "passes", "support", "runtime", "standalone", "codegen", "driver"]
 CALLS = r"error|warning|remark|note|refuse|fail|failure|ioFailure|ioError|bad|refused|problem|wrong"
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # Messages that no test can provoke, each with its reason.
@@ -26,6 +26,8 @@ EXEMPT = {
     "the validation split leaves no training examples": "a split below 1 leaves one, unless the data set is empty",
     "program '{}': variable '{}' does not fit the model's": "both are made from one model",
     "a kernel's types are those that its region yields": "parser and verifier take them from the region",
+    "cannot make a folder '{}': {}": "the folder of temporary files is there and refuses a new one",
+    "cannot make '{}' executable: {}": "the file was written the moment before",
     "the model is wrong": "a model that failed has a message of its own",
 }
 

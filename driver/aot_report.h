@@ -1,0 +1,14 @@
+// gradc compile --report: where the bytes of a compiled model are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "driver/aot_programs.h"
+
+namespace gradc {
+
+/// A table per program: code, weights and memory of each step, under the model's names.
+std::string sizeReport(const std::vector<CompiledVersion> &versions);
+
+} // namespace gradc

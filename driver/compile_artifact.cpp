@@ -1,0 +1,219 @@
+#include "driver/compile_artifact.h"
+
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "codegen/cpu/cross_target.h"
+#include "driver/aot_executable.h"
+#include "driver/aot_object.h"
+#include "driver/aot_report.h"
+#include "driver/identity.h"
+#include "driver/model_programs.h"
+#include "runtime/commands/host.h"
+#include "runtime/commands/model_data.h"
+#include "runtime/thread_pool.h"
+#include "support/files.h"
+
+namespace gradc {
+namespace {
+
+struct ExampleCounts {
+  std::vector<int64_t> train, eval;
+};
+
+/// Sizes of the data sets, which decide the sizes of last batches. Nothing where the data is not here.
+StatusOr<std::optional<ExampleCounts>> countExamples(const LoadedModel &model, const ModelFlags &modelFlags,
+                                                     const ArtifactFlags &flags) {
+  const std::string folder =
+      flags.data.empty() ? std::filesystem::path(modelFlags.file).parent_path().string() : flags.data;
+  StatusOr<ModelData> data =
+      loadModelData(factsOf(model), folder, {.train = true, .validation = true, .test = true});
+  if (!data && flags.data.empty())
+    return std::nullopt;
+  if (!data)
+    return std::unexpected(data.error());
+  return ExampleCounts{{data->trainView().count}, {data->validationView().count, data->testView().count}};
+}
+
+/// Without its data, an executable gets these last batches: they serve data sets of round sizes.
+ExampleCounts likelyCounts(int64_t batch) {
+  ExampleCounts counts;
+  for (int64_t rest = 16; rest < batch; rest += 16)
+    counts.train.push_back(batch + rest);
+  counts.eval = counts.train;
+  return counts;
+}
+
+StatusOr<std::vector<InstanceKey>> chooseForExecutable(const LoadedModel &model, const ModelFlags &modelFlags,
+                                                       const ArtifactFlags &flags,
+                                                       std::span<const int64_t> batches) {
+  const bool train = flags.entry == "train", eval = train || flags.entry == "eval";
+  if (!eval)
+    return executableInstances(false, false, batches, {}, {});
+  StatusOr<std::optional<ExampleCounts>> counts = countExamples(model, modelFlags, flags);
+  if (!counts)
+    return std::unexpected(counts.error());
+  if (!*counts && flags.batches.size() < 2) {
+    fmt::print(
+        stderr,
+        "gradc: note: the model's data is not here, so the sizes of last batches are guessed; --data DIR or "
+        "--batch {},… says them\n",
+        batches[0]);
+    *counts = likelyCounts(batches[0]);
+  }
+  const ExampleCounts known = counts->value_or(ExampleCounts{});
+  return executableInstances(train, eval, batches, known.train, known.eval);
+}
+
+StatusOr<std::vector<InstanceKey>> chooseInstances(const LoadedModel &model, const ModelFlags &modelFlags,
+                                                   const ArtifactFlags &flags) {
+  if (flags.entry != "infer" && !model.hasLoss)
+    return failure(ExitCode::InvalidInput, fmt::format("model '{}' has no loss to train", model.name));
+  const std::vector<int64_t> wanted =
+      flags.batches.empty() ? std::vector{model.train.batchSize} : flags.batches;
+  if (flags.emit == "exe")
+    return chooseForExecutable(model, modelFlags, flags, wanted);
+  std::vector<InstanceKey> keys;
+  for (int64_t batch : flags.batches.empty() ? std::vector<int64_t>{1} : flags.batches)
+    keys.push_back({ProgramKind::Infer, batch});
+  for (int64_t batch : wanted)
+    if (flags.entry == "train")
+      keys.push_back({ProgramKind::TrainStep, batch});
+  return keys;
+}
+
+StatusOr<std::vector<CompiledVersion>> compileVersions(const LoadedModel &model,
+                                                       std::span<const InstanceKey> keys,
+                                                       const CompileFlags &compile,
+                                                       const ArtifactFlags &flags) {
+  std::optional<ObjectCache> cache;
+  if (!flags.noCache)
+    cache = ObjectCache::open(defaultCacheFolder());
+  std::vector<CompiledVersion> versions;
+  for (const std::string &processor : flags.processors) {
+    StatusOr<CpuTarget> target =
+        flags.triple.empty() ? parseCpuTarget(processor) : parseTarget(flags.triple, processor);
+    if (!target)
+      return std::unexpected(target.error());
+    StatusOr<CompiledVersion> version =
+        compileVersion(model, keys, versions.empty() ? compile : withoutPrinting(compile),
+                       {.target = *target, .threads = availableCores(), .cache = cache ? &*cache : nullptr});
+    if (!version)
+      return std::unexpected(version.error());
+    versions.push_back(std::move(*version));
+  }
+  return versions;
+}
+
+/// What both kinds of files are made of.
+struct Compiled {
+  std::vector<CompiledVersion> versions;
+  std::string identity, weights;
+};
+
+StatusOr<Compiled> compileModel(const LoadedModel &model, const ModelFlags &modelFlags,
+                                const CompileFlags &compile, const ArtifactFlags &flags) {
+  StatusOr<std::vector<InstanceKey>> keys = chooseInstances(model, modelFlags, flags);
+  if (!keys)
+    return std::unexpected(keys.error());
+  StatusOr<std::vector<CompiledVersion>> versions = compileVersions(model, *keys, compile, flags);
+  if (!versions)
+    return std::unexpected(versions.error());
+  StatusOr<std::string> identity = modelIdentity(model);
+  if (!identity)
+    return std::unexpected(identity.error());
+  StatusOr<std::string> weights = flags.weights.empty() ? StatusOr<std::string>("") : readFile(flags.weights);
+  if (!weights)
+    return std::unexpected(weights.error());
+  return Compiled{std::move(*versions), std::move(*identity), std::move(*weights)};
+}
+
+/// `beside`: the file of weights that the executable looks for in its folder; empty: they are embedded, or none.
+StatusOr<std::string> makeExecutable(const LoadedModel &model, Compiled compiled, const ArtifactFlags &flags,
+                                     const std::string &beside) {
+  return linkExecutable({.image = {.facts = factsOf(model),
+                                   .slots = compiled.versions.front().slots,
+                                   .identity = std::move(compiled.identity),
+                                   .summary = modelSummary(model),
+                                   .weightsFile = beside},
+                         .versions = std::move(compiled.versions),
+                         .weights = beside.empty() ? std::move(compiled.weights) : "",
+                         .isStatic = flags.isStatic});
+}
+
+StatusOr<std::string> makeObject(const LoadedModel &model, const ModelFlags &modelFlags, Compiled compiled,
+                                 const ArtifactFlags &flags) {
+  const ObjectParts parts{.facts = factsOf(model),
+                          .modelFile = std::filesystem::path(modelFlags.file).filename().string(),
+                          .identity = compiled.identity,
+                          .metadata = weightsMetadata(factsOf(model), compiled.identity),
+                          .versions = std::move(compiled.versions),
+                          .weights = std::move(compiled.weights),
+                          .train = flags.entry == "train",
+                          .isShared = flags.emit == "shared",
+                          .compiler = {flags.triple.empty() ? "cc" : flags.triple + "-gcc"}};
+  return flags.emit == "header" ? objectHeader(parts) : linkObject(parts);
+}
+
+} // namespace
+
+void addArtifactFlags(CLI::App &command, ArtifactFlags &flags) {
+  const char *group = "Executables and objects";
+  command.add_option("--data", flags.data, "Folder of the data: its sizes decide those of last batches")
+      ->type_name("DIR")
+      ->group(group);
+  command.add_option("--weights", flags.weights, "Weights that the result brings along")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_flag("--embed-weights", flags.embedWeights, "Put --weights into the file instead of beside it")
+      ->group(group);
+  command
+      .add_option("--target", flags.triple, "Another machine: aarch64-linux-gnu; its gcc merges the object")
+      ->type_name("TRIPLE")
+      ->group(group);
+  command
+      .add_flag("--multi-versioned", flags.multiVersioned,
+                "Code for x86-64-v2, v3 and v4 in one file; the best is chosen where it runs")
+      ->group(group);
+  command.add_flag("--report", flags.report, "Print the sizes of code, weights and memory, step by step")
+      ->group(group);
+  command.add_flag("--static", flags.isStatic, "Link no shared library")->group(group);
+  command.add_flag("--no-cache", flags.noCache, "Compile everything, keep nothing")->group(group);
+}
+
+ExitCode compileArtifact(const ModelFlags &modelFlags, const CompileFlags &compile,
+                         const ArtifactFlags &flags, const std::string &output) {
+  ExitCode exit = ExitCode::Ok;
+  std::optional<LoadedModel> model = loadModelFile(modelFlags, exit);
+  if (!model)
+    return exit;
+  StatusOr<Compiled> compiled = compileModel(*model, modelFlags, compile, flags);
+  if (!compiled)
+    return fail(compiled.error());
+  if (flags.report)
+    fmt::print("{}", sizeReport(compiled->versions));
+  const bool isExecutable = flags.emit == "exe", isBeside = !compiled->weights.empty() && !flags.embedWeights;
+  const std::string beside = isBeside ? output + ".safetensors" : "";
+  if (isBeside && !isExecutable)
+    return fail({ExitCode::Usage, "an object has no file beside it: --weights needs --embed-weights"});
+  if (isBeside)
+    if (Status written = writeFileAtomically(beside, compiled->weights); !written.ok())
+      return fail(written);
+  StatusOr<std::string> bytes = isExecutable ? makeExecutable(*model, std::move(*compiled), flags,
+                                                              std::filesystem::path(beside).filename())
+                                             : makeObject(*model, modelFlags, std::move(*compiled), flags);
+  if (!bytes)
+    return fail(bytes.error());
+  if (Status written = writeFileAtomically(output, *bytes); !written.ok())
+    return fail(written);
+  if (isExecutable && chmod(output.c_str(), 0755) != 0)
+    return fail(ioError(fmt::format("cannot make '{}' executable: {}", output, std::strerror(errno))));
+  return ExitCode::Ok;
+}
+
+} // namespace gradc

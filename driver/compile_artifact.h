@@ -1,0 +1,29 @@
+// gradc compile to files for machines: executables, objects.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "driver/compile_flags.h"
+#include "driver/load_model.h"
+#include "support/result.h"
+
+namespace gradc {
+
+struct ArtifactFlags {
+  std::string emit;  // exe, obj, shared, header
+  std::string entry; // train, eval, infer
+  std::string data, weights, triple;
+  std::vector<int64_t> batches;
+  std::vector<std::string> processors; // one, or several for one file
+  bool embedWeights = false, isStatic = false, multiVersioned = false, report = false, noCache = false;
+};
+
+/// Declares the flags that only artefacts have.
+void addArtifactFlags(CLI::App &command, ArtifactFlags &flags);
+
+/// Compiles the model and writes `output`.
+ExitCode compileArtifact(const ModelFlags &model, const CompileFlags &compile, const ArtifactFlags &flags,
+                         const std::string &output);
+
+} // namespace gradc

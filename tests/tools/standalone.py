@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""What compiled LeNets promise: sizes, libraries, the same bits as gradc, a chroot, processors.
+
+  standalone.py GRADC EXAMPLES DATA SCRATCH [--steps 200]
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("gradc")
+parser.add_argument("examples")
+parser.add_argument("data")
+parser.add_argument("scratch")
+parser.add_argument("--steps", type=int, default=200)
+args = parser.parse_args()
+lenet = os.path.join(args.examples, "lenet.json")
+failures = 0
+
+
+def run(*command, code=0, **more):
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", **more)
+    if done.returncode != code:
+        sys.exit(f"{' '.join(command)}\nexit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def check(what, good):
+    global failures
+    failures += not good
+    print(f"{'ok' if good else 'FAILED'}: {what}", flush=True)
+
+
+def path(*parts):
+    return os.path.join(args.scratch, *parts)
+
+
+def sha(*parts):
+    with open(path(*parts), "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def compile(output, *flags, model=lenet):
+    run(args.gradc, "compile", model, "-o", path(output), *flags)
+
+
+def train(program, out, steps, *flags):
+    run(*program, "train", *([lenet] if program == gradc else []), "--data", args.data, "--out", path(out), "--epochs",
+        "1", "--limit-batches", str(steps), "--progress", "none", *flags)
+
+
+def text_bytes(file):
+    """Code of an object: sections that are executed."""
+    lines = run("size", "-A", path(file)).splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(".text"))
+
+
+gradc = [args.gradc]
+shutil.rmtree(args.scratch, ignore_errors=True)
+os.makedirs(args.scratch)
+
+compile("lenet", "--data", args.data, "--entry", "train")
+size = os.path.getsize(path("lenet"))
+check(f"the executable has {size} bytes, at most 540 KB (the aim is 400)", size <= 540 * 1024)
+libraries = sorted(line.split()[0].split(".")[0] for line in run("ldd", path("lenet")).splitlines())
+allowed = {"linux-vdso", "libstdc++", "libz", "libm", "libc", "libgcc_s", "/lib64/ld-linux-x86-64"}
+check(f"it links {', '.join(libraries)}", set(libraries) <= allowed)
+
+compile("lenet.o", "--entry", "infer", "--batch", "1")
+code = text_bytes("lenet.o")
+check(f"the object for inference has {code} bytes of code, at most 150 KB", code <= 150 * 1024)
+undefined = [line.split()[-1] for line in run("nm", "-u", path("lenet.o")).splitlines()]
+check(f"it needs {', '.join(undefined) or 'no symbol'}", not undefined)
+
+train(gradc, "gradc", args.steps)
+train([path("lenet")], "alone", args.steps)
+check(f"{args.steps} steps give the same weights", sha("gradc", "last.safetensors") == sha("alone", "last.safetensors"))
+half = ["--max-time", "0.05s"]
+for first, second, out in ((gradc, [path("lenet")], "to-alone"), ([path("lenet")], gradc, "to-gradc")):
+    started = subprocess.run([*first, "train", *([lenet] if first == gradc else []), "--data", args.data, "--out", path(out),
+                              "--epochs", "1", "--limit-batches", str(args.steps), "--progress", "none", *half],
+                             capture_output=True, text=True)
+    check(f"{out}: a stopped run says so ({started.returncode})", started.returncode == 75)
+    train(second, out, args.steps, "--resume", "auto")
+    check(f"{out}: resumed in the other, the same weights",
+          sha("gradc", "last.safetensors") == sha(out, "last.safetensors"))
+
+with open(path("alone", "metrics.jsonl")) as file:
+    first = next(e for e in map(json.loads, file) if e.get("event") == "first_step")
+print(f"first step after {first['seconds'] * 1e3:.1f} ms, {first['data_seconds'] * 1e3:.1f} ms of them waiting for data")
+
+# A folder that holds nothing but the program, its libraries and the data.
+if os.geteuid() != 0:
+    print("skipped: chroot needs root")
+else:
+    for flags, name in (((), "lenet"), (("--static",), "lenet-static")):
+        if flags:
+            compile(name, "--data", args.data, "--entry", "train", *flags)
+        root = path("root-" + name)
+        os.makedirs(os.path.join(root, "data"))
+        shutil.copy(path(name), root)
+        for file in os.listdir(args.data):
+            shutil.copy(os.path.join(args.data, file), os.path.join(root, "data"))
+        for line in run("ldd", path(name)).splitlines() if not flags else []:
+            library = next((word for word in line.split() if word.startswith("/")), None)
+            if library:
+                os.makedirs(root + os.path.dirname(library), exist_ok=True)
+                shutil.copy(library, root + library)
+        run("chroot", root, "/" + name, "train", "--data", "/data", "--out", "/run", "--epochs", "1", "--limit-batches",
+            str(args.steps), "--progress", "none", env={})
+        check(f"{name}: in an empty chroot, the same weights",
+              sha("root-" + name, "run", "last.safetensors") == sha("gradc", "last.safetensors"))
+
+# Other processors.
+if not shutil.which("qemu-x86_64"):
+    print("skipped: other processors need qemu-x86_64 (Debian's qemu-user)")
+else:
+    for level, cpu, code in (("x86-64-v3", "Haswell-noTSX", 0), ("x86-64-v4", "Haswell-noTSX", 6), ("x86-64-v2", "Nehalem", 0)):
+        compile("level", "--data", args.data, "--entry", "train", "--mcpu", level)
+        said = run("qemu-x86_64", "-cpu", cpu, path("level"), "train", "--data", args.data, "--out", path("level-run"),
+                   "--epochs", "1", "--limit-batches", "3", "--progress", "none", code=code)
+        check(f"{level} code on {cpu} ends with {code}: {said.strip().splitlines()[-1]}", True)
+        if code == 6:
+            check("it says what is missing", "this executable was compiled for x86-64-v4, and this processor lacks" in said)
+    train(gradc, "three", 3)
+    compile("any", "--data", args.data, "--entry", "train", "--multi-versioned")
+    for cpu in ("Haswell-noTSX", "Nehalem"):
+        run("qemu-x86_64", "-cpu", cpu, path("any"), "train", "--data", args.data, "--out", path("any-" + cpu), "--epochs",
+            "1", "--limit-batches", "3", "--progress", "none")
+        check(f"one file for all, on {cpu}", cpu != "Haswell-noTSX" or
+              sha("any-" + cpu, "last.safetensors") == sha("three", "last.safetensors"))
+sys.exit(bool(failures))
