@@ -8,6 +8,7 @@
 
 #include "codegen/cpu/contract_plan.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/peaks.h"
 #include "ir/layout.h"
 #include "ir/text.h"
 #include "ir/winograd.h"
@@ -33,42 +34,16 @@ double bestOf(const std::function<void()> &f) {
   return best;
 }
 
-/// Independent chains of multiply-adds in registers: what the processor can do at most.
-class Peak {
-public:
-  explicit Peak(const CpuTarget &target)
-      : chains_(target.vectorRegisters == 32 ? 20 : 10 / target.registersPerVector()),
-        jit_(target, [this](Emit &e) { emit(e); }) {}
-
-  double gflops() {
-    alignas(64) float buffer[16] = {};
-    void *buffers[] = {buffer};
-    gradc_kernel kernel = jit_.kernel("peak");
-    constexpr int64_t kSteps = 100000;
-    return 2.0 * kVectorLanes * chains_ * kSteps / bestOf([&] { kernel(nullptr, buffers, 0, kSteps); }) / 1e9;
-  }
-
-private:
-  void emit(Emit &e) {
-    e.beginKernel("peak");
-    llvm::Value *out = e.buffer(0);
-    llvm::Value *x = e.b.CreateLoad(e.vectorType(DType::F32), out);
-    Values sums(chains_, x);
-    sums = e.loop(e.itemBegin(), e.itemEnd(), 1, sums, [&](llvm::Value *, const Values &in) {
-      Values next;
-      for (llvm::Value *sum : in)
-        next.push_back(e.fma(x, x, sum));
-      return next;
-    });
-    for (size_t i = 1; i < sums.size(); ++i)
-      sums[0] = e.b.CreateFAdd(sums[0], sums[i]);
-    e.b.CreateStore(sums[0], out);
-    e.endFunction();
-  }
-
-  int chains_;
-  testing::KernelJit jit_;
-};
+/// What the processor can do at most.
+double peakGflops(const CpuTarget &target) {
+  StatusOr<PeakKernels> peaks = PeakKernels::make(target);
+  CHECK(peaks.has_value());
+  alignas(64) float memory[16] = {};
+  void *buffers[] = {memory};
+  constexpr int64_t kSteps = 100000;
+  return peaks->operations * kSteps / bestOf([&] { peaks->multiplyAdds(nullptr, buffers, 0, kSteps); }) *
+         1e-9;
+}
 
 struct Options {
   CpuTarget target;
@@ -277,7 +252,7 @@ int runAll(int argc, char **argv) {
   Options options{*target, argc > 2 ? argv[2] : ""};
   if (argc > 3)
     std::sscanf(argv[3], "%dx%d", &options.tile.rows, &options.tile.vectors);
-  options.peak = Peak(*target).gflops();
+  options.peak = peakGflops(*target);
   std::printf("%s: peak %.1f GFLOP/s\n", target->name.c_str(), options.peak);
   for (auto [in, out] : {std::pair{784, 512}, {512, 512}, {512, 10}})
     dense(options, "mlp", 64, in, out);
