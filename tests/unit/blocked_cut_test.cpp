@@ -1,0 +1,56 @@
+// How large products are cut into blocks. What they compute is tested in contract_kernel_test.cpp.
+#include <gtest/gtest.h>
+
+#include "codegen/cpu/blocked_nest.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kL1 = 48 << 10, kL2 = 2 << 20;
+
+BlockedNest cut(int64_t rows, int64_t columns, int64_t depth, bool turned = false) {
+  BlockedNest nest;
+  nest.rows = rows;
+  nest.columns = ceilDiv(columns, kVectorLanes);
+  nest.depth = depth;
+  nest.rowStride = turned ? 4 : 4 * depth;
+  nest.rowStep = turned ? 4 * rows : 4;
+  nest.columnPitch = 4 * columns;
+  nest.tile = {6, 4};
+  chooseBlocks(nest, kL1);
+  return nest;
+}
+
+TEST(BlockedCut, IsForProductsBeyondTheCaches) {
+  EXPECT_FALSE(wantsBlocks(64, 512, 784));
+  EXPECT_FALSE(wantsBlocks(16, 4096, 9216)); // few rows
+  EXPECT_TRUE(wantsBlocks(8192, 256, 256));
+  EXPECT_TRUE(wantsBlocks(256, 256, 8192));
+}
+
+TEST(BlockedCut, ReadsTheLargerOperandOnce) {
+  const BlockedNest wide = cut(256, 1024, 8192, true), tall = cut(1024, 256, 8192, true);
+  EXPECT_EQ(wide.rowTiles, ceilDiv(wide.rows, wide.tile.rows));
+  EXPECT_EQ(wide.panels, 4);
+  EXPECT_EQ(tall.panels, ceilDiv(tall.columns, tall.tile.vectors));
+  EXPECT_EQ(wide.items(), 4);
+  EXPECT_EQ(tall.items(), 4);
+}
+
+TEST(BlockedCut, KeepsAPanelInTheFirstCacheAndABlockInTheSecond) {
+  for (int64_t rows : {128, 300, 8192})
+    for (int64_t columns : {64, 70, 1024, 4000})
+      for (int64_t depth : {64, 129, 1024, 8192})
+        for (bool turned : {false, true}) {
+          const BlockedNest nest = cut(rows, columns, depth, turned);
+          SCOPED_TRACE(testing::Message() << rows << " x " << columns << " x " << depth << " " << turned);
+          EXPECT_LE(nest.panelBytes(), kL1 * 2 / 3 + 16 * 256);
+          EXPECT_LE(nest.scratchBytes(), kL2);
+          EXPECT_TRUE(nest.depthBlocks() == 1 || nest.depthBlock % BlockedNest::kDepthUnit == 0);
+          EXPECT_GE(nest.items() * nest.rowTiles * nest.tile.rows * nest.panels * nest.tile.vectors,
+                    nest.rows * nest.columns);
+        }
+}
+
+} // namespace
+} // namespace gradc
