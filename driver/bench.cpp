@@ -1,6 +1,7 @@
 // gradc bench: times of compiling, of a training step and of inference, per kernel, on made-up inputs.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <numeric>
 
@@ -85,6 +86,27 @@ std::vector<StepTime> joined(const std::vector<StepTime> &steps) {
   return kernels;
 }
 
+/// Short runs are timed several at once, so that reading the clock takes no share.
+void sampleTimes(Measured &m, double seconds, const std::function<void()> &run) {
+  constexpr double kSampleSeconds = 50e-6;
+  const Clock::time_point once = Clock::now();
+  run();
+  const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(secondsSince(once), 1e-7));
+  std::vector<double> samples;
+  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < seconds || samples.size() < 5;) {
+    const Clock::time_point start = Clock::now();
+    for (int64_t i = 0; i < perSample; ++i)
+      run();
+    samples.push_back(secondsSince(start) * 1e3 / static_cast<double>(perSample));
+  }
+  std::ranges::sort(samples);
+  m.runs = static_cast<int64_t>(samples.size()) * perSample;
+  m.medianMs = samples[samples.size() / 2];
+  m.tenthMs = samples[samples.size() / 10];
+  m.fastestMs = samples.front();
+}
+
+/// A training step is timed with the gathering of its batch, inference on inputs that lie in memory already.
 StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, Feed &feed,
                            ProgramKind kind) {
   Measured m;
@@ -101,19 +123,10 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
        secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
     feed.run(runner);
 
-  std::vector<double> times;
-  for (const Clock::time_point begin = Clock::now();
-       secondsSince(begin) < flags.seconds || times.size() < 5;) {
-    const Clock::time_point run = Clock::now();
-    feed.run(runner);
-    times.push_back(secondsSince(run) * 1e3);
-  }
-  std::ranges::sort(times);
-  m.runs = static_cast<int64_t>(times.size());
-  m.medianMs = times[times.size() / 2];
-  m.tenthMs = times[times.size() / 10];
-  m.fastestMs = times.front();
-
+  if (kind == ProgramKind::Infer)
+    sampleTimes(m, flags.seconds, [&] { runner.executor().run(); });
+  else
+    sampleTimes(m, flags.seconds, [&] { feed.run(runner); });
   runner.executor().setProfiling(true);
   for (const Clock::time_point begin = Clock::now();
        secondsSince(begin) < flags.seconds / 2 || runner.executor().profile().front().runs < 5;)
@@ -158,7 +171,7 @@ void printPeaks(const Peaks &peaks) {
 }
 
 void printTable(const char *title, const Measured &m, const Peaks &peaks, const CpuTarget &target) {
-  fmt::print("{}: median {:.3f} ms, fastest {:.3f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
+  fmt::print("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
              m.fastestMs, m.runs, m.compileMs);
   const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
