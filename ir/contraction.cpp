@@ -2,6 +2,7 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "ir/order.h"
 
 namespace gradc {
 namespace {
@@ -9,9 +10,8 @@ namespace {
 bool isN16(const Type &type) { return type.layout == kLayoutN16; }
 bool isRowMajor(const Type &type) { return type.layout.empty(); }
 
-int64_t ceilLanes(int64_t extent) { return (extent + kLanes - 1) / kLanes; }
-
-ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, const Dict &attrs) {
+ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, const Dict &attrs,
+                             const ReductionOrder &order) {
   const int rank = result.rank();
   const int64_t rows = result.shape[rank - 2], columns = result.shape[rank - 1];
   const bool transposeA = attrs.flag("transpose_a"), transposeB = attrs.flag("transpose_b");
@@ -19,27 +19,38 @@ ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, c
     if (!isRowMajor(result) || !isRowMajor(a) || !isRowMajor(b))
       return {};
     return {transposeB ? ContractionForm::PackedLanes : ContractionForm::ColumnLanes,
-            result.elements() / columns, ceilLanes(columns)};
+            result.elements() / columns, laneBlocks(columns)};
+  }
+  if (order.lanes != 1) {
+    if (isRowMajor(a) && isRowMajor(b) && isRowMajor(result))
+      return {ContractionForm::DotLanes, columns, rows};
+    return {};
   }
   if (rank > 2 && isN16(a) && isN16(b) && isN16(result))
     return {ContractionForm::ExampleLanes, rows, columns};
   if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b))
-    return {ContractionForm::BatchLanes, columns, rows / kLanes};
+    return {ContractionForm::BatchLanes, columns, laneBlocks(rows)};
   const bool simpleA = isRowMajor(a) || (rank == 2 && isN16(a) && transposeA);
   if (!isRowMajor(result) || !isRowMajor(b) || !simpleA)
     return {};
-  return {transposeB ? ContractionForm::PackedLanes : ContractionForm::ColumnLanes, rows, ceilLanes(columns)};
+  return {transposeB ? ContractionForm::PackedLanes : ContractionForm::ColumnLanes, rows,
+          laneBlocks(columns)};
 }
 
 ContractionShape convShape(const Type &operand, const Type &weights, const Type &result, const Dict &attrs,
                            bool gradient) {
-  if (!isN16(operand) || !isN16(result) || !isRowMajor(weights))
+  if (operand.layout != result.layout || !isRowMajor(weights))
     return {};
-  if (gradient)
-    for (int axis = 0; axis < 2; ++axis)
-      if (attrs.ints("stride")[axis] > 1 && attrs.ints("dilation")[axis] > 1)
-        return {};
-  return {ContractionForm::Conv, result.shape[1] / attrs.i64("groups"), result.shape[3]};
+  const std::vector<int64_t> stride = attrs.ints("stride"), dilation = attrs.ints("dilation");
+  if (gradient && ((stride[0] > 1 && dilation[0] > 1) || (stride[1] > 1 && dilation[1] > 1)))
+    return {};
+  const int64_t channels = result.shape[1] / attrs.i64("groups");
+  if (isN16(result))
+    return {ContractionForm::Conv, channels, result.shape[3]};
+  const int64_t height = result.shape[2], width = result.shape[3];
+  const bool flat = stride[0] == 1 && stride[1] == 1 && width == operand.shape[3]; // rows follow each other
+  const int64_t vectors = flat ? laneBlocks(height * width) : width <= kLanes ? height : laneBlocks(width);
+  return {ContractionForm::ConvPixels, channels, vectors};
 }
 
 ContractionShape convWeightShape(const Type &x, const Type &dy, const Type &result, const Dict &attrs) {
@@ -58,7 +69,7 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
     return {};
   const Dict full = withDefaults(def, attrs);
   if (def.name == "matmul")
-    return matmulShape(operands[0], operands[1], result, full);
+    return matmulShape(operands[0], operands[1], result, full, reductionOrder(def, operands, full));
   if (def.name == "conv2d")
     return convShape(operands[0], operands[1], result, full, false);
   if (def.name == "conv2d_grad_input")
@@ -79,7 +90,9 @@ std::string_view contractionFormName(ContractionForm form) {
   case ContractionForm::BatchLanes: return "batch_lanes";
   case ContractionForm::ColumnLanes: return "column_lanes";
   case ContractionForm::PackedLanes: return "packed_lanes";
+  case ContractionForm::DotLanes: return "dot_lanes";
   case ContractionForm::ExampleLanes: return "example_lanes";
+  case ContractionForm::ConvPixels: return "conv_pixels";
   case ContractionForm::Conv: return "conv";
   case ContractionForm::ConvWeight: return "conv_weight";
   }

@@ -15,7 +15,9 @@ enum class ContractionForm : uint8_t {
   BatchLanes,   // matmul: lanes = batch (n16 operand a and result); rows = columns of b, scalars
   ColumnLanes,  // matmul: lanes = last dimension of b and the result (row-major); rows = rows of a, scalars
   PackedLanes,  // as ColumnLanes, with transpose_b: panels of b are transposed into scratch memory first
+  DotLanes,     // matmul by few rows, transpose_b: lanes = partial sums along k; rows = columns of the result
   ExampleLanes, // batched matmul in n16: lanes = batch; rows and columns are vectors
+  ConvPixels,   // conv2d, conv2d_grad_input, row-major: lanes = neighbouring pixels; rows = channels, scalars
   Conv,         // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
   ConvWeight,   // conv2d_grad_weight in n16: rows = channels, columns = taps; lanes are summed in the end
 };
@@ -26,7 +28,8 @@ struct ContractionShape {
 
   /// The row operand is 16 lanes, too.
   bool vectorRows() const {
-    return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight;
+    return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight ||
+           form == ContractionForm::DotLanes;
   }
 };
 

@@ -12,20 +12,21 @@ namespace {
 
 constexpr std::byte kPoison{0xff}; // NaN in every float type
 
-/// Calls f(row-major index) for the elements of a type in the order in which they lie in memory.
+/// Calls f(index in memory, row-major index) for the elements of a type.
 template <class F> void forEachInMemory(const Type &type, F &&f) {
   const std::vector<PhysicalDim> dims = physicalDims(type);
   const std::vector<int64_t> strides = rowMajorStrides(type.shape);
-  auto loop = [&](auto &self, size_t depth, int64_t at) -> void {
+  auto loop = [&](auto &self, size_t depth, int64_t memory, int64_t at) -> void {
     if (depth == dims.size()) {
-      f(at);
+      if (at < type.elements()) // else padding: only dimension 0 goes too far
+        f(memory, at);
       return;
     }
     const PhysicalDim &dim = dims[depth];
     for (int64_t i = 0; i < dim.size; ++i)
-      self(self, depth + 1, at + i * dim.step * strides[dim.axis]);
+      self(self, depth + 1, memory + i * dim.stride, at + i * dim.step * strides[dim.axis]);
   };
-  loop(loop, 0, 0);
+  loop(loop, 0, 0, 0);
 }
 
 class MemoryFrame {
@@ -98,9 +99,8 @@ private:
     Tensor tensor(type);
     const size_t size = dtypeSize(type.dtype);
     const std::byte *from = memoryOf(v).data() + offset(v);
-    forEachInMemory(type, [&](int64_t i) {
-      std::copy_n(from, size, tensor.bytes().data() + i * size);
-      from += size;
+    forEachInMemory(type, [&](int64_t memory, int64_t i) {
+      std::copy_n(from + memory * size, size, tensor.bytes().data() + i * size);
     });
     return tensor;
   }
@@ -108,9 +108,9 @@ private:
   void store(ValueId v, const Tensor &tensor) {
     const size_t size = dtypeSize(tensor.type().dtype);
     std::byte *to = memoryOf(v).data() + offset(v);
-    forEachInMemory(fn_.type(v), [&](int64_t i) {
-      std::copy_n(tensor.bytes().data() + i * size, size, to);
-      to += size;
+    std::fill_n(to, storageBytes(fn_.type(v)), std::byte{0}); // padding
+    forEachInMemory(fn_.type(v), [&](int64_t memory, int64_t i) {
+      std::copy_n(tensor.bytes().data() + i * size, size, to + memory * size);
     });
   }
 

@@ -11,7 +11,7 @@ std::vector<PhysicalDim> physicalDims(const Type &type) {
   std::vector<PhysicalDim> dims;
   bool blocked = type.layout == kLayoutN16;
   if (blocked)
-    dims.push_back({0, shape[0] / kLanes, kLanes, 0});
+    dims.push_back({0, laneBlocks(shape[0]), kLanes, 0});
   for (int axis = blocked ? 1 : 0; axis < shape.rank(); ++axis)
     dims.push_back({axis, shape[axis], 1, 0});
   if (blocked)
@@ -24,8 +24,13 @@ std::vector<PhysicalDim> physicalDims(const Type &type) {
   return dims;
 }
 
+bool hasPadding(const Type &type) { return type.layout == kLayoutN16 && type.shape[0] % kLanes != 0; }
+
 int64_t storageBytes(const Type &type) {
-  return type.elements() * static_cast<int64_t>(dtypeSize(type.dtype));
+  int64_t elements = type.elements();
+  if (hasPadding(type))
+    elements = elements / type.shape[0] * laneBlocks(type.shape[0]) * kLanes;
+  return elements * static_cast<int64_t>(dtypeSize(type.dtype));
 }
 
 std::optional<std::string> checkLayout(const Type &type) {
@@ -35,9 +40,6 @@ std::optional<std::string> checkLayout(const Type &type) {
     return fmt::format("unknown layout '{}'; known is '{}'", type.layout, kLayoutN16);
   if (type.rank() < 2)
     return fmt::format("layout n16 needs rank 2 or more, but got {}", toString(type));
-  if (type.shape[0] % kLanes != 0)
-    return fmt::format("layout n16 needs dimension 0 to be a multiple of {}, but got {}", kLanes,
-                       type.shape[0]);
   return std::nullopt;
 }
 
@@ -48,7 +50,9 @@ bool sameStorage(const Type &a, const Type &b) {
   if (!blockedA && !blockedB)
     return true;
   // A block of 16 examples stays together only if both sides cut the same dimension 0. A vector of 16n
-  // elements counts as blocked: its blocks are where they would be in row-major order.
+  // elements counts as blocked: its blocks are where they would be in row-major order. With padding it lacks some.
+  if (hasPadding(a) != hasPadding(b))
+    return false;
   return a.rank() > 0 && b.rank() > 0 && a.shape[0] == b.shape[0] && (blockedA || a.rank() == 1) &&
          (blockedB || b.rank() == 1);
 }

@@ -2,9 +2,10 @@
 //
 //   (none)  row-major
 //   n16     batch in the vector lanes: dimension 0 is cut into blocks of 16, the block is outermost and the
-//           position in the block innermost. f32[64,6,28,28]<n16> lies as [64/16][6][28][28][16]. Legal where
-//           dimension 0 is a multiple of 16 and the rank is at least 1. A reshape that keeps dimension 0 does
-//           not move memory in this layout. For rank 1 it is the same as row-major and is not written.
+//           position in the block innermost. f32[64,6,28,28]<n16> lies as [64/16][6][28][28][16]. Legal where the
+//           rank is at least 2. Where dimension 0 is no multiple of 16 the last block is filled up: whoever stores
+//           writes zeros there, so whoever sums over the block may read them. A reshape that keeps dimension 0 does
+//           not move memory in this layout.
 #pragma once
 
 #include <optional>
@@ -19,6 +20,9 @@ namespace gradc {
 inline constexpr int64_t kLanes = 16;
 inline constexpr std::string_view kLayoutN16 = "n16";
 
+/// Blocks of 16 that hold `extent` positions, the last of them perhaps in part.
+constexpr int64_t laneBlocks(int64_t extent) { return (extent + kLanes - 1) / kLanes; }
+
 /// One loop over memory: logical dimension `axis` advances by `step` each iteration, memory by `stride` elements.
 struct PhysicalDim {
   int axis = 0;
@@ -27,10 +31,14 @@ struct PhysicalDim {
   int64_t stride = 0; // in elements
 };
 
-/// The memory dimensions of a type, outermost first: stride of the last is 1.
+/// The memory dimensions of a type, outermost first: stride of the last is 1. With n16 the indices of dimension 0 may
+/// go beyond its size, where the last block is not full.
 std::vector<PhysicalDim> physicalDims(const Type &type);
 
-/// Bytes that a value of this type takes in memory.
+/// True where n16's last block is filled up.
+bool hasPadding(const Type &type);
+
+/// Bytes that a value of this type takes in memory, padding included.
 int64_t storageBytes(const Type &type);
 
 /// Why the layout's name is unknown or does not suit the shape, or nothing.

@@ -37,7 +37,7 @@ ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
       order.split *= 2;
     return order;
   }
-  if (order.axes.front() == 0 && shape[0] % kLanes == 0)
+  if (order.axes.front() == 0 && (shape[0] % kLanes == 0 || shape[0] > kLanes / 2))
     order.laneAxis = 0;
   else if (shape[order.axes.back()] >= kLanes)
     order.laneAxis = order.axes.back();
@@ -45,16 +45,23 @@ ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
   return order;
 }
 
+/// Few rows by a matrix that lies transposed: each of its rows is streamed once.
+constexpr int64_t kFewRows = 8;
+constexpr int64_t kDotDepth = 2 * kLanes; // shorter dot products leave lanes idle
+
+ReductionOrder matmulOrder(const Shape &a, const Dict &attrs) {
+  if (a.rank() != 2 || attrs.flag("transpose_a") || !attrs.flag("transpose_b") || a[0] > kFewRows ||
+      a[1] < kDotDepth)
+    return {};
+  return {.lanes = kLanes, .laneAxis = 1};
+}
+
 /// x: f32[N,C,H,W], dy: f32[N,F,OH,OW] -> f32[F,C/groups,kh,kw]
 ReductionOrder weightGradientOrder(const Shape &x, const Shape &dy, const Dict &attrs) {
-  ReductionOrder order;
-  if (x[0] % kLanes != 0)
-    return order;
-  order.lanes = kLanes;
-  order.laneAxis = 0;
+  ReductionOrder order{.lanes = kLanes, .laneAxis = 0};
   const std::vector<int64_t> kernel = attrs.ints("kernel");
   const int64_t elements = dy[1] * (x[1] / attrs.i64("groups")) * kernel[0] * kernel[1];
-  const int64_t blocks = x[0] / kLanes;
+  const int64_t blocks = laneBlocks(x[0]);
   while (elements < kFewElements && order.split < kMaxSplit && blocks % (2 * order.split) == 0)
     order.split *= 2;
   return order;
@@ -65,6 +72,8 @@ ReductionOrder weightGradientOrder(const Shape &x, const Shape &dy, const Dict &
 ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, const Dict &attrs) {
   CHECK(def.is(kReduction) || def.is(kContraction) || def.is(kWindow), "{} does not reduce", def.name);
   const Dict full = withDefaults(def, attrs);
+  if (def.name == "matmul")
+    return matmulOrder(operands[0].shape, full);
   if (def.name == "conv2d_grad_weight")
     return weightGradientOrder(operands[0].shape, operands[1].shape, full);
   if (def.is(kReduction) && (full.has("axes") || def.name == "argmax"))

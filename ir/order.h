@@ -6,7 +6,7 @@
 // at +0 (maximum: -inf, minimum: +inf) and takes its terms one by one: fma(a, b, sum) in contractions, sum +
 // x in reduce_sum. The chain's dimensions, outermost first:
 //
-//   matmul              k
+//   matmul              k; with few rows and transpose_b, lanes = 16 along k: dot products of rows as they lie
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
 //   (both by the algorithm that ir/winograd.h describes, where the schedule names it)
@@ -14,6 +14,9 @@
 //   reduce_*            `axes`, ascending
 //   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,
 //   ascending scatter_add         position in the list of indices, ascending
+//
+// conv2d_grad_weight has lanes = 16 along n for every batch. Where that is no multiple of 16, a lane without an example
+// takes fma(+0, +0, sum) for each term: the padding of layout n16 (ir/layout.h) does the same.
 //
 // lanes = 16: term i along `laneAxis` belongs to partial sum i % 16, whose chain takes i / 16 in its place;
 // if laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension

@@ -14,7 +14,9 @@
 //
 // Why: with 16 images in the lanes every op of a network vectorises alike, whatever its channels and its
 // map's size are; weights are scalar operands and need no packing. Applies to functions whose {input}
-// arguments agree in a dimension 0 that is a multiple of 16; others stay row-major throughout.
+// arguments agree in dimension 0; others stay row-major throughout. So do functions of 8 examples or fewer, of which
+// lanes would be idle, unless they have gradients of convolutions towards weights, which only n16 has fast code for:
+// there, convolutions and what reads their results are in n16, and matrix products are not.
 //
 // Functions without pictures that multiply tokens, [N, T, D], by a matrix stay row-major: all tokens are the rows of
 // one product there, the matrix' columns lie in the lanes, and so do the features of normalizations and softmax.
@@ -46,6 +48,14 @@ namespace {
 
 enum class Want : uint8_t { AsIs, RowMajor, Lanes };
 
+/// Batches that fill less than half of a vector stay row-major, with neighbouring pixels or columns in the lanes.
+constexpr int64_t kSmallBatch = kLanes / 2;
+
+bool hasWeightGradient(const Function &fn) {
+  return std::ranges::any_of(fn.body().ops,
+                             [&](OpId op) { return fn[op].def->name == "conv2d_grad_weight"; });
+}
+
 /// The batch: what all {input} arguments have as dimension 0, where it suits n16; else 0.
 int64_t batchOf(const Function &fn) {
   int64_t batch = 0;
@@ -57,7 +67,7 @@ int64_t batchOf(const Function &fn) {
       return 0;
     batch = shape[0];
   }
-  return batch % kLanes == 0 ? batch : 0;
+  return batch > kSmallBatch || hasWeightGradient(fn) ? batch : 0;
 }
 
 /// Whether a product takes all tokens of the batch as rows, and no convolution or window is there.
@@ -101,6 +111,7 @@ private:
   struct Choice {
     std::vector<Want> operands;
     bool carries = false;
+    bool lanes = true; // of what carries
   };
 
   static void mark(std::vector<bool> &set, ValueId v, bool value) {
@@ -114,6 +125,8 @@ private:
 
   void visit(OpId id) {
     Choice choice = choose(fn_[id]);
+    if (batch_ <= kSmallBatch)
+      stayRowMajor(fn_[id], choice);
     for (size_t i = 0; i < choice.operands.size(); ++i) {
       ValueId v = inLayout(fn_[id].operands[i], choice.operands[i]);
       fn_[id].operands[i] = v;
@@ -122,7 +135,7 @@ private:
     for (ValueId v : fn_[id].results) {
       mark(carries_, v, choice.carries);
       mark(free_, v, !choice.carries && isFree(fn_[id]));
-      if (choice.carries && !fn_[id].def->is(kStructural))
+      if (choice.carries && choice.lanes && !fn_[id].def->is(kStructural))
         setLanes(v);
     }
   }
@@ -157,6 +170,18 @@ private:
     if (def.is(kContraction))
       return def.name == "matmul" ? chooseMatmul(op) : chooseConv(op);
     return keepsBatch(op) ? chooseKept(op) : chooseMixed(op);
+  }
+
+  /// In a small batch only convolutions ask for lanes, and what reads lanes already.
+  void stayRowMajor(const OpData &op, Choice &choice) const {
+    auto inLanes = [&](ValueId v) { return !fn_.type(v).layout.empty(); };
+    const bool matmul = op.def->name == "matmul";
+    if (!choice.carries || (op.def->is(kContraction) && !matmul) || op.def->is(kStructural) ||
+        (!matmul && std::ranges::any_of(op.operands, inLanes)))
+      return;
+    choice = rowMajor(op);
+    choice.carries = true;
+    choice.lanes = false;
   }
 
   static Choice all(const OpData &op) { return {std::vector(op.operands.size(), Want::Lanes), true}; }

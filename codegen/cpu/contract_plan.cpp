@@ -23,13 +23,25 @@ ContractPlan batchLanes(const Operation &op) {
   const bool transposed = op.attrs.flag("transpose_b"); // b[units, depth]
   MatmulNest nest;
   nest.rows = units;
-  nest.columns = op.result.shape[0] / kLanes;
+  nest.columns = laneBlocks(op.result.shape[0]);
   nest.rowStride = transposed ? depth * kFloat : kFloat;
   nest.columnStride = depth * kVector;
   nest.reduction = Reduction::loop(depth, transposed ? kFloat : units * kFloat, kVector, Reduction::step());
   nest.rowAxis = 1;
   nest.columnAxis = nest.laneAxis = 0;
   return {nest, 1, 0};
+}
+
+/// Along an operand in n16, whose last block may be cut short; `panel` is the distance of the other's rows.
+Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
+  const int64_t full = depth / kLanes, rest = depth % kLanes;
+  auto inBlock = [&](int64_t count) { return Reduction::loop(count, kFloat, panel, Reduction::step()); };
+  std::vector<Reduction::Part> parts;
+  if (full)
+    parts.push_back({.reduction = Reduction::loop(full, blockBytes, kLanes * panel, inBlock(kLanes))});
+  if (rest)
+    parts.push_back({full * blockBytes, full * kLanes * panel, ~0u, inBlock(rest)});
+  return Reduction::sequence(std::move(parts));
 }
 
 /// lanes = last dimension of the result. `panel` is the distance in bytes of b's rows.
@@ -50,8 +62,7 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
   nest.columnStride = kVector;
   if (op.a.layout == kLayoutN16) { // a[depth/16][rows][16]
     nest.rowStride = kVector;
-    nest.reduction = Reduction::loop(depth / kLanes, rows * kVector, kLanes * panel,
-                                     Reduction::loop(kLanes, kFloat, panel, Reduction::step()));
+    nest.reduction = overBlocks(depth, rows * kVector, panel);
   } else {
     nest.rowStride = transposed ? kFloat : depth * kFloat;
     nest.reduction = Reduction::loop(depth, transposed ? rows * kFloat : kFloat, panel, Reduction::step());
@@ -100,6 +111,15 @@ ContractPlan packedLanes(const Operation &op, RegisterTile tile) {
   return {nest, 0, 1};
 }
 
+/// lanes = partial sums along the depth: rows of b by rows of a.
+ContractPlan dotLanes(const Operation &op) {
+  DotNest nest;
+  nest.units = op.result.shape[1];
+  nest.examples = op.result.shape[0];
+  nest.depth = op.a.shape[1];
+  return {nest, 1, 0};
+}
+
 /// lanes = batch in both operands and the result: a product per example.
 ContractPlan exampleLanes(const Operation &op) {
   const int rank = op.result.rank();
@@ -120,7 +140,7 @@ ContractPlan exampleLanes(const Operation &op) {
                                    (transposeB ? 1 : columns) * kVector, Reduction::step());
   int64_t aStride = rows * depth * kVector, bStride = depth * columns * kVector;
   for (int axis = rank - 3; axis >= 0; --axis) {
-    const int64_t size = axis == 0 ? op.result.shape[0] / kLanes : op.result.shape[axis];
+    const int64_t size = axis == 0 ? laneBlocks(op.result.shape[0]) : op.result.shape[axis];
     nest.batches.insert(nest.batches.begin(), {axis, size, aStride, bStride});
     aStride *= size;
     bStride *= size;
@@ -142,14 +162,13 @@ struct ImageStrides {
       : block(x[1] * x[2] * x[3] * kVector), channel(x[2] * x[3] * kVector), row(x[3] * kVector) {}
 };
 
-ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const CpuTarget &target) {
+/// What both forms of convolutions have in common; `pixel`: bytes of one in the operand.
+template <class Nest> Nest convNest(const Operation &op, bool gradient, int64_t pixel) {
   const Shape &in = op.a.shape, &w = op.b.shape, &out = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
   const WeightStrides weights(w);
-  const ImageStrides image(in);
-  ConvNest nest;
-  nest.blocks = out[0] / kLanes;
+  Nest nest;
   nest.groups = op.attrs.i64("groups");
   nest.channels = out[1] / nest.groups;
   nest.depth = in[1] / nest.groups;
@@ -163,14 +182,27 @@ ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const C
   nest.weightDepth = gradient ? weights.filter : weights.channel;
   nest.weightGroup = w[0] / nest.groups * weights.filter;
   nest.weightRow = weights.row;
-  nest.inBlock = image.block;
-  nest.inGroup = nest.depth * image.channel;
-  nest.inDepth = image.channel;
-  nest.inRow = image.row;
-  nest.kernelHeight = w[2];
-  nest.kernelWidth = w[3];
+  nest.inRow = in[3] * pixel;
+  nest.inDepth = in[2] * nest.inRow;
+  nest.inGroup = nest.depth * nest.inDepth;
+  return nest;
+}
+
+ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const CpuTarget &target) {
+  ConvNest nest = convNest<ConvNest>(op, gradient, kVector);
+  nest.blocks = laneBlocks(op.result.shape[0]);
+  nest.inBlock = ImageStrides(op.a.shape).block;
+  nest.kernelHeight = op.b.shape[2];
+  nest.kernelWidth = op.b.shape[3];
   nest.tile = tile;
   blockForCache(nest, target.l2Bytes);
+  return {nest, 1, 0};
+}
+
+ContractPlan convPixels(const Operation &op, bool gradient) {
+  ConvPixelNest nest = convNest<ConvPixelNest>(op, gradient, kFloat);
+  nest.examples = op.result.shape[0];
+  nest.inExample = op.a.shape[1] * nest.inDepth;
   return {nest, 1, 0};
 }
 
@@ -180,7 +212,7 @@ ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget 
                              dilation = op.attrs.ints("dilation");
   const ImageStrides input(x), grad(dy);
   ConvWeightNest nest;
-  nest.blocks = x[0] / kLanes;
+  nest.blocks = laneBlocks(x[0]);
   nest.groups = op.attrs.i64("groups");
   nest.channels = dy[1] / nest.groups;
   nest.depth = w[1];
@@ -210,7 +242,9 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
     if (std::optional<ContractPlan> plan = blocked(op, tile, target.l1Bytes))
       return plan;
     return form == ContractionForm::ColumnLanes ? columnLanes(op) : packedLanes(op, tile);
+  case ContractionForm::DotLanes: return dotLanes(op);
   case ContractionForm::ExampleLanes: return exampleLanes(op);
+  case ContractionForm::ConvPixels: return convPixels(op, gradient);
   case ContractionForm::Conv: return conv(op, gradient, tile, target);
   case ContractionForm::ConvWeight: return convWeight(op, tile, target);
   }

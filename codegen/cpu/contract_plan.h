@@ -6,7 +6,9 @@
 
 #include "codegen/cpu/blocked_nest.h"
 #include "codegen/cpu/conv_nest.h"
+#include "codegen/cpu/conv_pixel_nest.h"
 #include "codegen/cpu/conv_weight_nest.h"
+#include "codegen/cpu/dot_nest.h"
 #include "codegen/cpu/matmul_nest.h"
 #include "codegen/cpu/target.h"
 #include "ir/contraction.h"
@@ -14,7 +16,7 @@
 namespace gradc {
 
 struct ContractPlan {
-  std::variant<MatmulNest, BlockedNest, ConvNest, ConvWeightNest> nest;
+  std::variant<MatmulNest, BlockedNest, DotNest, ConvNest, ConvPixelNest, ConvWeightNest> nest;
   /// Operands of the contraction that feed the tile's rows and columns.
   int rowOperand = 1, columnOperand = 0;
 };

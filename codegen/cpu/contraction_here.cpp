@@ -25,12 +25,15 @@ struct Contraction {
   const Shape &shape(int operand) const { return m.fn.type(op.operands[operand]).shape; }
   const Shape &result() const { return m.fn.type(op.results[0]).shape; }
 
-  /// sum + a·b where `exists` holds, else the sum.
+  /// sum + a·b where `exists` holds, else the sum; a and b are 0 where they are not `present`.
   llvm::Value *add(llvm::Value *sum, std::vector<LaneValue> a, std::vector<LaneValue> b, llvm::Value *mask,
-                   const Condition &exists = {}) {
+                   const Condition &exists = {}, const Condition &present = {}) {
     auto factor = [&](int operand, std::vector<LaneValue> at) {
       LaneIndex index = LaneIndex::of(std::move(at), exists.mask(m.e, mask));
-      return emitCast(m.e, m.emit(op.operands[operand], index), m.fn.type(op.operands[operand]).dtype, dtype);
+      return present.select(
+          m.e,
+          emitCast(m.e, m.emit(op.operands[operand], index), m.fn.type(op.operands[operand]).dtype, dtype),
+          zero());
     };
     return exists.select(m.e, m.e.fma(factor(0, std::move(a)), factor(1, std::move(b)), sum), sum);
   }
@@ -49,6 +52,14 @@ struct Contraction {
     })[0];
   }
   llvm::Value *zero() { return m.e.constant(dtype, 0); }
+
+  /// p[j] += p[j + h] for h = size/2, …, 1.
+  llvm::Value *tree(Values partial) {
+    for (size_t half = partial.size() / 2; half > 0; half /= 2)
+      for (size_t j = 0; j < half; ++j)
+        partial[j] = m.e.b.CreateFAdd(partial[j], partial[j + half]);
+    return partial[0];
+  }
 };
 
 llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
@@ -57,15 +68,23 @@ llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
   size_t rank = at.size(), rankB = c.shape(1).rank();
   bool ta = c.attrs.flag("transpose_a"), tb = c.attrs.flag("transpose_b");
   int64_t length = c.shape(0)[static_cast<int>(rank) - (ta ? 2 : 1)];
-  return c.nest({length}, c.zero(), [&](std::vector<LaneValue> k, llvm::Value *sum) {
-    std::vector<LaneValue> a = at, b(at.end() - rankB, at.end());
-    a[rank - 1] = b[rankB - 2] = k[0];
-    if (ta)
-      std::swap(a[rank - 1], a[rank - 2]);
-    if (tb)
-      std::swap(b[rankB - 1], b[rankB - 2]);
-    return c.add(sum, a, b, index.mask);
-  });
+  const int64_t lanes = reductionOrder(m.fn, id).lanes;
+  auto chain = [&](int64_t first) {
+    return c.nest({(length - first + lanes - 1) / lanes}, c.zero(),
+                  [&](std::vector<LaneValue> k, llvm::Value *sum) {
+                    std::vector<LaneValue> a = at, b(at.end() - rankB, at.end());
+                    a[rank - 1] = b[rankB - 2] = m.math.add(m.math.mul(k[0], lanes), first);
+                    if (ta)
+                      std::swap(a[rank - 1], a[rank - 2]);
+                    if (tb)
+                      std::swap(b[rankB - 1], b[rankB - 2]);
+                    return c.add(sum, a, b, index.mask);
+                  });
+  };
+  Values partial;
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    partial.push_back(chain(lane));
+  return c.tree(std::move(partial));
 }
 
 struct Convolution : Contraction {
@@ -139,30 +158,27 @@ llvm::Value *convGradWeightHere(ElementEmitter &m, OpId id, const LaneIndex &ind
   ReductionOrder order = reductionOrder(m.fn, id);
   std::vector<LaneValue> at = m.dims(c.result(), index); // f, ic, kh, kw
   LaneValue channel = c.inGroup(at[0], c.filters, c.channels, at[1]);
-  int64_t examples = x[0] / (order.lanes * order.split);
+  int64_t examples = laneBlocks(x[0]) / order.split;
   auto chain = [&](LaneValue first) {
-    return c.nest({examples, c.win.output[0], c.win.output[1]}, c.zero(),
-                  [&](std::vector<LaneValue> i, llvm::Value *sum) { // n, oh, ow
-                    Condition exists;
-                    LaneValue n = m.math.add(m.math.mul(i[0], order.lanes), first);
-                    LaneValue h = c.tapAt(0, i[1], at[2], exists), w = c.tapAt(1, i[2], at[3], exists);
-                    return c.add(sum, {n, channel, h, w}, {n, at[0], i[1], i[2]}, index.mask, exists);
-                  });
-  };
-  auto tree = [&](Values partial) {
-    for (size_t half = partial.size() / 2; half > 0; half /= 2)
-      for (size_t j = 0; j < half; ++j)
-        partial[j] = m.e.b.CreateFAdd(partial[j], partial[j + half]);
-    return partial[0];
+    return c.nest(
+        {examples, c.win.output[0], c.win.output[1]}, c.zero(),
+        [&](std::vector<LaneValue> i, llvm::Value *sum) { // n, oh, ow
+          Condition exists, present;
+          LaneValue n = m.math.add(m.math.mul(i[0], order.lanes), first);
+          if (x[0] % kLanes != 0)
+            present.requireBelow(m.math, n, x[0]);
+          LaneValue h = c.tapAt(0, i[1], at[2], exists), w = c.tapAt(1, i[2], at[3], exists);
+          return c.add(sum, {n, channel, h, w}, {n, at[0], i[1], i[2]}, index.mask, exists, present);
+        });
   };
   Values segments;
   for (int64_t s = 0; s < order.split; ++s) {
     Values lanes;
     for (int64_t lane = 0; lane < order.lanes; ++lane)
       lanes.push_back(chain(m.math.constant(s * examples * order.lanes + lane)));
-    segments.push_back(tree(lanes));
+    segments.push_back(c.tree(std::move(lanes)));
   }
-  return tree(segments);
+  return c.tree(std::move(segments));
 }
 
 } // namespace

@@ -89,9 +89,60 @@ LaneValue ElementEmitter::address(const Type &type, const LaneIndex &index) {
   LaneValue block = math.div(number, kLanes), position = math.mod(number, kLanes);
   split.groups[0].at = block;
   Shape blocks = type.shape;
-  blocks[0] /= kLanes;
+  blocks[0] = laneBlocks(blocks[0]);
   return math.add(math.mul(linear(blocks, split), kLanes), position);
 }
+
+namespace {
+
+/// The lanes are a block of n16, whose last one is filled up with zeros: no mask is needed to stay in memory.
+bool fillsBlock(const Type &type, const LaneIndex &index) {
+  const LaneIndex::Group &first = index.groups.empty() ? LaneIndex::Group{} : index.groups[0];
+  return hasPadding(type) && first.count == 1 && first.at.affine() && first.at.step == 1 &&
+         first.at.multiple % kLanes == 0;
+}
+
+/// Steps of lanes for which loading what lies between beats a gather.
+bool isShortStep(int64_t step) { return step >= 2 && step <= 4; }
+
+/// How many lanes a mask lets through where these are the first ones and known; else 0.
+int lanesOfPrefix(const llvm::Value *mask) {
+  if (!mask)
+    return kVectorLanes;
+  const auto *constant = llvm::dyn_cast<llvm::Constant>(mask);
+  int lanes = 0;
+  while (constant && lanes < kVectorLanes && constant->getAggregateElement(lanes)->isOneValue())
+    ++lanes;
+  for (int lane = lanes; constant && lane < kVectorLanes; ++lane)
+    if (constant->getAggregateElement(lane)->isOneValue())
+      return 0;
+  return lanes;
+}
+
+/// Elements 0, step, 2·step, … as `lanes` lanes: vector loads of what they lie in, not beyond the last, and shuffles.
+llvm::Value *loadSteps(Emit &e, llvm::FixedVectorType *type, llvm::Value *base, int64_t step, int lanes) {
+  const auto size = static_cast<int64_t>(type->getScalarSizeInBits() / 8);
+  const int64_t span = (lanes - 1) * step + 1;
+  llvm::Value *result = llvm::Constant::getNullValue(type);
+  for (int64_t from = 0; from < span; from += kVectorLanes) {
+    const int64_t count = std::min<int64_t>(span - from, kVectorLanes);
+    const llvm::Align align(static_cast<uint64_t>(size));
+    llvm::Value *address = e.offset(base, from * size);
+    llvm::Value *part = count == kVectorLanes
+                            ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, address, align))
+                            : e.b.CreateMaskedLoad(type, address, align, e.laneMask(static_cast<int>(count)),
+                                                   llvm::Constant::getNullValue(type));
+    std::vector<int> order;
+    for (int lane = 0; lane < kVectorLanes; ++lane) {
+      const int64_t at = lane * step - from;
+      order.push_back(lane < lanes && at >= 0 && at < count ? kVectorLanes + static_cast<int>(at) : lane);
+    }
+    result = e.b.CreateShuffleVector(result, part, order);
+  }
+  return result;
+}
+
+} // namespace
 
 llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const LaneIndex &index) {
   LaneValue at = address(type, index);
@@ -104,12 +155,15 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
   if (at.uniform())
     result = e.splat(e.b.CreateAlignedLoad(element, base, align));
   else if (at.affine() && at.step == 1)
-    result = index.mask ? static_cast<llvm::Value *>(e.b.CreateMaskedLoad(
-                              vector, base, align, index.mask, llvm::Constant::getNullValue(vector)))
-                        : e.b.CreateAlignedLoad(vector, base, align);
+    result = index.mask && !fillsBlock(type, index)
+                 ? static_cast<llvm::Value *>(e.b.CreateMaskedLoad(vector, base, align, index.mask,
+                                                                   llvm::Constant::getNullValue(vector)))
+                 : e.b.CreateAlignedLoad(vector, base, align);
   else if (at.affine() && at.step == -1 && !index.mask)
     result = e.b.CreateVectorReverse(
         e.b.CreateAlignedLoad(vector, e.offset(base, -(kVectorLanes - 1) * size), align));
+  else if (at.affine() && isShortStep(at.step) && lanesOfPrefix(index.mask) > 0)
+    result = loadSteps(e, vector, base, at.step, lanesOfPrefix(index.mask));
   else {
     llvm::Value *lanes = math.lanes(at.affine() ? LaneValue{e.i64(0), at.step} : at);
     llvm::Value *pointers = e.b.CreateGEP(element, base, lanes);
@@ -130,9 +184,13 @@ void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneInd
   if (type.dtype == DType::Bool)
     value = e.b.CreateZExt(value, llvm::FixedVectorType::get(element, kVectorLanes));
   llvm::Value *base = at.affine() ? e.offset(pointer, e.mul(at.base, size)) : pointer;
+  const bool wholeBlock = at.affine() && at.step == 1 && fillsBlock(type, index);
+  if (wholeBlock)
+    value = e.b.CreateSelect(math.lessThan(index.groups[0].at, type.shape[0]), value,
+                             llvm::Constant::getNullValue(value->getType()));
   if (at.uniform())
     e.b.CreateAlignedStore(e.b.CreateExtractElement(value, uint64_t{0}), base, align);
-  else if (at.affine() && at.step == 1 && !index.mask)
+  else if (wholeBlock || (at.affine() && at.step == 1 && !index.mask))
     e.b.CreateAlignedStore(value, base, align);
   else if (at.affine() && at.step == 1)
     e.b.CreateMaskedStore(value, base, align, index.mask);

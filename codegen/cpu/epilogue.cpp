@@ -39,7 +39,10 @@ void EpilogueStore::prefetch(std::span<const TileVector> tile) {
       }
 }
 
-void EpilogueStore::store(std::span<const TileVector> tile) {
+void EpilogueStore::store(std::span<const TileVector> finished) {
+  std::vector<TileVector> tile(finished.begin(), finished.end());
+  for (TileVector &vector : tile)
+    maskExamples(vector.at);
   emitter_->bindValue(sum_, [&](const LaneIndex &at) {
     for (const TileVector &vector : tile)
       if (vector.at == at)
@@ -49,6 +52,13 @@ void EpilogueStore::store(std::span<const TileVector> tile) {
   for (const TileVector &vector : tile)
     storeVector(vector.at);
   emitter_->unbind(sum_);
+}
+
+/// In the last block of n16 the epilogue must not read other operands beyond the batch.
+void EpilogueStore::maskExamples(LaneIndex &at) {
+  const Type &type = k_.fn.type(sum_);
+  if (hasPadding(type) && !at.mask)
+    at.mask = emitter_->math.lessThan(at.groups[0].at, type.shape[0]);
 }
 
 /// All yields before the first store: a result may lie where an operand lies.

@@ -19,6 +19,7 @@ public:
   void store(std::span<const TileVector> tile) override;
 
 private:
+  void maskExamples(LaneIndex &at);
   void storeVector(const LaneIndex &at);
   llvm::Value *pointer(llvm::Value *buffers, int number);
   bool feedsEpilogue(ValueId arg) const;

@@ -19,6 +19,7 @@ int64_t cdiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 LoopNest::LoopNest(const Type &type, const std::vector<bool> &merge, double cyclesPerVector) {
   const Shape &shape = type.shape;
   blocked_ = type.layout == kLayoutN16;
+  examples_ = blocked_ ? shape[0] : 0;
   std::vector<int64_t> sizes;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     bool joins = axis > (blocked_ ? 1 : 0) && merge[axis - 1];
@@ -33,7 +34,7 @@ LoopNest::LoopNest(const Type &type, const std::vector<bool> &merge, double cycl
   laneGroup_ = blocked_ || sizes.empty() ? 0 : sizes.size() - 1;
   for (size_t g = 0; g < sizes.size(); ++g)
     if (blocked_ && g == 0)
-      loops_.push_back({0, sizes[0] / kLanes, kLanes});
+      loops_.push_back({0, laneBlocks(sizes[0]), kLanes});
     else if (blocked_ || g != laneGroup_)
       loops_.push_back({g, sizes[g], 1});
   laneSize_ = blocked_ ? kLanes : sizes.empty() ? 1 : sizes[laneGroup_];
@@ -127,6 +128,8 @@ void LoopNest::lanes(ElementEmitter &m, llvm::Value *low, llvm::Value *high, Lan
   LaneValue &at = index.groups[laneGroup_].at;
   if (blocked_) {
     at = m.math.consecutive(at.base, kLanes);
+    if (examples_ % kLanes != 0)
+      index.mask = m.math.lessThan(at, examples_);
     body(index);
     return;
   }

@@ -41,7 +41,8 @@ private:
   std::vector<Loop> loops_; // outermost first, without the lanes
   size_t laneGroup_ = 0;
   int64_t laneSize_ = 1; // elements along the lanes
-  bool blocked_ = false; // n16: the lanes are exactly one block
+  bool blocked_ = false; // n16: the lanes are exactly one block …
+  int64_t examples_ = 0; // … of so many examples
   size_t cut_ = 0;       // the loop that items cut into pieces; loops_.size(): the lanes
   int64_t piece_ = 1;    // iterations (vectors for the lanes) of it per item
   int64_t pieces_ = 1;

@@ -6,7 +6,6 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
-#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -60,9 +59,9 @@ std::vector<ReductionLoops::Level> ReductionLoops::levels() const {
 }
 
 Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue> dims, const Values &carried,
-                            llvm::Value *mask, const Body &body) {
+                            llvm::Value *mask, int64_t count, const Body &body) {
   if (levels.empty())
-    return body(dims, mask, order.lanes, carried);
+    return body(dims, mask, count, carried);
   Level level = levels[0];
   LaneMath &math = m.math;
   auto inner = [&](llvm::Value *i, const Values &values) {
@@ -73,30 +72,22 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
       dims[level.axis] = math.consecutive(m.e.mul(i, kLanes), kLanes);
     else
       dims[level.axis] = math.uniform(m.e.mul(i, kLanes), kLanes); // the body adds 0 .. 15
-    return nest(levels.subspan(1), dims, values, mask, body);
+    return nest(levels.subspan(1), dims, values, mask, level.blocks ? kLanes : count, body);
   };
-  if (level.count == 0)
-    return carried;
-  return m.e.count(level.count, carried, inner);
+  Values full = level.count == 0 ? carried : m.e.count(level.count, carried, inner);
+  const int64_t rest = level.blocks ? shape[level.axis] % kLanes : 0;
+  if (rest == 0)
+    return full;
+  dims[level.axis] = {m.e.i64(shape[level.axis] - rest), partialsInLanes ? 1 : 0, nullptr, kLanes};
+  if (partialsInLanes)
+    mask = m.e.laneMask(static_cast<int>(rest));
+  ElementEmitter::Scope scope(m);
+  return nest(levels.subspan(1), dims, full, mask, rest, body);
 }
 
 Values ReductionLoops::forEach(std::vector<LaneValue> dims, const Values &carried, llvm::Value *mask,
                                const Body &body) {
-  std::vector<Level> all = levels();
-  int64_t rest = order.lanes == 1 ? 0 : shape[order.laneAxis] % kLanes;
-  if (rest == 0)
-    return nest(all, dims, carried, mask, body);
-  // The lane axis is the innermost then; the rest comes after its full blocks.
-  CHECK(all.back().blocks);
-  std::span<const Level> levels = all;
-  return nest(levels.first(levels.size() - 1), dims, carried, mask,
-              [&](const std::vector<LaneValue> &at, llvm::Value *, int64_t, const Values &values) {
-                Values full = nest(levels.last(1), at, values, mask, body);
-                std::vector<LaneValue> tail = at;
-                tail[order.laneAxis] = {m.e.i64(shape[order.laneAxis] - rest), partialsInLanes ? 1 : 0,
-                                        nullptr, kLanes};
-                return body(tail, partialsInLanes ? m.e.laneMask(static_cast<int>(rest)) : mask, rest, full);
-              });
+  return nest(levels(), std::move(dims), carried, mask, 1, body);
 }
 
 Values ReductionLoops::reduceSegments(std::span<const OpId> ops, const std::vector<LaneValue> &dims,

@@ -39,7 +39,7 @@ private:
   };
   std::vector<Level> levels() const;
   Values nest(std::span<const Level> levels, std::vector<LaneValue> dims, const Values &carried,
-              llvm::Value *mask, const Body &body);
+              llvm::Value *mask, int64_t count, const Body &body);
 };
 
 /// The leaf that a reduction op combines with, and the value it starts at.

@@ -17,6 +17,13 @@ Reduction Reduction::loop(int64_t extent, int64_t rowStep, int64_t columnStep, R
   return loop;
 }
 
+Reduction Reduction::sequence(std::vector<Part> parts) {
+  Reduction once;
+  once.kind = Kind::Loop;
+  once.parts = std::move(parts);
+  return once;
+}
+
 Reduction Reduction::runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
                                  Reduction body) {
   std::vector<Part> parts;
@@ -111,8 +118,11 @@ private:
     for (int i = 0; i < shape_.rows(); ++i) {
       llvm::Value *operand = loadRow(row + shape_.rowOffsets[i]);
       for (int j = 0; j < width; ++j)
-        if (vectors[j])
-          accumulators[i * width + j] = e.fma(operand, vectors[j], accumulators[i * width + j]);
+        if (vectors[j]) {
+          llvm::Value *&sum = accumulators[i * width + j];
+          llvm::Value *next = e.fma(operand, vectors[j], sum);
+          sum = shape_.absentTerms && mask(j) ? e.b.CreateSelect(mask(j), next, sum) : next;
+        }
     }
     return accumulators;
   }
@@ -121,14 +131,34 @@ private:
     llvm::Value *address = e.offset(column.pointer, column.displacement + shape_.columnOffsets[j]);
     llvm::Type *type = e.vectorType(DType::F32);
     const llvm::Align align(4);
-    if (j + 1 < shape_.columns() || shape_.lastLanes == kVectorLanes)
+    if (shape_.laneStep != 4)
+      return gather(address, mask(j));
+    if (!mask(j))
       return e.b.CreateAlignedLoad(type, address, align);
-    return e.b.CreateMaskedLoad(type, address, align, e.laneMask(shape_.lastLanes),
-                                llvm::Constant::getNullValue(type));
+    return e.b.CreateMaskedLoad(type, address, align, mask(j), llvm::Constant::getNullValue(type));
+  }
+
+  llvm::Value *mask(int j) const {
+    if (!shape_.columnMasks.empty())
+      return shape_.columnMasks[j];
+    return j + 1 < shape_.columns() || shape_.lastLanes == kVectorLanes ? nullptr
+                                                                        : e.laneMask(shape_.lastLanes);
+  }
+
+  llvm::Value *gather(llvm::Value *first, llvm::Value *mask) {
+    llvm::Value *step =
+        llvm::ConstantInt::get(e.vectorType(DType::I32), static_cast<uint64_t>(shape_.laneStep));
+    llvm::Value *lanes = e.b.CreateStepVector(e.vectorType(DType::I32));
+    llvm::Value *pointers = e.b.CreateGEP(e.b.getInt8Ty(), first, e.b.CreateMul(lanes, step));
+    return e.b.CreateMaskedGather(e.vectorType(DType::F32), pointers, llvm::Align(4), mask,
+                                  llvm::Constant::getNullValue(e.vectorType(DType::F32)));
   }
 
   llvm::Value *loadRow(Cursor row) {
     llvm::Value *address = e.offset(row.pointer, row.displacement);
+    if (!shape_.broadcastRows && shape_.rowMask)
+      return e.b.CreateMaskedLoad(e.vectorType(DType::F32), address, llvm::Align(4), shape_.rowMask,
+                                  llvm::Constant::getNullValue(e.vectorType(DType::F32)));
     if (!shape_.broadcastRows)
       return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(4));
     return e.splat(e.b.CreateAlignedLoad(e.b.getFloatTy(), address, llvm::Align(4)));

@@ -36,6 +36,8 @@ struct Reduction {
 
   static Reduction step() { return {}; }
   static Reduction loop(int64_t extent, int64_t rowStep, int64_t columnStep, Reduction body);
+  /// One after the other, each part at its offset.
+  static Reduction sequence(std::vector<Part> parts);
   static Reduction runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
                                Reduction body);
   static Reduction runtimeLoop(int slot, bool mayBeEmpty, int64_t rowStep, int64_t columnStep,
@@ -54,6 +56,12 @@ struct RegisterTileShape {
   std::vector<int64_t> rowOffsets, columnOffsets;
   bool broadcastRows = true;    // the row operand is one element for all lanes
   int lastLanes = kVectorLanes; // lanes of the last column that exist in memory
+  int64_t laneStep = 4;         // bytes from lane to lane of the column operand
+  /// Lanes of each column that may be read; null, or none given: all. `absentTerms`: in the other lanes the steps do
+  /// not exist; without it they hold anything.
+  Values columnMasks;
+  llvm::Value *rowMask = nullptr; // likewise of all rows, where these are vectors
+  bool absentTerms = false;
 
   int rows() const { return static_cast<int>(rowOffsets.size()); }
   int columns() const { return static_cast<int>(columnOffsets.size()); }

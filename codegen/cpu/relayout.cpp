@@ -1,6 +1,7 @@
 // Relayout between row-major and n16, [N][R] and [N/16][R][16]: tiles of 16 x 16 are transposed in registers.
 #include "codegen/cpu/element.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/tile_kernel.h"
 #include "codegen/cpu/transpose.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -39,17 +40,18 @@ struct Relayout {
     return LaneIndex::of({n, r}, mask);
   }
 
-  void tile(LaneValue n, LaneValue r, int64_t width) {
+  /// Examples n .. n + count - 1 at positions r .. r + width - 1.
+  void tile(LaneValue n, int64_t count, LaneValue r, int64_t width) {
     llvm::Value *mask = width < kLanes ? k.e.laneMask(static_cast<int>(width)) : nullptr;
     Values rows;
     for (int64_t j = 0; j < kLanes; ++j) {
-      bool absent = !from.layout.empty() && j >= width;
+      bool absent = j >= (from.layout.empty() ? count : width);
       rows.push_back(absent ? llvm::Constant::getNullValue(k.e.vectorType(from.dtype))
                             : m.load(from, source, at(from, n, r, j, mask)));
     }
     transpose16(k.e, rows);
     for (int64_t j = 0; j < kLanes; ++j)
-      if (to.layout.empty() || j < width)
+      if (j < (to.layout.empty() ? count : width))
         m.store(to, target, at(to, n, r, j, mask), rows[j]);
   }
 };
@@ -69,22 +71,31 @@ KernelCode emitRelayout(KernelContext &k) {
   k.e.beginKernel(k.symbol);
   Relayout r(k);
   Emit &e = k.e;
-  int64_t blocks = r.from.shape[0] / kLanes, width = r.from.shape[1];
+  int64_t examples = r.from.shape[0], blocks = laneBlocks(examples), width = r.from.shape[1];
   int64_t full = width / kLanes, rest = width % kLanes, tiles = full + (rest != 0);
   int64_t pieces = (tiles + kTilesPerItem - 1) / kTilesPerItem;
-  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-    llvm::Value *block = e.div(item, pieces), *piece = e.mod(item, pieces);
-    LaneValue n = r.m.math.uniform(e.mul(block, kLanes), kLanes);
-    llvm::Value *low = e.mul(piece, kTilesPerItem), *high = e.add(low, e.i64(kTilesPerItem));
+  auto row = [&](LaneValue n, int64_t count, llvm::Value *low, llvm::Value *high) {
     auto atMost = [&](int64_t bound) {
       return e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(bound)), high, e.i64(bound));
     };
     e.loop(low, atMost(full), 1,
-           [&](llvm::Value *t) { r.tile(n, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes); });
+           [&](llvm::Value *t) { r.tile(n, count, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes); });
     if (rest != 0)
       e.loop(e.i64(full), atMost(tiles), 1, [&](llvm::Value *) { // once, in the last piece
-        r.tile(n, r.m.math.uniform(e.i64(full * kLanes), kLanes), rest);
+        r.tile(n, count, r.m.math.uniform(e.i64(full * kLanes), kLanes), rest);
       });
+  };
+  std::vector<TileRun> blockRuns;
+  if (examples >= kLanes)
+    blockRuns.push_back({0, 1, examples / kLanes});
+  if (examples % kLanes != 0)
+    blockRuns.push_back({examples / kLanes, 1, 1});
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+    llvm::Value *low = e.mul(e.mod(item, pieces), kTilesPerItem), *high = e.add(low, e.i64(kTilesPerItem));
+    emitTileSwitch(e, blockRuns, e.div(item, pieces), [&](llvm::Value *block, const TileRun &run) {
+      const int64_t count = run.end() * kLanes <= examples ? kLanes : examples % kLanes;
+      row(r.m.math.uniform(e.mul(block, kLanes), kLanes), count, low, high);
+    });
   });
   e.endFunction();
   KernelCode code;

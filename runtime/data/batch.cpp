@@ -1,5 +1,6 @@
 #include "runtime/data/batch.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
@@ -38,20 +39,23 @@ void copyExample(const BatchInput &input, int64_t example, int64_t row) {
     to[i] = kPixel[pixels[i]];
 }
 
-/// 16 examples, element by element.
+/// A block of 16 examples, element by element; those that are missing from the last block are zero.
 template <class From, class To, class Convert>
-void interleave(const BatchInput &input, const int64_t *examples, int64_t row, Convert convert) {
-  const int64_t elements = input.field->exampleElements();
+void interleave(const BatchInput &input, std::span<const int64_t> examples, int64_t row, Convert convert) {
+  const int64_t elements = input.field->exampleElements(), count = static_cast<int64_t>(examples.size());
   const From *from[kLanes];
-  for (int64_t lane = 0; lane < kLanes; ++lane)
-    from[lane] = reinterpret_cast<const From *>(input.field->example(examples[lane]));
+  for (int64_t lane = 0; lane < kLanes; ++lane) // a missing one reads any
+    from[lane] = reinterpret_cast<const From *>(input.field->example(examples[lane < count ? lane : 0]));
   To *to = static_cast<To *>(input.target) + row * elements;
   for (int64_t i = 0; i < elements; ++i)
     for (int64_t lane = 0; lane < kLanes; ++lane)
       to[i * kLanes + lane] = convert(from[lane][i]);
+  if (count < kLanes)
+    for (int64_t i = 0; i < elements; ++i)
+      std::fill_n(to + i * kLanes + count, kLanes - count, To{});
 }
 
-void copyBlock(const BatchInput &input, const int64_t *examples, int64_t row) {
+void copyBlock(const BatchInput &input, std::span<const int64_t> examples, int64_t row) {
   if (isPixels(input))
     interleave<uint8_t, float>(input, examples, row, [](uint8_t pixel) { return kPixel[pixel]; });
   else if (dtypeSize(input.field->dtype) == 4)
@@ -76,7 +80,7 @@ void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span
                      for (const BatchInput &input : inputs)
                        for (int64_t row = first; row < last; row += input.lanes ? kLanes : 1)
                          if (input.lanes)
-                           copyBlock(input, &examples[row], row);
+                           copyBlock(input, examples.subspan(row, std::min(kLanes, count - row)), row);
                          else
                            copyExample(input, examples[row], row);
                    });
@@ -90,7 +94,7 @@ Status checkBatchPort(const gradc_port &port, const Field &field) {
   const bool pixels = field.dtype == DType::U8 && dtype == DType::F32;
   const std::string_view layout = port.layout;
   if (elements != field.exampleElements() || (dtype != field.dtype && !pixels) ||
-      (layout != "" && (layout != "n16" || port.shape[0] % kLanes != 0 || dtypeSize(dtype) < 4)))
+      (layout != "" && (layout != "n16" || dtypeSize(dtype) < 4)))
     return {ExitCode::Internal, fmt::format("argument '{}' ({}, layout '{}') cannot be fed from '{}'",
                                             port.name, dtypeName(dtype), layout, field.name)};
   return okStatus();

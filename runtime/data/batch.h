@@ -14,11 +14,10 @@ namespace gradc {
 struct BatchInput {
   const Field *field = nullptr;
   void *target = nullptr;
-  bool lanes = false; // layout n16: blocks of 16 examples, position in the block innermost
+  bool lanes = false; // layout n16: blocks of 16 examples, position in the block innermost, zeros after the last
 };
 
-/// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once. With
-/// `lanes` the number of examples must be a multiple of 16.
+/// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once.
 void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples);
 
 /// Why a field cannot feed this argument of a program (an internal mismatch), or ok.

@@ -33,9 +33,11 @@ int64_t memoryIndex(const Type &type, int64_t linear) {
 class Buffer {
 public:
   explicit Buffer(Type type) : type_(std::move(type)) {
-    memory_.assign(type_.elements() + 2 * kMargin, kPoison);
+    memory_.assign(storageBytes(type_) / 4 + 2 * kMargin, kPoison);
   }
   void set(const Floats &logical) {
+    std::fill(memory_.begin() + kMargin, memory_.end() - kMargin, 0.0f); // padding
+
     for (int64_t i = 0; i < type_.elements(); ++i)
       data()[memoryIndex(type_, i)] = logical[i];
   }
@@ -44,6 +46,16 @@ public:
     for (int64_t i = 0; i < type_.elements(); ++i)
       logical[i] = data()[memoryIndex(type_, i)];
     return logical;
+  }
+  /// What n16 has beyond the batch.
+  bool paddingIsZero() {
+    std::vector<bool> used(storageBytes(type_) / 4);
+    for (int64_t i = 0; i < type_.elements(); ++i)
+      used[memoryIndex(type_, i)] = true;
+    for (size_t i = 0; i < used.size(); ++i)
+      if (!used[i] && data()[i] != 0)
+        return false;
+    return true;
   }
   bool marginsIntact() const {
     return std::all_of(memory_.begin(), memory_.begin() + kMargin, [](float x) { return x == kPoison; }) &&
@@ -83,7 +95,14 @@ struct Operation {
   Dict attrs;
 };
 
-Floats referenceMatmul(const Operation &op, const Floats &a, const Floats &b) {
+float tree(Floats values) {
+  for (size_t half = values.size() / 2; half > 0; half /= 2)
+    for (size_t i = 0; i < half; ++i)
+      values[i] += values[i + half];
+  return values[0];
+}
+
+Floats referenceMatmul(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
   const int rank = op.result.rank();
   const bool ta = op.attrs.flag("transpose_a"), tb = op.attrs.flag("transpose_b");
   const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
@@ -92,11 +111,13 @@ Floats referenceMatmul(const Operation &op, const Floats &a, const Floats &b) {
   for (int64_t i = 0; i < op.result.elements(); ++i) {
     const int64_t n = i % columns, m = i / columns % rows, batch = i / (rows * columns);
     const int64_t batchB = op.b.rank() == 2 ? 0 : batch;
-    float sum = 0;
-    for (int64_t k = 0; k < depth; ++k)
+    Floats partial(order.lanes, 0);
+    for (int64_t k = 0; k < depth; ++k) {
+      float &sum = partial[k % order.lanes];
       sum = step(a[batch * rows * depth + (ta ? k * rows + m : m * depth + k)],
                  b[batchB * depth * columns + (tb ? n * depth + k : k * columns + n)], sum);
-    result[i] = sum;
+    }
+    result[i] = tree(partial);
   }
   return result;
 }
@@ -177,17 +198,10 @@ Floats referenceGradInput(const Conv &c, const Floats &dy, const Floats &w) {
   return dx;
 }
 
-float tree(Floats values) {
-  for (size_t half = values.size() / 2; half > 0; half /= 2)
-    for (size_t i = 0; i < half; ++i)
-      values[i] += values[i + half];
-  return values[0];
-}
-
 Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Floats &x, const Floats &dy) {
   Floats dw(c.w.elements());
   const int64_t perGroup = c.w[1], filters = c.w[0] / c.groups;
-  const int64_t lanes = order.lanes, blocks = c.x[0] / lanes, segment = blocks / order.split;
+  const int64_t lanes = order.lanes, blocks = laneBlocks(c.x[0]), segment = blocks / order.split;
   for (int64_t o = 0; o < c.w[0]; ++o)
     for (int64_t i = 0; i < perGroup; ++i)
       for (int64_t kh = 0; kh < c.w[2]; ++kh)
@@ -201,8 +215,11 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
                   for (int64_t ow = 0; ow < c.y[3]; ++ow)
                     if (const int64_t h = c.in(0, oh, kh), v = c.in(1, ow, kw); h >= 0 && v >= 0) {
                       const int64_t n = block * lanes + lane;
-                      partial[lane] = step(dy[c.yAt(n, o, oh, ow)],
-                                           x[c.xAt(n, o / filters * perGroup + i, h, v)], partial[lane]);
+                      if (n >= c.x[0])
+                        partial[lane] = step(0, 0, partial[lane]);
+                      else
+                        partial[lane] = step(dy[c.yAt(n, o, oh, ow)],
+                                             x[c.xAt(n, o / filters * perGroup + i, h, v)], partial[lane]);
                     }
             segments.push_back(tree(partial));
           }
@@ -314,7 +331,7 @@ Floats referenceWinograd(const Operation &op, const Floats &a, const Floats &b) 
 
 Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
   if (op.def->name == "matmul")
-    return referenceMatmul(op, a, b);
+    return referenceMatmul(op, order, a, b);
   if (op.def->name == "conv2d")
     return referenceConv(convOf(op, op.a.shape, op.b.shape, op.result.shape), a, b);
   if (op.def->name == "conv2d_grad_input")
@@ -391,6 +408,7 @@ protected:
     bufferB.set(b);
     runSteps(jit, code, {bufferA.data(), bufferB.data(), result.data()}, seed);
     EXPECT_TRUE(result.marginsIntact());
+    EXPECT_TRUE(result.paddingIsZero());
     const Floats expected = c.algorithm == "winograd" ? referenceWinograd(op, a, b)
                                                       : reference(op, reductionOrder(fn, contraction), a, b);
     const Floats actual = result.get();
@@ -417,7 +435,8 @@ std::string f32(const std::vector<int64_t> &dims, bool n16) {
 }
 
 TEST_F(ContractKernel, MatmulBatchLanes) {
-  for (auto [n, k, m] : {std::array{64, 84, 10}, {16, 17, 33}, {48, 1, 5}, {80, 130, 7}}) {
+  for (auto [n, k, m] :
+       {std::array{64, 84, 10}, {16, 17, 33}, {48, 1, 5}, {80, 130, 7}, {60, 20, 11}, {3, 9, 5}}) {
     checkAll(
         {"matmul(%p, %q) {transpose_b = true}", f32({n, k}, true), f32({m, k}, false), f32({n, m}, true)});
     checkAll({"matmul(%p, %q)", f32({n, k}, true), f32({k, m}, false), f32({n, m}, true)});
@@ -425,7 +444,13 @@ TEST_F(ContractKernel, MatmulBatchLanes) {
 }
 
 TEST_F(ContractKernel, MatmulColumnLanes) {
-  for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 32, 16}, {1, 16, 7}, {40, 48, 130}}) {
+  for (auto [m, k, n] : {std::array{10, 64, 84},
+                         {33, 32, 16},
+                         {1, 16, 7},
+                         {40, 48, 130},
+                         {10, 60, 84},
+                         {5, 7, 20},
+                         {6, 17, 9}}) {
     checkAll(
         {"matmul(%p, %q) {transpose_a = true}", f32({k, m}, true), f32({k, n}, false), f32({m, n}, false)});
     checkAll(
@@ -475,10 +500,18 @@ TEST_F(ContractKernel, MatmulBlocked) {
         "native", {6, 4}, 1);
 }
 
+TEST_F(ContractKernel, MatmulDotLanes) {
+  for (auto [m, k, n] :
+       {std::array{1, 784, 33}, {1, 84, 10}, {3, 37, 16}, {8, 50, 7}, {2, 32, 1}, {5, 400, 40}})
+    checkAll(
+        {"matmul(%p, %q) {transpose_b = true}", f32({m, k}, false), f32({n, k}, false), f32({m, n}, false)});
+}
+
 TEST_F(ContractKernel, MatmulExampleLanes) {
   checkAll({"matmul(%p, %q)", f32({32, 3, 5, 7}, true), f32({32, 3, 7, 6}, true), f32({32, 3, 5, 6}, true)});
   checkAll({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", f32({16, 7, 5}, true),
             f32({16, 9, 7}, true), f32({16, 5, 9}, true)});
+  checkAll({"matmul(%p, %q)", f32({21, 5, 7}, true), f32({21, 7, 6}, true), f32({21, 5, 6}, true)});
 }
 
 /// A schedule may come from a file that somebody edited.
@@ -518,6 +551,10 @@ const ConvCase kConvCases[] = {
     {16, 64, 3, 4, 70, 1, 1},                                  // 1×1
     {16, 70, 5, 5, 64, 1, 1, {2, 2}},                          // 1×1, phases without a tap
     {16, 13, 6, 6, 14, 5, 5, {3, 2}, {2, 2, 2, 2}},
+    {60, 1, 12, 12, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // the last block is not full
+    {1, 3, 6, 5, 4, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {17, 4, 5, 5, 6, 1, 1},
+    {31, 4, 6, 6, 4, 3, 2, {2, 2}, {1, 0, 0, 1}, {1, 1}, 2},
 };
 
 struct ConvTexts {
@@ -575,6 +612,7 @@ const ConvCase kWinogradCases[] = {
     {16, 1, 1, 1, 1, 3, 3, {1, 1}, {1, 1, 1, 1}},
     {16, 3, 6, 11, 4, 3, 3, {1, 1}, {4, 3, 5, 4}}, // tiles of padding only
     {16, 300, 6, 9, 40, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {19, 3, 6, 7, 18, 3, 3, {1, 1}, {1, 1, 1, 1}}, // the last block is not full
 };
 
 TEST_F(ContractKernel, WinogradConv) {
@@ -618,16 +656,70 @@ TEST(WinogradError, IsAsStated) {
   }
 }
 
-/// Other layouts and batch sizes take the generic path, in the same order of operations.
+const ConvCase kPixelCases[] = {
+    {1, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // LeNet-5, first: vectors run over the ends of rows
+    {2, 6, 14, 14, 16, 5, 5},                      // LeNet-5, second: a vector is a row
+    {3, 3, 9, 7, 5, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {4, 4, 8, 37, 6, 3, 2, {1, 1}, {1, 0, 0, 0}},             // several vectors a row
+    {1, 4, 8, 9, 6, 3, 2, {2, 2}, {1, 0, 0, 1}},              // strided: gathers, phases
+    {5, 2, 11, 41, 3, 3, 3, {3, 2}, {2, 2, 2, 2}},            //
+    {2, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2}, // dilated, grouped
+    {1, 4, 7, 6, 8, 1, 1},                                    // 1×1
+    {2, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},   // depthwise
+    {1, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},              // rows and columns of padding only
+    {2, 2, 1, 40, 2, 1, 9, {1, 4}, {0, 0, 4, 4}},
+    {1, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
+    {1, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}}, // strided 1×1: elements without a tap
+    {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {1, 5, 1, 1, 3, 1, 1},
+    {1, 2, 6, 5, 3, 3, 3, {1, 1}, {0, 2, 1, 1}}, // as wide, not as high
+};
+
+TEST_F(ContractKernel, ConvPixels) {
+  for (const ConvCase &c : kPixelCases) {
+    const ConvTexts t = texts(c, false);
+    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
+  }
+}
+
+TEST_F(ContractKernel, ConvPixelsGradInput) {
+  for (const ConvCase &c : kPixelCases) {
+    const ConvTexts t = texts(c, false);
+    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
+  }
+}
+
+/// Batches that fill no block, one, and a part of the next.
+TEST_F(ContractKernel, EveryBatch) {
+  for (int64_t n = 1; n <= 17; ++n) {
+    ConvCase c{n, 2, 6, 5, 3, 3, 3, {1, 1}, {1, 1, 1, 1}};
+    for (bool n16 : {true, false}) {
+      const ConvTexts t = texts(c, n16);
+      check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
+      check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
+      check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+    }
+    check(
+        {"matmul(%p, %q) {transpose_b = true}", f32({n, 40}, n > 8), f32({5, 40}, false), f32({n, 5}, n > 8)},
+        "native", {0, 0}, 4);
+    check(
+        {"matmul(%p, %q) {transpose_a = true}", f32({n, 5}, true), f32({n, 20}, false), f32({5, 20}, false)},
+        "native", {0, 0}, 5);
+  }
+}
+
+/// Other layouts take the generic path, in the same order of operations.
 TEST_F(ContractKernel, Generic) {
   for (ConvCase c :
        {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
-        ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
-    const ConvTexts t = texts(c, false);
-    check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
-    check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
+        ConvCase{19, 2, 4, 4, 2, 2, 2}, ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
+    const ConvTexts t = texts(c, false), lanes = texts(c, true);
+    check({"conv2d(%p, %q) {" + t.attrs + "}", lanes.x, t.w, t.y}, "native", {0, 0}, 1);
+    check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", lanes.y, t.w, t.x}, "native", {0, 0}, 2);
     check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
   }
+  check({"matmul(%p, %q) {transpose_b = true}", f32({5, 37}, true), f32({7, 37}, false), f32({5, 7}, true)},
+        "native", {0, 0}, 5);
   check({"matmul(%p, %q)", f32({32, 5}, true), f32({5, 7}, false), f32({32, 7}, false)}, "native", {0, 0}, 4);
 }
 

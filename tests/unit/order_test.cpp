@@ -21,12 +21,13 @@ ReductionOrder reduceOrder(Shape shape, std::vector<int64_t> axes) {
 
 TEST(Order, ReductionOverTheBatchUsesTheBatchAsLanes) {
   EXPECT_EQ(reduceOrder({64, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 0, 1, {0, 2, 3}}));
+  EXPECT_EQ(reduceOrder({60, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 0, 1, {0, 2, 3}}));
   EXPECT_EQ(reduceOrder({64}, {0}), (ReductionOrder{16, 0, 1, {0}}));
 }
 
 TEST(Order, OtherwiseTheLastReducedAxisIfItFillsTheLanes) {
   EXPECT_EQ(reduceOrder({48, 1000}, {1}), (ReductionOrder{16, 1, 1, {1}}));
-  EXPECT_EQ(reduceOrder({60, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 3, 1, {0, 2, 3}}));
+  EXPECT_EQ(reduceOrder({8, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 3, 1, {0, 2, 3}})); // few examples
   EXPECT_EQ(reduceOrder({60}, {0}), (ReductionOrder{16, 0, 1, {0}}));
 }
 
@@ -52,8 +53,21 @@ TEST(Order, IgnoresLayoutAndOrderOfAxes) {
 TEST(Order, ContractionsAreOneChain) {
   std::vector<Type> operands{f32({64, 784}), f32({784, 512})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, {}), ReductionOrder{});
+  Dict transposed;
+  transposed.set("transpose_b", true);
+  operands = {f32({9, 784}), f32({512, 784})};
+  EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), ReductionOrder{});
   operands = {f32({64, 1, 28, 28}), f32({20, 1, 5, 5})};
   EXPECT_EQ(reductionOrder(opDef("conv2d"), operands, {}), ReductionOrder{});
+}
+
+TEST(Order, FewRowsByATransposedMatrixAreDotProducts) {
+  Dict transposed;
+  transposed.set("transpose_b", true);
+  std::vector<Type> operands{f32({8, 784}), f32({512, 784})};
+  EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), (ReductionOrder{16, 1, 1, {}}));
+  operands = {f32({1, 31}), f32({512, 31})};
+  EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), ReductionOrder{});
 }
 
 ReductionOrder weightGradient(int64_t batch, int64_t filters, int64_t channels) {
@@ -66,7 +80,7 @@ TEST(Order, SmallWeightGradientsAreSplitOverTheBatch) {
   EXPECT_EQ(weightGradient(32, 20, 1), (ReductionOrder{16, 0, 2, {}}));  // 2 blocks
   EXPECT_EQ(weightGradient(48, 20, 1), (ReductionOrder{16, 0, 1, {}}));  // 3 blocks have no half
   EXPECT_EQ(weightGradient(64, 50, 20), (ReductionOrder{16, 0, 1, {}})); // 25,000 elements are work enough
-  EXPECT_EQ(weightGradient(60, 20, 1), ReductionOrder{});
+  EXPECT_EQ(weightGradient(60, 20, 1), (ReductionOrder{16, 0, 4, {}}));  // 4 blocks, the last not full
 }
 
 TEST(Order, PrintsWhatIsNotOne) {

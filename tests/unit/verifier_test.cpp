@@ -93,9 +93,9 @@ TEST(Verifier, NamesAreUnique) {
 
 TEST(Verifier, DeclaredLayoutsAreLegal) {
   Broken broken;
-  broken.module.variables.push_back({VarKind::Param, "w", {DType::F32, {15, 4}, "n16"}, {}, {}});
+  broken.module.variables.push_back({VarKind::Param, "w", {DType::F32, {15}, "n16"}, {}, {}});
   broken.fn[broken.a].type.layout = "n17";
-  EXPECT_EQ(broken.verified(), "@w: layout n16 needs dimension 0 to be a multiple of 16, but got 15\n"
+  EXPECT_EQ(broken.verified(), "@w: layout n16 needs rank 2 or more, but got f32[15]<n16>\n"
                                "in @f: %a: unknown layout 'n17'; known is 'n16'\n"
                                "in @f: relu gives f32[2,3]<n17>, but f32[2,3] is written");
 }
