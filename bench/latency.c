@@ -1,5 +1,6 @@
 /* Time of one inference through a compiled object: minimum, median and 99th percentile over calls, in microseconds.
  * latency.py compiles it: -DHEADER="lenet.h" -DMODEL=lenet -DUPPER=LENET, batch 1. */
+#define _POSIX_C_SOURCE 199309L
 #include HEADER
 
 #include <stdio.h>

@@ -99,7 +99,10 @@ with tempfile.TemporaryDirectory() as folder:
             run(args.gradc, "compile", model, "--entry", "infer", "--batch", "1", "--emit", form, "-o",
                 os.path.join(folder, name + (".o" if form == "obj" else ".h")))
         program = os.path.join(folder, name)
-        run("cc", "-std=c11", "-O2", "-I", folder, f'-DHEADER="{name}.h"', f"-DMODEL={name}", f"-DUPPER={name.upper()}",
+        with open(model) as file:
+            prefix = json.load(file)["name"]
+        run("cc", "-std=c11", "-O2", "-I", folder, f'-DHEADER="{name}.h"', f"-DMODEL={prefix}",
+            f"-DUPPER={prefix.upper()}",
             os.path.join(HERE, "latency.c"), program + ".o", "-o", program, "-lm")
         ours, theirs = [], []
         for _ in range(args.rounds):

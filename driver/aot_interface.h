@@ -32,7 +32,7 @@ struct ObjectFunction {
   ProgramKind kind = ProgramKind::Infer;
   std::vector<const CompiledInstance *> instances; // ascending batch
   std::vector<PassedTensor> inputs, outputs;       // outputs: of a step the scalars, loss first
-  int64_t workspace = 0; // enough for every version
+  int64_t workspace = 0;                           // enough for every version
   int64_t largestBatch() const { return instances.back()->key.batch; }
 };
 

@@ -77,7 +77,9 @@ static inline uint64_t gradc_cpu_features(void) {
   return features;
 }
 #else
-static inline uint64_t gradc_cpu_features(void) { return 0; } /* elsewhere the base is what code is made for */
+static inline uint64_t gradc_cpu_features(void) {
+  return 0;
+} /* elsewhere the base is what code is made for */
 #endif
 
 #ifdef __cplusplus

@@ -110,7 +110,7 @@ else:
             if library:
                 os.makedirs(root + os.path.dirname(library), exist_ok=True)
                 shutil.copy(library, root + library)
-        run("chroot", root, "/" + name, "train", "--data", "/data", "--out", "/run", "--epochs", "1", "--limit-batches",
+        run("/usr/sbin/chroot", root, "/" + name, "train", "--data", "/data", "--out", "/run", "--epochs", "1", "--limit-batches",
             str(args.steps), "--progress", "none", env={})
         check(f"{name}: in an empty chroot, the same weights",
               sha("root-" + name, "run", "last.safetensors") == sha("gradc", "last.safetensors"))
