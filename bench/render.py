@@ -132,6 +132,16 @@ def table(results):
     return "\n".join(text)
 
 
+def scaling(results):
+    """Speed of two threads over one."""
+    gains = []
+    for row in rows():
+        one, two = results.gradc((row.name, 1)), results.gradc((row.name, 2))
+        if row.mode == "train" and one and two:
+            gains.append(f"{row.name.removeprefix('train/')} {median(one) / median(two):.2f}")
+    return "Two threads over one: " + ", ".join(gains) + "."
+
+
 WORST = 4  # kernels shown of a row that misses its bar
 
 
@@ -181,7 +191,7 @@ STYLE = """
 
 def picture(results):
     """How many times faster than the best peer, a bar each; the tick is where the frozen bar lies."""
-    left, width, high, top = 250, 430, 15, 46
+    left, width, high, top = 300, 430, 15, 46
     entries = []
     for row in rows():
         for threads in (1, 2):
@@ -224,7 +234,7 @@ def write(results):
     page = os.path.join(DOCS, "performance.md")
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results)),
+    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results)), ("scaling", scaling(results)),
                           ("gaps", gaps(results))):
         text = replace_between(text, name, content)
     with open(page, "w", encoding="utf-8") as file:
