@@ -284,15 +284,16 @@ Status Program::makeSteps(const Function &fn) {
       refs_.push_back({GRADC_SPACE_ARENA, 0, arena});
     workspace = std::max(workspace, code.workspaceBytes);
     const char *name = keep(stepName(fn, op));
-    Cost cost = costOf(fn, op);
+    // What the kernel computes and moves is told of its longest step.
+    const KernelStep &longest = *std::ranges::max_element(code.steps, {}, &KernelStep::work);
     for (const KernelStep &step : code.steps) {
       StatusOr<gradc_kernel> entry = address(step.symbol);
       if (!entry)
         return entry.error();
       scratch = std::max(scratch, step.scratchBytes);
+      const Cost cost = &step == &longest ? costOf(fn, op) : Cost{};
       steps_.push_back({*entry, name, firstRef, static_cast<int32_t>(refs_.size()) - firstRef, step.items,
                         step.scratchBytes, step.work, cost.flops, cost.bytes});
-      cost = {}; // the kernel's first step stands for all of it
       stepSymbols_.push_back(step.symbol);
     }
   }
