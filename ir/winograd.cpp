@@ -8,8 +8,10 @@
 namespace gradc {
 namespace {
 
-/// Fewer channels leave the transforms too little to save, smaller maps have too much of a tile outside.
-constexpr int64_t kFewestChannels = 32, kSmallestMap = 7;
+/// Channels from which on the transforms take little beside the products.
+constexpr int64_t kManyChannels = 32;
+/// Of an image: with fewer, transforming the weights would take as long as what it saves.
+constexpr int64_t kFewestTiles = 4;
 
 int64_t ceilTiles(int64_t extent) { return (extent + kWinogradTile - 1) / kWinogradTile; }
 
@@ -39,7 +41,11 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
 
 bool winogradPays(const Function &fn, OpId op) {
   const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
-  return std::min(weights[0], weights[1]) >= kFewestChannels && std::min(map[2], map[3]) >= kSmallestMap;
+  const int64_t tiles = ceilTiles(map[2]) * ceilTiles(map[3]);
+  const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
+  // Half of the tiles' area must be of use, with half as many channels all of it.
+  return tiles >= kFewestTiles &&
+         channels * map[2] * map[3] >= kManyChannels / 2 * tiles * kWinogradTile * kWinogradTile;
 }
 
 ContractionShape winogradShape(const Type &result) {
