@@ -4,11 +4,12 @@
 //
 // The op random_uniform(seed, step, row0) {stream, shape}, to the bit:
 //   key      = seed xor streamHash(stream)             64 bits; low word is key[0]
-//   element  = row0 · rowSize + i                      i: row-major index in the result, rowSize: elements of
-//                                                      one index of dimension 0 (1 for a scalar); wraps
-//   counter  = {low(element), high(element), low(step), high(step)}
-//   x        = philox4x32(counter, key)[0]
+//   group    = (row0 + row) · ceil(rowSize / 4) + column div 4   row: index of dimension 0, rowSize: elements of
+//                                                      one (1 for a scalar), column: row-major number in it; wraps
+//   counter  = {low(group), high(group), low(step), high(step)}
+//   x        = philox4x32(counter, key)[column mod 4]
 //   value    = (x >> 8) · 2^-24                        exact in f32 and f64, in [0, 1)
+// So one evaluation serves four neighbours of a row, and each row begins with one, whatever its length.
 #pragma once
 
 #include <array>
@@ -41,12 +42,17 @@ constexpr uint64_t streamHash(std::string_view stream) {
   return hash;
 }
 
-/// The four words for one (seed, stream, step, element).
-constexpr PhiloxCounter randomBits(uint64_t seed, uint64_t streamHash, uint64_t step, uint64_t element) {
+/// The four words for one (seed, stream, step, number).
+constexpr PhiloxCounter randomBits(uint64_t seed, uint64_t streamHash, uint64_t step, uint64_t number) {
   uint64_t key = seed ^ streamHash;
-  return philox4x32({uint32_t(element), uint32_t(element >> 32), uint32_t(step), uint32_t(step >> 32)},
+  return philox4x32({uint32_t(number), uint32_t(number >> 32), uint32_t(step), uint32_t(step >> 32)},
                     {uint32_t(key), uint32_t(key >> 32)});
 }
+
+inline constexpr uint64_t kPhiloxWords = 4; // elements of a row that share one evaluation
+
+/// Groups of a row of random_uniform.
+constexpr uint64_t randomGroups(uint64_t rowSize) { return (rowSize + kPhiloxWords - 1) / kPhiloxWords; }
 
 /// Uniform in [0, 1), a multiple of 2^-24.
 constexpr float uniformFromBits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }

@@ -1,5 +1,6 @@
 // Ops without tensor operands: constants, counting, random numbers.
 #include "codegen/cpu/element.h"
+#include "codegen/cpu/random_stream.h"
 #include "ir/op.h"
 #include "support/check.h"
 #include "support/philox.h"
@@ -41,58 +42,93 @@ llvm::Value *iota(ElementEmitter &m, OpId id, const LaneIndex &index) {
   return emitCast(m.e, m.math.lanes(at), counted, type.dtype);
 }
 
-/// 64-bit numbers as vectors of low and high words.
-struct Words {
-  llvm::Value *low, *high;
-};
-
+/// The low and the high words of 64-bit numbers.
 Words words(Emit &e, llvm::Value *i64) {
   llvm::Type *i32 = e.vectorType(DType::I32);
   llvm::Value *shift = llvm::ConstantInt::get(i64->getType(), 32);
   return {e.b.CreateTrunc(i64, i32), e.b.CreateTrunc(e.b.CreateLShr(i64, shift), i32)};
 }
 
+/// a · factor: the products of even lanes and those of odd lanes, each 64 bits wide where its lane and the next one
+/// lie, then put together. Widening all lanes first would take twice the shuffles.
 Words product(Emit &e, llvm::Value *a, uint32_t factor) {
-  llvm::Type *i64 = e.vectorType(DType::I64);
-  return words(e, e.b.CreateMul(e.b.CreateZExt(a, i64), llvm::ConstantInt::get(i64, factor)));
-}
-
-/// Word 0 of philox4x32 (support/philox.h).
-llvm::Value *philox(Emit &e, Words element, Words step, Words key) {
-  llvm::IRBuilder<> &b = e.b;
-  llvm::Value *c[] = {element.low, element.high, step.low, step.high}, *k[] = {key.low, key.high};
-  auto *i32 = e.vectorType(DType::I32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    Words p0 = product(e, c[0], kPhiloxMultiplier0), p1 = product(e, c[2], kPhiloxMultiplier1);
-    c[0] = b.CreateXor(b.CreateXor(p1.high, c[1]), k[0]);
-    c[1] = p1.low;
-    c[2] = b.CreateXor(b.CreateXor(p0.high, c[3]), k[1]);
-    c[3] = p0.low;
-    k[0] = b.CreateAdd(k[0], llvm::ConstantInt::get(i32, kPhiloxWeyl0));
-    k[1] = b.CreateAdd(k[1], llvm::ConstantInt::get(i32, kPhiloxWeyl1));
+  auto *pairs = llvm::FixedVectorType::get(e.b.getInt64Ty(), kVectorLanes / 2);
+  llvm::Type *i32 = e.vectorType(DType::I32);
+  llvm::Value *wide = e.b.CreateBitCast(a, pairs), *by = llvm::ConstantInt::get(pairs, factor);
+  llvm::Value *even = e.b.CreateAnd(wide, llvm::ConstantInt::get(pairs, 0xFFFFFFFF));
+  llvm::Value *odd = e.b.CreateLShr(wide, llvm::ConstantInt::get(pairs, 32));
+  even = e.b.CreateBitCast(e.b.CreateMul(even, by), i32);
+  odd = e.b.CreateBitCast(e.b.CreateMul(odd, by), i32);
+  std::vector<int> low, high;
+  for (int lane = 0; lane < kVectorLanes; lane += 2) {
+    low.insert(low.end(), {lane, lane + kVectorLanes});
+    high.insert(high.end(), {lane + 1, lane + 1 + kVectorLanes});
   }
-  return c[0];
+  return {e.b.CreateShuffleVector(even, odd, low), e.b.CreateShuffleVector(even, odd, high)};
 }
 
+/// Word `column` mod 4 of the group that the element belongs to.
 llvm::Value *randomUniform(ElementEmitter &m, OpId id, const LaneIndex &index) {
-  const OpData &op = m.fn[id];
   llvm::IRBuilder<> &b = m.e.b;
-  const Type &type = m.fn.type(op.results[0]);
-  int64_t rowSize = type.rank() == 0 ? 1 : type.elements() / type.shape[0];
-  llvm::Value *seed = m.emit(op.operands[0], LaneIndex{}), *step = m.emit(op.operands[1], LaneIndex{});
-  llvm::Value *row0 = m.emit(op.operands[2], LaneIndex{});
-  llvm::Type *i64 = m.e.vectorType(DType::I64);
-  llvm::Value *within = b.CreateZExt(m.math.lanes(m.linear(type.shape, index)), i64);
-  llvm::Value *element = b.CreateAdd(m.e.mul(row0, rowSize), within);
-  uint64_t stream = streamHash(withDefaults(*op.def, op.attrs).str("stream"));
-  llvm::Value *key = b.CreateXor(seed, llvm::ConstantInt::get(i64, stream));
-  llvm::Value *bits = philox(m.e, words(m.e, element), words(m.e, step), words(m.e, key));
-  llvm::Type *real = m.e.vectorType(type.dtype);
-  llvm::Value *number = b.CreateSIToFP(b.CreateLShr(bits, llvm::ConstantInt::get(bits->getType(), 8)), real);
-  return b.CreateFMul(number, llvm::ConstantFP::get(real, 0x1p-24));
+  const Type &type = m.fn.type(m.fn[id].results[0]);
+  const std::vector<LaneValue> dims = m.dims(type.shape, index);
+  LaneValue row = m.math.constant(0), column = row;
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (i == 0)
+      row = dims[0];
+    else
+      column = m.math.add(m.math.mul(column, type.shape[static_cast<int>(i)]), dims[i]);
+  constexpr auto kWords = static_cast<int64_t>(kPhiloxWords);
+  const Values numbers = RandomStream(m, id).group(row, m.math.div(column, kWords));
+  llvm::Value *word = m.math.lanes(m.math.mod(column, kWords)), *number = numbers[0];
+  for (uint64_t i = 1; i < kPhiloxWords; ++i)
+    number =
+        b.CreateSelect(b.CreateICmpEQ(word, llvm::ConstantInt::get(word->getType(), i)), numbers[i], number);
+  return number;
 }
 
 } // namespace
+
+RandomStream::RandomStream(ElementEmitter &m, OpId op) : m_(m), type_(m.fn.type(m.fn[op].results[0])) {
+  llvm::IRBuilder<> &b = m.e.b;
+  const OpData &data = m.fn[op];
+  const uint64_t stream = streamHash(withDefaults(*data.def, data.attrs).str("stream"));
+  llvm::Value *seed = m.emit(data.operands[0], LaneIndex{});
+  step_ = words(m.e, m.emit(data.operands[1], LaneIndex{}));
+  row0_ = m.emit(data.operands[2], LaneIndex{});
+  Words key = words(m.e, b.CreateXor(seed, llvm::ConstantInt::get(seed->getType(), stream)));
+  auto *i32 = m.e.vectorType(DType::I32);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    keys_.push_back(key);
+    key.low = b.CreateAdd(key.low, llvm::ConstantInt::get(i32, kPhiloxWeyl0));
+    key.high = b.CreateAdd(key.high, llvm::ConstantInt::get(i32, kPhiloxWeyl1));
+  }
+}
+
+Values RandomStream::group(LaneValue row, LaneValue group) const {
+  llvm::IRBuilder<> &b = m_.e.b;
+  const int64_t rowSize = type_.rank() == 0 ? 1 : type_.elements() / type_.shape[0];
+  const auto groups = static_cast<int64_t>(randomGroups(static_cast<uint64_t>(rowSize)));
+  llvm::Type *i64 = m_.e.vectorType(DType::I64);
+  llvm::Value *within = m_.math.lanes(m_.math.add(m_.math.mul(row, groups), group));
+  Words counter = words(m_.e, b.CreateAdd(m_.e.mul(row0_, groups), b.CreateZExt(within, i64)));
+  llvm::Value *c[] = {counter.low, counter.high, step_.low, step_.high};
+  for (const Words &key : keys_) {
+    Words p0 = product(m_.e, c[0], kPhiloxMultiplier0), p1 = product(m_.e, c[2], kPhiloxMultiplier1);
+    c[0] = b.CreateXor(b.CreateXor(p1.high, c[1]), key.low);
+    c[1] = p1.low;
+    c[2] = b.CreateXor(b.CreateXor(p0.high, c[3]), key.high);
+    c[3] = p0.low;
+  }
+  llvm::Type *real = m_.e.vectorType(type_.dtype);
+  Values numbers;
+  for (llvm::Value *bits : c) {
+    llvm::Value *number =
+        b.CreateSIToFP(b.CreateLShr(bits, llvm::ConstantInt::get(bits->getType(), 8)), real);
+    numbers.push_back(b.CreateFMul(number, llvm::ConstantFP::get(real, 0x1p-24)));
+  }
+  return numbers;
+}
 
 std::span<const ElementRule> generatorEmitters() {
   static constexpr ElementRule rules[] = {

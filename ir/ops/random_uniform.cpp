@@ -22,8 +22,11 @@ void eval(const EvalArgs &args) {
   const Shape &shape = y.type().shape;
   const uint64_t rowSize = shape.rank() == 0 ? 1 : shape.elements() / shape[0];
   const uint64_t hash = streamHash(args.attrs.str("stream"));
-  for (int64_t i = 0; i < y.elements(); ++i)
-    y.set(i, uniformFromBits(randomBits(operand(0), hash, operand(1), operand(2) * rowSize + i)[0]));
+  for (int64_t i = 0; i < y.elements(); ++i) {
+    const uint64_t row = operand(2) + i / rowSize, column = i % rowSize;
+    const uint64_t group = row * randomGroups(rowSize) + column / kPhiloxWords;
+    y.set(i, uniformFromBits(randomBits(operand(0), hash, operand(1), group)[column % kPhiloxWords]));
+  }
 }
 
 } // namespace
@@ -33,8 +36,7 @@ GRADC_OPS(random_uniform) {
   static const OpDef rows[] = {
       {.name = "random_uniform",
        .doc = "uniform in [0, 1), multiples of 2^-24: Philox4x32-10 of seed, stream, step and the element's "
-              "index, "
-              "where row0 is the number of the first row (support/philox.h has it to the bit)",
+              "index, where row0 is the number of the first row (support/philox.h has it to the bit)",
        .operands = {{"seed"}, {"step"}, {"row0"}},
        .attrs = {{.name = "stream",
                   .kind = AttrKind::String,

@@ -369,11 +369,13 @@ def uniform(seed, step, row0, stream, shape):
     key = (seed ^ h) % 2**64
     rows = shape[0] if shape else 1
     count = int(np.prod(shape))
+    size = count // rows
     out = []
     for i in range(count):
-        e = (row0 * (count // rows) + i) % 2**64
-        x = philox([e % 2**32, e >> 32, step % 2**32, (step % 2**64) >> 32], [key % 2**32, key >> 32])[0]
-        out.append((x >> 8) / 2**24)
+        row, column = divmod(i, size)
+        g = ((row0 + row) * -(-size // 4) + column // 4) % 2**64
+        x = philox([g % 2**32, g >> 32, step % 2**32, (step % 2**64) >> 32], [key % 2**32, key >> 32])
+        out.append((x[column % 4] >> 8) / 2**24)
     return torch.tensor(out, dtype=torch.float64).reshape(shape)
 
 

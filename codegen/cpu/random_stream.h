@@ -1,0 +1,30 @@
+// The numbers of one random_uniform op (support/philox.h): Philox makes four words at a time, which are four
+// neighbours of a row.
+#pragma once
+
+#include "codegen/cpu/element.h"
+
+namespace gradc {
+
+/// 64-bit numbers as vectors of low and high words.
+struct Words {
+  llvm::Value *low, *high;
+};
+
+class RandomStream {
+public:
+  /// Emits what all groups share: the keys of the rounds. Before the loop over groups, where there is one.
+  RandomStream(ElementEmitter &m, OpId op);
+
+  /// Numbers 4·group .. 4·group + 3 of rows of the result, in its element type.
+  Values group(LaneValue row, LaneValue group) const;
+
+private:
+  ElementEmitter &m_;
+  const Type type_;
+  Words step_;
+  llvm::Value *row0_;
+  std::vector<Words> keys_;
+};
+
+} // namespace gradc
