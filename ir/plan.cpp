@@ -4,6 +4,7 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "ir/window_walk.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -123,13 +124,15 @@ bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
     if (fn[inner].def->is(kReduction) && fn.type(fn[inner].operands[0]).shape == iterated)
       return false;
   // The operand and all that is made of it may pass through elementwise ops only, at this one shape.
+  // Within a window, a walk window by window reads all before it writes: its gradient counts as elementwise in x.
+  const std::optional<WindowWalk> walk = windowWalk(fn, op.regions[0], to);
   std::vector<bool> derived(fn.numValues());
   derived[index(region.args[operand])] = true;
   for (OpId inner : region.ops) {
     bool reads = std::ranges::any_of(fn[inner].operands, [&](ValueId v) { return derived[index(v)]; });
     if (!reads)
       continue;
-    if (!fn[inner].def->is(kElementwise))
+    if (!fn[inner].def->is(kElementwise) && !(walk && inner == walk->op))
       return false;
     for (ValueId v : fn[inner].results)
       derived[index(v)] = true;

@@ -8,6 +8,7 @@
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "ir/spelling.h"
+#include "ir/window_walk.h"
 
 namespace gradc {
 
@@ -192,13 +193,15 @@ private:
     if (dtypeSize(a.dtype) != dtypeSize(b.dtype) || !(a.shape == b.shape) || a.layout != b.layout ||
         begin(o) != begin(v))
       return false;
+    const std::optional<WindowWalk> walk = windowWalk(fn_, fn_[op].regions[0], fn_.type(v));
     for (ValueId yield : region.yields)
-      if (!readsInStep(region, yield, arg, fn_.type(v).shape))
+      if (!readsInStep(region, yield, arg, fn_.type(v).shape, walk ? walk->op : kNoOp))
         return false;
     return true;
   }
 
-  bool readsInStep(const RegionData &region, ValueId from, ValueId arg, const Shape &shape) const {
+  /// `walk` reads its first operand within the window that it writes.
+  bool readsInStep(const RegionData &region, ValueId from, ValueId arg, const Shape &shape, OpId walk) const {
     struct Entry {
       ValueId value;
       bool inStep; // only elementwise ops of that shape between the yield and here
@@ -220,8 +223,10 @@ private:
       // A reduction over this shape reads the whole row before or between the stores.
       if (op.def->is(kReduction) && inStep && fn_.type(op.operands[0]).shape == shape)
         return false;
-      for (ValueId operand : op.operands)
-        stack.push_back({operand, inStep && op.def->is(kElementwise)});
+      for (size_t i = 0; i < op.operands.size(); ++i) {
+        const bool walked = fn_[v].def == walk && i == 0;
+        stack.push_back({op.operands[i], inStep && (op.def->is(kElementwise) || walked)});
+      }
     }
     return !std::ranges::any_of(region.ops, [&](OpId op) {
       return fn_[op].def->is(kReduction) && fn_.type(fn_[op].operands[0]).shape == shape;

@@ -7,9 +7,11 @@
 
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loop_nest.h"
+#include "codegen/cpu/random_stream.h"
 #include "ir/layout.h"
-#include "ir/spatial.h"
+#include "ir/window_walk.h"
 #include "support/check.h"
+#include "support/philox.h"
 
 namespace gradc {
 namespace {
@@ -18,12 +20,6 @@ namespace {
 struct Nest {
   Type type;
   std::vector<int> results; // numbers
-};
-
-/// A non-overlapping window_max_grad on n16 images: walked window by window.
-struct WindowNest {
-  OpId op;
-  Window win;
 };
 
 std::vector<Nest> nestsOf(const KernelContext &k) {
@@ -55,8 +51,10 @@ public:
 
   /// Emits the part of the items low .. high that is the nest's, which begins at item `first`.
   int64_t emit(const Nest &nest, int64_t first, double &work) {
-    if (std::optional<WindowNest> window = windowNest(nest))
+    if (std::optional<WindowWalk> window = windowWalk(k_.fn, k_.region(), nest.type))
       return emitWindows(nest, *window, first, work);
+    if (std::optional<OpId> random = randomNest(nest))
+      return emitRandomGroups(nest, *random, first, work);
     LoopNest loops(nest.type, mergeableDims(k_.fn, k_.region(), roots(nest), nest.type.shape),
                    cyclesPerVector(k_.fn, k_.region(), roots(nest)));
     work += loops.work();
@@ -96,8 +94,9 @@ private:
       }
   }
 
-  std::optional<WindowNest> windowNest(const Nest &nest);
-  int64_t emitWindows(const Nest &nest, const WindowNest &window, int64_t first, double &work);
+  std::optional<OpId> randomNest(const Nest &nest);
+  int64_t emitRandomGroups(const Nest &nest, OpId random, int64_t first, double &work);
+  int64_t emitWindows(const Nest &nest, const WindowWalk &window, int64_t first, double &work);
   std::vector<ValueId> roots(const Nest &nest) const {
     std::vector<ValueId> values;
     for (int i : nest.results)
@@ -111,34 +110,49 @@ private:
   bool single_; // one nest: its items are the kernel's
 };
 
-std::optional<WindowNest> MapEmitter::windowNest(const Nest &nest) {
-  std::optional<WindowNest> found;
+/// The random_uniform of a nest over n16 memory that may be walked by groups of four numbers.
+std::optional<OpId> MapEmitter::randomNest(const Nest &nest) {
+  std::optional<OpId> found;
+  const Shape &shape = nest.type.shape;
   for (OpId id : k_.body().ops) {
     const OpData &op = k_.fn[id];
-    if (!op.def->is(kWindow))
-      continue;
-    const Type &type = k_.fn.type(op.results[0]);
-    if (found || op.def->name != "window_max_grad" || !(type.shape == nest.type.shape) ||
-        nest.type.layout != kLayoutN16)
+    if (op.def->is(kWindow) || (op.def->name == "random_uniform" && found))
       return std::nullopt;
-    Dict attrs = withDefaults(*op.def, op.attrs);
-    Rule<Window> win = slidingWindow(attrs, planeOf(type.shape), pairOf(attrs.ints("window")));
-    CHECK(win, "{}", win.error());
-    for (int dim : {0, 1})
-      if (win->stride[dim] != win->kernel[dim] || win->output[dim] * win->kernel[dim] != win->input[dim])
-        return std::nullopt;
-    if (win->kernel[0] * win->kernel[1] > kLanes)
-      return std::nullopt;
-    found = {id, *win};
+    if (op.def->name == "random_uniform" && k_.fn.type(op.results[0]).shape == shape)
+      found = id;
   }
-  return found;
+  const bool groups = nest.type.layout == kLayoutN16 &&
+                      nest.type.elements() / shape[0] % static_cast<int64_t>(kPhiloxWords) == 0;
+  const std::vector<bool> merge = mergeableDims(k_.fn, k_.region(), roots(nest), shape);
+  return groups && std::all_of(merge.begin() + 1, merge.end(), [](bool m) { return m; }) ? found
+                                                                                         : std::nullopt;
+}
+
+/// Four neighbours of 16 rows at a time.
+int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, int64_t first, double &work) {
+  constexpr auto kWords = static_cast<int64_t>(kPhiloxWords);
+  const Shape &shape = nest.type.shape;
+  const Type groups{nest.type.dtype, {shape[0], nest.type.elements() / shape[0] / kWords}, nest.type.layout};
+  LoopNest loops(groups, {false}, kWords * cyclesPerVector(k_.fn, k_.region(), roots(nest)));
+  work += loops.work();
+  auto [low, high] = range(first, loops.items());
+  const RandomStream stream(m_, random);
+  loops.emit(m_, low, high, [&](const LaneIndex &index) {
+    const LaneValue row = index.groups[0].at, group = index.groups[1].at;
+    const Values numbers = stream.group(row, group);
+    std::vector<LaneIndex> at;
+    for (int64_t i = 0; i < kWords; ++i)
+      at.push_back({{{1, row}, {shape.rank() - 1, m_.math.add(m_.math.mul(group, kWords), i)}}, nullptr});
+    storeAll(nest, at, [&](size_t i) { m_.bindVector(k_.fn[random].results[0], numbers[i]); });
+  });
+  return loops.items();
 }
 
 /// For each window: its taps' places in the gradient, of which the largest gets dy and the others 0.
-int64_t MapEmitter::emitWindows(const Nest &nest, const WindowNest &window, int64_t first, double &work) {
+int64_t MapEmitter::emitWindows(const Nest &nest, const WindowWalk &window, int64_t first, double &work) {
   llvm::IRBuilder<> &b = k_.e.b;
   const OpData &op = k_.fn[window.op];
-  const Window &win = window.win;
+  const Window &win = window.window;
   ValueId x = op.operands[0], dy = op.operands[1], dx = op.results[0];
   Type windows = k_.fn.type(dy);
   windows.layout = std::string(kLayoutN16);

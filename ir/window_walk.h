@@ -1,0 +1,22 @@
+// Which kernels code generation walks window by window: a fact that plan-memory relies on, so it is stated once.
+#pragma once
+
+#include <optional>
+
+#include "ir/ir.h"
+#include "ir/spatial.h"
+
+namespace gradc {
+
+/// A window_max_grad whose windows tile the images.
+struct WindowWalk {
+  OpId op;
+  Window window;
+};
+
+/// The walk of the region's results of type `result`, if there is one: <n16>, and the region's only window op is a
+/// window_max_grad of that shape, the windows of which cover each pixel once. Then everything that a window's pixels
+/// need of such a shape is read before the first of its pixels is stored, so that a result may lie over the images.
+std::optional<WindowWalk> windowWalk(const Function &fn, RegionId region, const Type &result);
+
+} // namespace gradc
