@@ -110,18 +110,40 @@ int operandBuffer(KernelContext &k, OpId contraction, int number) {
   return k.operandBuffer(static_cast<int>(arg - args.begin()));
 }
 
-/// Seconds at 100 billion floating point operations a second: what decides whether a step is split at all.
-double estimatedWork(const Function &fn, OpId contraction) {
+double flopsOf(const Function &fn, OpId contraction) {
   const OpData &op = fn[contraction];
   const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]), &c = fn.type(op.results[0]);
-  // Each multiply-add pairs an element of each operand and of the result.
-  double flops = 2 * std::sqrt(double(a.elements()) * double(b.elements()) * double(c.elements()));
-  if (op.def->name != "matmul") {
-    const Type &weights = op.def->name == "conv2d_grad_weight" ? c : b;
-    const Type &map = op.def->name == "conv2d" ? c : op.def->name == "conv2d_grad_weight" ? b : a;
-    flops = 2.0 * double(map.elements()) * double(weights.elements()) / double(weights.shape[0]);
+  if (op.def->name == "matmul") // each multiply-add pairs an element of each operand and of the result
+    return 2 * std::sqrt(double(a.elements()) * double(b.elements()) * double(c.elements()));
+  const Type &weights = op.def->name == "conv2d_grad_weight" ? c : b;
+  const Type &map = op.def->name == "conv2d" ? c : op.def->name == "conv2d_grad_weight" ? b : a;
+  return 2.0 * double(map.elements()) * double(weights.elements()) / double(weights.shape[0]);
+}
+
+/// Bytes that each thread reads whole, however the items are shared out: convolutions share images, products only
+/// the units of one operand.
+double sharedBytes(const Function &fn, OpId contraction, ContractionForm form) {
+  const OpData &op = fn[contraction];
+  const auto bytes = [&](int operand) { return double(storageBytes(fn.type(op.operands[operand]))); };
+  switch (form) {
+  case ContractionForm::BatchLanes:
+    return bytes(0) + (withDefaults(*op.def, op.attrs).flag("transpose_b") ? 0 : bytes(1));
+  case ContractionForm::ColumnLanes: return bytes(1);
+  case ContractionForm::PackedLanes: return bytes(0);
+  default: return 0;
   }
-  return flops / 100e9;
+}
+
+/// Estimated seconds of one thread, less what it costs others to fetch what they share from its cache: what decides
+/// whether a step is split.
+double estimatedWork(const Function &fn, OpId contraction) {
+  constexpr double kFlops = 170e9, kCacheToCache = 11e9, kFromL3 = 29e9, kL2 = 1 << 20;
+  double bytes = 0;
+  for (ValueId operand : fn[contraction].operands)
+    bytes += double(storageBytes(fn.type(operand)));
+  const double seconds = std::max(flopsOf(fn, contraction) / kFlops, bytes > kL2 ? bytes / kFromL3 : 0);
+  const double shared = sharedBytes(fn, contraction, contractionShape(fn, contraction).form);
+  return std::max(seconds - shared / kCacheToCache, 1e-9);
 }
 
 /// Brings the weights of a convolution into the order of its tiles, in the workspace.

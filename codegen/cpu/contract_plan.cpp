@@ -27,6 +27,7 @@ ContractPlan batchLanes(const Operation &op) {
   nest.rowStride = transposed ? depth * kFloat : kFloat;
   nest.columnStride = depth * kVector;
   nest.reduction = Reduction::loop(depth, transposed ? kFloat : units * kFloat, kVector, Reduction::step());
+  nest.rowBytes = units * depth * kFloat;
   nest.rowAxis = 1;
   nest.columnAxis = nest.laneAxis = 0;
   return {nest, 1, 0};
@@ -57,6 +58,8 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
   nest.rowAxis = rank - 2;
   nest.columnAxis = nest.laneAxis = rank - 1;
   nest.rows = rows;
+  nest.rowsOutside =
+      rows >= depth; // else b is larger than the result, and half of its columns for each thread pay
   nest.columns = ceilDiv(columns, kLanes);
   nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
   nest.columnStride = kVector;

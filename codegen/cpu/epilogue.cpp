@@ -9,8 +9,9 @@
 namespace gradc {
 namespace {
 
-/// Operands of the epilogue that are larger than this are prefetched while the tile is computed.
-constexpr int64_t kPrefetchBytes = 256 << 10;
+/// Operands of the epilogue that are larger than this are prefetched while the tile is computed, if they are row-major
+/// as parameters and momenta are: those will be written too, and another thread may have read them.
+constexpr int64_t kPrefetchBytes = 32 << 10;
 
 } // namespace
 
@@ -29,13 +30,12 @@ void EpilogueStore::begin(llvm::Value *buffers) {
 void EpilogueStore::prefetch(std::span<const TileVector> tile) {
   const Type &type = k_.fn.type(sum_);
   for (size_t i = 0; i < pointers_.size(); ++i)
-    if (const ValueId arg = k_.body().args[i];
-        k_.fn.type(arg) == type && feedsEpilogue(arg) && storageBytes(type) > kPrefetchBytes)
+    if (const ValueId arg = k_.body().args[i]; type.layout.empty() && k_.fn.type(arg) == type &&
+                                               feedsEpilogue(arg) && storageBytes(type) > kPrefetchBytes)
       for (const TileVector &vector : tile) {
         llvm::Value *address =
             k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));
-        k_.e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
-                               {address, k_.e.b.getInt32(1), k_.e.b.getInt32(3), k_.e.b.getInt32(1)});
+        emitPrefetch(k_.e, address, Cache::L1, true);
       }
 }
 

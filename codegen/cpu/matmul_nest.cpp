@@ -10,6 +10,9 @@ namespace {
 /// Enough grid items for 16 threads to share evenly.
 constexpr int64_t kEnoughItems = 32;
 constexpr int64_t kFloat = 4;
+/// A larger row operand does not stay in L2 from one use to the next.
+constexpr int64_t kPrefetchBytes = 512 << 10;
+constexpr int64_t kLine = 64; // bytes of a cache line; the processor itself foresees smaller steps
 
 class MatmulEmitter {
 public:
@@ -22,11 +25,13 @@ public:
     llvm::Value *buffers = e.argument(1);
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       const int64_t rowTiles = countTiles(grid.rowRuns);
-      llvm::Value *rowTile = e.mod(item, rowTiles);
-      llvm::Value *rest = e.div(item, rowTiles);
-      llvm::Value *columnTile = e.mod(rest, grid.columnItems);
+      const int64_t inner = nest_.rowsOutside ? grid.columnItems : rowTiles;
+      llvm::Value *innerTile = e.mod(item, inner), *rest = e.div(item, inner);
+      llvm::Value *outerTile = e.mod(rest, rowTiles * grid.columnItems / inner);
+      llvm::Value *rowTile = nest_.rowsOutside ? outerTile : innerTile;
+      llvm::Value *columnTile = nest_.rowsOutside ? innerTile : outerTile;
       TileKernels::Args args{rowOperand, columnOperand, buffers, {}};
-      decodeBatch(e.div(rest, grid.columnItems), args);
+      decodeBatch(e.div(rest, rowTiles * grid.columnItems / inner), args);
       emitTileSwitch(e, grid.rowRuns, rowTile, [&](llvm::Value *row, const TileRun &rowRun) {
         auto tile = [&](llvm::Value *column, const TileRun &columnRun) {
           callTile(args, row, rowRun.size, column, columnRun);
@@ -101,25 +106,41 @@ private:
       shape.columnOffsets.push_back(j * nest_.columnStride);
     shape.broadcastRows = nest_.broadcastRows;
     shape.lastLanes = nest_.packDepth ? kVectorLanes : lastLanes; // panels are filled up with zeros
-    std::vector<TileVector> tile;
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < columns; ++j)
-        tile.push_back({nullptr, indexOf(args, i, j, j + 1 == columns ? lastLanes : kVectorLanes)});
-    tiles_.store.prefetch(tile);
+    if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kLine)
+      shape.rowPrefetch = rows * nest_.rowStride;
+    // The epilogue's operands a few rows at a time: all at once they would keep the reduction's own from coming.
+    shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
+      const int64_t share = ceilDiv(rows, iterations);
+      TileKernels::Args next = args;
+      next.numbers.back() = e.add(next.numbers.back(), e.i64(columns));
+      tiles_.store.prefetch(tileVectors(next, e.mul(iteration, share), share, columns, lastLanes));
+    };
     Values sums =
         emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {}, zeroAccumulators(e, shape));
+    std::vector<TileVector> tile = tileVectors(args, e.i64(0), rows, columns, lastLanes);
     for (size_t i = 0; i < tile.size(); ++i)
       tile[i].lanes = sums[i];
     tiles_.store.store(tile);
   }
 
-  LaneIndex indexOf(const TileKernels::Args &args, int i, int j, int lanes) {
+  /// Rows first .. first + rows - 1 of a tile.
+  std::vector<TileVector> tileVectors(const TileKernels::Args &args, llvm::Value *first, int64_t rows,
+                                      int columns, int lastLanes) {
+    std::vector<TileVector> tile;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int j = 0; j < columns; ++j)
+        tile.push_back(
+            {nullptr, indexOf(args, e.add(first, e.i64(i)), j, j + 1 == columns ? lastLanes : kVectorLanes)});
+    return tile;
+  }
+
+  LaneIndex indexOf(const TileKernels::Args &args, llvm::Value *i, int j, int lanes) {
     LaneMath math(e);
     const size_t batches = nest_.batches.size();
     std::vector<LaneValue> dims(nest_.rank, math.constant(0));
     for (size_t k = 0; k < batches; ++k)
       dims[nest_.batches[k].axis] = laneValue(nest_.batches[k].axis, args.numbers[k]);
-    dims[nest_.rowAxis] = laneValue(nest_.rowAxis, e.add(args.numbers[batches], e.i64(i)));
+    dims[nest_.rowAxis] = laneValue(nest_.rowAxis, e.add(args.numbers[batches], i));
     dims[nest_.columnAxis] = laneValue(nest_.columnAxis, e.add(args.numbers[batches + 1], e.i64(j)));
     LaneIndex index = LaneIndex::of(std::move(dims), lanes == kVectorLanes ? nullptr : e.laneMask(lanes));
     index.groups[nest_.rowAxis].count = nest_.rowDims;

@@ -22,6 +22,10 @@ struct MatmulNest {
   int64_t rows = 1, columns = 1;
   int64_t rowStride = 0, columnStride = 0; // bytes between rows of the row operand, columns of the other
   Reduction reduction;
+  int64_t rowBytes = 0; // of the whole row operand
+  /// Items count row tiles outside of column tiles: a thread that takes the first half of a layer's weight gradient
+  /// then works on the weights of the units that it computes forward.
+  bool rowsOutside = false;
   bool broadcastRows = true;
   int lastLanes = kVectorLanes; // lanes that exist in the last column
   // Where the tile lies in the result; columnAxis == laneAxis means that a column is 16 elements of that axis.

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <limits>
+#include <utility>
 
 #include "support/check.h"
 
@@ -68,6 +71,8 @@ public:
       return loop(reduction, extents_[reduction.extentSlot], 1, row, column, columns,
                   std::move(accumulators));
     const int64_t unroll = unrollFactor(reduction, columns);
+    if (unroll == reduction.extent && std::exchange(alongsidePending_, false))
+      shape_.alongside(e.i64(0), 1);
     const int64_t rolled = unroll == reduction.extent ? 0 : reduction.extent / unroll;
     if (rolled)
       accumulators = loop(reduction, e.i64(rolled), unroll, row, column, columns, std::move(accumulators));
@@ -91,12 +96,17 @@ private:
 
   Values loop(const Reduction &reduction, llvm::Value *iterations, int64_t unroll, Cursor row, Cursor column,
               uint32_t columns, Values accumulators) {
+    const bool outermost = std::exchange(alongsidePending_, false);
     Values carried = {e.offset(row.pointer, row.displacement), e.offset(column.pointer, column.displacement)};
     carried.insert(carried.end(), accumulators.begin(), accumulators.end());
     Values result = e.loop(
         e.i64(0), iterations, 1, carried,
-        [&](llvm::Value *, const Values &in) {
+        [&](llvm::Value *index, const Values &in) {
           Values inner(in.begin() + 2, in.end());
+          if (outermost)
+            shape_.alongside(index, reduction.extent / unroll);
+          if (shape_.rowPrefetch != 0 && isInnermost(reduction))
+            prefetchRows(in[0], reduction.rowStep, unroll);
           for (int64_t i = 0; i < unroll; ++i)
             inner = body(reduction, Cursor{in[0], i * reduction.rowStep},
                          Cursor{in[1], i * reduction.columnStep}, columns, std::move(inner));
@@ -107,6 +117,29 @@ private:
         },
         reduction.mayBeEmpty);
     return Values(result.begin() + 2, result.end());
+  }
+
+  static bool isInnermost(const Reduction &loop) {
+    return std::ranges::all_of(loop.parts, [](const Reduction::Part &part) {
+      return part.reduction.kind == Reduction::Kind::MultiplyAdd;
+    });
+  }
+
+  /// What the next tile reads of the row operand in these steps: each cache line once, by its last element, as the
+  /// tile that ends before that has fetched the rest of the line.
+  void prefetchRows(llvm::Value *row, int64_t step, int64_t steps) {
+    constexpr int64_t kLine = 64;
+    std::vector<int64_t> places;
+    for (int64_t offset : shape_.rowOffsets)
+      for (int64_t i = 0; i < steps; ++i)
+        places.push_back(offset + i * step);
+    std::ranges::sort(places, std::greater{});
+    int64_t fetched = std::numeric_limits<int64_t>::max();
+    for (int64_t place : places)
+      if (fetched - place >= kLine) {
+        emitPrefetch(e, e.offset(row, place + shape_.rowPrefetch), Cache::L2);
+        fetched = place;
+      }
   }
 
   Values multiplyAdd(Cursor row, Cursor column, uint32_t columns, Values accumulators) {
@@ -199,6 +232,7 @@ private:
   const RegisterTileShape &shape_;
   const Values &extents_;
   int64_t budget_ = kUnrollBudget;
+  bool alongsidePending_ = static_cast<bool>(shape_.alongside);
 };
 
 } // namespace
@@ -208,6 +242,13 @@ Values emitRegisterTile(Emit &e, const RegisterTileShape &shape, const Reduction
   CHECK(shape.columns() <= 31, "a tile of {} columns", shape.columns());
   const uint32_t all = (1u << shape.columns()) - 1;
   return TileEmitter(e, shape, extents).emit(reduction, {row}, {column}, all, std::move(accumulators));
+}
+
+void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting) {
+  constexpr uint32_t kData = 1;
+  e.b.CreateIntrinsic(
+      llvm::Intrinsic::prefetch, {address->getType()},
+      {address, e.b.getInt32(forWriting), e.b.getInt32(cache == Cache::L1 ? 3 : 2), e.b.getInt32(kData)});
 }
 
 Values zeroAccumulators(Emit &e, const RegisterTileShape &shape) {

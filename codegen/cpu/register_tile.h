@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,11 @@ struct RegisterTileShape {
   Values columnMasks;
   llvm::Value *rowMask = nullptr; // likewise of all rows, where these are vectors
   bool absentTerms = false;
+  /// Not 0: how far ahead of its use the row operand is fetched into L2, in bytes: to where the next tile reads it.
+  int64_t rowPrefetch = 0;
+  /// Called at the beginning of each iteration of the outermost loop, to emit what is spread over the tile's time;
+  /// with one iteration where there is no loop.
+  std::function<void(llvm::Value *iteration, int64_t iterations)> alongside = nullptr;
 
   int rows() const { return static_cast<int>(rowOffsets.size()); }
   int columns() const { return static_cast<int>(columnOffsets.size()); }
@@ -71,6 +77,10 @@ struct RegisterTileShape {
 /// `extents` are the run-time extents that the nest refers to.
 Values emitRegisterTile(Emit &e, const RegisterTileShape &shape, const Reduction &reduction, llvm::Value *row,
                         llvm::Value *column, const Values &extents, Values accumulators);
+
+/// Fetches the cache line at the address into L1 or, where it is needed later, only into L2.
+enum class Cache : uint8_t { L1, L2 };
+void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting = false);
 
 /// Accumulators that start at zero.
 Values zeroAccumulators(Emit &e, const RegisterTileShape &shape);

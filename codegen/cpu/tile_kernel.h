@@ -27,7 +27,7 @@ public:
   virtual ~TileStore() = default;
   /// In the entry block of a function that will store; `buffers` is the kernel's table of pointers.
   virtual void begin(llvm::Value *buffers) = 0;
-  /// Announces the store of a tile, a reduction's time ahead.
+  /// Announces the store of vectors that are being computed.
   virtual void prefetch(std::span<const TileVector>) {}
   virtual void store(std::span<const TileVector> tile) = 0;
 };
