@@ -1,6 +1,7 @@
 // gradc explain: what the compiler decided about a function and why: fusion, loops, memory.
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -59,6 +60,79 @@ std::string explainFusion(const Function &fn, const Diagnostics &diag, std::stri
   for (const std::string &edge : edges)
     if (node.empty() || isAbout(edge, node))
       text += fmt::format("  {}\n", edge);
+  return text;
+}
+
+/// The op that makes a kernel's work: its contraction, else its reduction, or kNoOp.
+OpId mainOp(const Function &fn, OpId kernel) {
+  for (uint32_t trait : {uint32_t{kContraction}, uint32_t{kReduction}})
+    for (OpId op : fn[fn[kernel].regions[0]].ops)
+      if (fn[op].def->traits & trait)
+        return op;
+  return kNoOp;
+}
+
+/// Edges of the variable's gradient that end in the kernel and were not fused: "%w.grad -> %w.update: multiple uses".
+std::vector<std::string> refusedEdges(const Function &fn, OpId kernel, const std::vector<std::string> &edges,
+                                      const std::string &variable) {
+  constexpr std::string_view kArrow = " -> %", kRefused = ": not fused: ";
+  std::set<std::string_view> inside;
+  for (OpId op : fn[fn[kernel].regions[0]].ops)
+    inside.insert(fn[fn[op].results[0]].name);
+  std::vector<std::string> refused;
+  for (std::string_view edge : edges) {
+    const size_t arrow = edge.find(kArrow), reason = edge.find(kRefused);
+    if (reason == std::string_view::npos || !edge.starts_with("%" + variable + "."))
+      continue;
+    const size_t to = arrow + kArrow.size();
+    if (inside.contains(edge.substr(to, reason - to)))
+      refused.push_back(fmt::format("{}: {}", edge.substr(0, reason), edge.substr(reason + kRefused.size())));
+  }
+  return refused;
+}
+
+/// What plan-memory copied from, where a variable cannot be updated in place.
+ValueId withoutCopy(const Function &fn, ValueId v) {
+  const OpId kernel = fn[v].def;
+  if (kernel == kNoOp || !fn[fn[kernel].regions[0]].ops.empty())
+    return v;
+  return withoutCopy(fn, fn[kernel].operands[0]);
+}
+
+/// Where a variable's new value is made: with its gradient, or apart and why.
+std::string explainUpdate(const Function &fn, ValueId updated, const std::vector<std::string> &edges,
+                          const std::string &variable) {
+  const OpId kernel = fn[withoutCopy(fn, updated)].def;
+  if (kernel == kNoOp)
+    return "not trained";
+  const OpId main = mainOp(fn, kernel);
+  const bool norm = main != kNoOp && !fn[main].def->is(kContraction) &&
+                    fn.type(fn[main].operands[0]).shape == fn.type(updated).shape;
+  if (main != kNoOp && !norm)
+    return fmt::format("in the kernel of its gradient, {}", fn[main].def->name);
+  const std::vector<std::string> reasons = refusedEdges(fn, kernel, edges, variable);
+  return fmt::format("in a kernel of its own{}{}", reasons.empty() ? "" : "; ", fmt::join(reasons, "; "));
+}
+
+/// One line for each parameter that the function updates.
+std::string explainUpdates(const Module &module, const Function &fn, const Diagnostics &diag) {
+  const std::vector<std::string> edges = fusionEdges(diag, fn.name);
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (size_t i = 0; i < fn.resultAttrs.size(); ++i) {
+    const Attr *var = fn.resultAttrs[i].find("var");
+    const SymbolRef *symbol = var ? var->as<SymbolRef>() : nullptr;
+    const Variable *variable = symbol ? module.variable(symbol->name) : nullptr;
+    if (variable && variable->kind == VarKind::Param)
+      lines.emplace_back(variable->name, explainUpdate(fn, fn.body().yields[i], edges, variable->name));
+  }
+  if (lines.empty())
+    return {};
+  size_t width = 0;
+  for (const auto &[name, how] : lines)
+    width = std::max(width, name.size());
+  std::string text = fmt::format("updates of @{}\n", fn.name);
+  for (const auto &[name, how] : lines)
+    text += fmt::format("  {:<{}}  {}\n", name, width, how);
   return text;
 }
 
@@ -187,6 +261,9 @@ ExitCode runExplain(ExplainFlags flags) {
   std::vector<std::string> parts;
   if (all || flags.fusion)
     parts.push_back(explainFusion(fn, diag, flags.node));
+  if (std::string updates = explainUpdates(*module, fn, diag);
+      (all || flags.fusion) && flags.node.empty() && !updates.empty())
+    parts.push_back(std::move(updates));
   if (all || flags.schedule)
     parts.push_back(explainSchedule(fn));
   if (all || flags.memory)

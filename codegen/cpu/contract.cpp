@@ -142,7 +142,8 @@ double estimatedWork(const Function &fn, OpId contraction) {
   for (ValueId operand : fn[contraction].operands)
     bytes += double(storageBytes(fn.type(operand)));
   const double seconds = std::max(flopsOf(fn, contraction) / kFlops, bytes > kL2 ? bytes / kFromL3 : 0);
-  const double shared = sharedBytes(fn, contraction, contractionShape(fn, contraction).form);
+  // More than that is not in the other's cache, but comes from memory for whoever asks.
+  const double shared = std::min(sharedBytes(fn, contraction, contractionShape(fn, contraction).form), kL2);
   return std::max(seconds - shared / kCacheToCache, 1e-9);
 }
 
