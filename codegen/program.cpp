@@ -8,8 +8,10 @@
 #include <optional>
 #include <thread>
 
+#include "codegen/constants.h"
 #include "codegen/cpu/jit.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/program_memory.h"
 #include "ir/cost.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -24,24 +26,6 @@ double now() {
 }
 
 bool isKernel(const Function &fn, OpId op) { return fn[op].def->name == "kernel"; }
-
-/// The function with the values of module constants in place of their names, so that kernels stand for themselves:
-/// nothing where it names none.
-std::optional<Function> withConstants(const Module &module, const Function &fn) {
-  std::optional<Function> copy;
-  forEachOp(fn, [&](OpId op) {
-    const Attr *value = fn[op].def->name == "constant" ? fn[op].attrs.find("value") : nullptr;
-    const SymbolRef *symbol = value ? value->as<SymbolRef>() : nullptr;
-    if (!symbol)
-      return;
-    const Constant *constant = module.constant(symbol->name);
-    CHECK(constant, "constant @{} is not declared", symbol->name);
-    if (!copy)
-      copy = fn;
-    (*copy)[op].attrs.set("value", Attr(constant->value));
-  });
-  return copy;
-}
 
 /// One piece of code to make, for all kernels with its symbol.
 struct Unit {
@@ -265,10 +249,7 @@ gradc_ref Program::ref(const Place &place) const {
 
 Status Program::makeSteps(const Function &fn) {
   std::vector<std::optional<Place>> places = placesOfValues(fn);
-  int64_t arena = 0, workspace = 0, scratch = 0;
-  if (const Attr *bytes = fn.attrs.find(kArenaAttr))
-    arena = *bytes->as<int64_t>();
-  arena = (arena + kPlaceAlignment - 1) / kPlaceAlignment * kPlaceAlignment;
+  ProgramMemory memory = ProgramMemory::ofValues(fn);
   for (auto &[op, unit] : kernels_) {
     auto firstRef = static_cast<int32_t>(refs_.size());
     auto addRefs = [&](const std::vector<ValueId> &values) {
@@ -281,8 +262,8 @@ Status Program::makeSteps(const Function &fn) {
     addRefs(fn[op].results);
     const KernelCode &code = unit->object.code;
     if (code.workspaceBytes > 0)
-      refs_.push_back({GRADC_SPACE_ARENA, 0, arena});
-    workspace = std::max(workspace, code.workspaceBytes);
+      refs_.push_back({GRADC_SPACE_ARENA, 0, workspaceOffset(fn)});
+    memory.add(fn, code);
     const char *name = keep(stepName(fn, op));
     // What the kernel computes and moves is told of its longest step.
     const KernelStep &longest = *std::ranges::max_element(code.steps, {}, &KernelStep::work);
@@ -290,15 +271,14 @@ Status Program::makeSteps(const Function &fn) {
       StatusOr<gradc_kernel> entry = address(step.symbol);
       if (!entry)
         return entry.error();
-      scratch = std::max(scratch, step.scratchBytes);
       const Cost cost = &step == &longest ? costOf(fn, op) : Cost{};
       steps_.push_back({*entry, name, firstRef, static_cast<int32_t>(refs_.size()) - firstRef, step.items,
                         step.scratchBytes, step.work, cost.flops, cost.bytes});
       stepSymbols_.push_back(step.symbol);
     }
   }
-  table_.arena_bytes = arena + workspace;
-  table_.scratch_bytes = scratch;
+  table_.arena_bytes = memory.arena;
+  table_.scratch_bytes = memory.scratch;
   return okStatus();
 }
 

@@ -1,6 +1,7 @@
 // gradc check: reads and verifies a model, builds its training step, and prints what it consists of.
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -10,9 +11,10 @@
 #include "driver/compile_flags.h"
 #include "driver/io.h"
 #include "driver/load_model.h"
+#include "driver/memory_plan.h"
 #include "ir/text.h"
 #include "ir/verifier.h"
-#include "passes/pass.h"
+#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -69,7 +71,7 @@ std::string table(const LoadedModel &model) {
   return text;
 }
 
-std::string summary(const LoadedModel &model) {
+std::string summary(const LoadedModel &model, const std::optional<MemoryPlan> &memory) {
   Totals sum = totals(model);
   std::string text = fmt::format("{}, batch {}\n\n{}\n", model.name, model.train.batchSize, table(model));
   text += fmt::format("parameters   {} ({}), {} of them trained\n", sum.parameters,
@@ -77,10 +79,15 @@ std::string summary(const LoadedModel &model) {
   text += fmt::format("activations  {} for the batch, if all are kept\n",
                       scaled(static_cast<double>(sum.activationBytes), 1024, "B"));
   text += fmt::format("inference    {} for the batch\n", scaled(sum.flops, 1000, "FLOP"));
+  if (memory)
+    text += fmt::format(
+        "training     {} bytes of parameters, {} of optimizer state, {} of intermediate values, {} of "
+        "the batch\n",
+        memory->parameters, memory->slots, memory->arena, memory->batch);
   return text;
 }
 
-std::string json(const LoadedModel &model) {
+std::string json(const LoadedModel &model, const std::optional<MemoryPlan> &memory) {
   using Json = nlohmann::ordered_json;
   Totals sum = totals(model);
   Json nodes = Json::array();
@@ -99,15 +106,24 @@ std::string json(const LoadedModel &model) {
                  {"activation_bytes", sum.activationBytes},
                  {"flops", sum.flops},
                  {"nodes", std::move(nodes)}};
+  if (memory)
+    object["training_memory"] = {{"variable_bytes", memory->variables()},
+                                 {"parameter_bytes", memory->parameters},
+                                 {"slot_bytes", memory->slots},
+                                 {"arena_bytes", memory->arena},
+                                 {"scratch_bytes_per_thread", memory->scratch},
+                                 {"batch_bytes", memory->batch}};
   return object.dump(2) + "\n";
 }
 
-/// Differentiates the loss and builds the update: what cannot be trained is found here.
-Result<void> buildStep(Module &module, Diagnostics &diag) {
-  Result<Pipeline> pipeline = parsePipeline("autodiff,optimizer", diag);
-  if (!pipeline)
-    return std::unexpected(pipeline.error());
-  return PassManager({}).run(module, *pipeline, diag);
+/// What the training step needs, built as a run builds it: what cannot be trained is found here.
+std::optional<MemoryPlan> memoryOf(const LoadedModel &model, Diagnostics &diag) {
+  if (model.train.hyper.empty() || !model.hasLoss)
+    return std::nullopt;
+  const StatusOr<CpuTarget> target = parseCpuTarget("native");
+  CHECK(target, "{}", target.error().text);
+  const Result<MemoryPlan> plan = planTrainingMemory(model, *target, diag);
+  return plan ? std::optional(*plan) : std::nullopt;
 }
 
 ExitCode runCheck(const CheckFlags &flags) {
@@ -121,12 +137,13 @@ ExitCode runCheck(const CheckFlags &flags) {
     Status written = writeOutput("-", print(*module));
     return written.ok() ? finish(diag) : fail(written);
   }
-  if (module && !diag.hasErrors() && !model->train.hyper.empty() && model->hasLoss)
-    (void)buildStep(*module, diag);
+  std::optional<MemoryPlan> memory;
+  if (module && !diag.hasErrors())
+    memory = memoryOf(*model, diag);
   exit = finish(diag);
   if (exit != ExitCode::Ok)
     return exit;
-  Status written = writeOutput("-", flags.json ? json(*model) : summary(*model));
+  Status written = writeOutput("-", flags.json ? json(*model, memory) : summary(*model, memory));
   return written.ok() ? exit : fail(written);
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "runtime/report.h"
 
@@ -18,6 +20,26 @@ constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the repor
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Memory of this process that is not swapped out, from the second number of statm; 0 where there is none.
+int64_t residentBytes() {
+  long total = 0, resident = 0;
+  if (FILE *f = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(f, "%ld %ld", &total, &resident) != 2)
+      resident = 0;
+    std::fclose(f);
+  }
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+/// What was allocated for training, to the byte, as `gradc check` announces it.
+std::string memoryText(const VariableStore &variables, const gradc_program &program) {
+  int64_t bytes = 0;
+  for (const StoredVariable &variable : variables.variables())
+    bytes += variable.data.size();
+  return fmt::format("variables {} bytes, arena {} bytes, process {} bytes", bytes, program.arena_bytes,
+                     residentBytes());
 }
 
 /// What must be the same for a run to go on, beside the model.
@@ -192,8 +214,10 @@ Status TrainLoop::runBatch(const std::vector<int64_t> &order) {
   epochExamples_ += rows;
   ++state_.batch;
   ++state_.step;
-  if (stepsHere_++ == 0)
+  if (stepsHere_++ == 0) {
     folder_->log(firstStepJson(state_.step, secondsSince(options_.start), options_.dataSeconds));
+    folder_->log(eventJson("memory", state_.step, memoryText(variables_, runner.executor().program())));
+  }
   if (state_.step % kLogEvery == 0)
     folder_->log(toJson(stepRecord()));
   if (progress_.wantsStep(elapsed()))

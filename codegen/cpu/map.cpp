@@ -142,7 +142,7 @@ int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, int64_t firs
     const Values numbers = stream.group(row, group);
     std::vector<LaneIndex> at;
     for (int64_t i = 0; i < kWords; ++i)
-      at.push_back({{{1, row}, {shape.rank() - 1, m_.math.add(m_.math.mul(group, kWords), i)}}, nullptr});
+      at.push_back({{{1, row}, {shape.rank() - 1, m_.math.add(m_.math.mul(group, kWords), i)}}, index.mask});
     storeAll(nest, at, [&](size_t i) { m_.bindVector(k_.fn[random].results[0], numbers[i]); });
   });
   return loops.items();
