@@ -1,6 +1,7 @@
 #include "passes/arena_util.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace gradc {
@@ -22,12 +23,8 @@ int64_t bestOffset(const std::vector<const ArenaBuffer *> &taken, int64_t bytes,
   return best >= 0 ? best : end;
 }
 
-} // namespace
-
-int64_t packArena(std::span<ArenaBuffer> buffers, int64_t alignment) {
-  std::vector<size_t> order(buffers.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+/// Places the buffers in that order, each where it fits best; returns the size.
+int64_t packInOrder(std::span<ArenaBuffer> buffers, std::span<const size_t> order, int64_t alignment) {
   std::vector<const ArenaBuffer *> placed, taken;
   int64_t size = 0;
   for (size_t i : order) {
@@ -42,6 +39,31 @@ int64_t packArena(std::span<ArenaBuffer> buffers, int64_t alignment) {
     placed.push_back(&buffer);
   }
   return (size + alignment - 1) / alignment * alignment;
+}
+
+} // namespace
+
+int64_t packArena(std::span<ArenaBuffer> buffers, int64_t alignment) {
+  // None of the orders is best everywhere: large ones first, long lives first, as they begin, as they end.
+  using Key = int64_t (*)(const ArenaBuffer &);
+  const Key keys[] = {
+      [](const ArenaBuffer &b) { return -b.bytes; }, [](const ArenaBuffer &b) { return b.first - b.last; },
+      [](const ArenaBuffer &b) { return b.first; }, [](const ArenaBuffer &b) { return -b.last; }};
+  std::vector<ArenaBuffer> best(buffers.begin(), buffers.end());
+  int64_t bestSize = std::numeric_limits<int64_t>::max();
+  std::vector<size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return -buffers[i].bytes; });
+  for (Key key : keys) {
+    std::vector<size_t> sorted = order; // equals: large ones first
+    std::ranges::stable_sort(sorted, {}, [&](size_t i) { return key(buffers[i]); });
+    if (const int64_t size = packInOrder(buffers, sorted, alignment); size < bestSize) {
+      bestSize = size;
+      best.assign(buffers.begin(), buffers.end());
+    }
+  }
+  std::ranges::copy(best, buffers.begin());
+  return bestSize;
 }
 
 } // namespace gradc

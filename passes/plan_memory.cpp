@@ -18,7 +18,7 @@
 // (elementwiseSafe).
 // - A reshape that moves nothing shares its operand's place and takes no step.
 // - A result that is an argument or another result too is copied.
-// - Offsets: best fit, largest first, multiples of 64.
+// - Offsets: best fit, in the best of four orders (passes/arena_util.cpp), multiples of 64.
 //
 // A function that has a plan is left alone. Runs last, on kernels (after outline and schedule). What a kernel
 // needs for itself (scratch) is not planned here. The plan verifier (ir/plan_verifier.cpp) checks the outcome
