@@ -11,7 +11,7 @@
 #include "codegen/constants.h"
 #include "codegen/cpu/jit.h"
 #include "codegen/cpu/kernel.h"
-#include "codegen/program_memory.h"
+#include "codegen/cpu/program_memory.h"
 #include "ir/cost.h"
 #include "ir/layout.h"
 #include "ir/op.h"

@@ -1,6 +1,6 @@
 #include "driver/memory_plan.h"
 
-#include "codegen/program_memory.h"
+#include "codegen/cpu/program_memory.h"
 #include "driver/plan_model.h"
 #include "ir/layout.h"
 #include "ir/plan.h"

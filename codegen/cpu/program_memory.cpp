@@ -1,4 +1,4 @@
-#include "codegen/program_memory.h"
+#include "codegen/cpu/program_memory.h"
 
 #include <algorithm>
 #include <optional>
