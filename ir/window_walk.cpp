@@ -10,11 +10,16 @@ namespace {
 /// Results of all taps wait in registers until the window is finished.
 constexpr int64_t kMaxTaps = kLanes;
 
-bool tiles(const Window &win) {
-  for (int dim : {0, 1})
-    if (win.stride[dim] != win.kernel[dim] || win.output[dim] * win.kernel[dim] != win.input[dim])
-      return false;
-  return win.kernel[0] * win.kernel[1] <= kMaxTaps;
+/// Windows side by side that cover the image.
+bool disjoint(const Window &win, int dim) {
+  return win.padLow[dim] == 0 && win.stride[dim] == win.kernel[dim] &&
+         win.output[dim] * win.kernel[dim] == win.input[dim];
+}
+
+/// The windows lie inside the image and leave no gap between them.
+bool covering(const Window &win, int dim) {
+  return win.padLow[dim] == 0 && win.stride[dim] <= win.kernel[dim] &&
+         win.at(dim, win.output[dim] - 1, win.kernel[dim] - 1) < win.input[dim];
 }
 
 } // namespace
@@ -32,9 +37,11 @@ std::optional<WindowWalk> windowWalk(const Function &fn, RegionId region, const 
     const Dict attrs = withDefaults(*op.def, op.attrs);
     const Rule<Window> win = slidingWindow(attrs, planeOf(type.shape), pairOf(attrs.ints("window")));
     CHECK(win, "{}", win.error());
-    if (!tiles(*win))
+    const bool apart = disjoint(*win, 0) && disjoint(*win, 1);
+    const bool overlapping = covering(*win, 0) && covering(*win, 1) && type.dtype == DType::F32;
+    if (win->kernel[0] * win->kernel[1] > kMaxTaps || (!apart && !overlapping))
       return std::nullopt;
-    walk = {id, *win};
+    walk = {id, *win, apart};
   }
   return walk;
 }

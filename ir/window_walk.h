@@ -8,15 +8,17 @@
 
 namespace gradc {
 
-/// A window_max_grad whose windows tile the images.
+/// A window_max_grad whose windows cover the images without gaps.
 struct WindowWalk {
   OpId op;
   Window window;
+  bool disjoint; // each pixel is in one window
 };
 
 /// The walk of the region's results of type `result`, if there is one: <n16>, and the region's only window op is a
-/// window_max_grad of that shape, the windows of which cover each pixel once. Then everything that a window's pixels
-/// need of such a shape is read before the first of its pixels is stored, so that a result may lie over the images.
+/// window_max_grad of that shape, the windows of which lie inside the images and leave no gap between them. If they
+/// are disjoint, everything that a window's pixels need of such a shape is read before the first of its pixels is
+/// stored, so that a result may lie over the images.
 std::optional<WindowWalk> windowWalk(const Function &fn, RegionId region, const Type &result);
 
 } // namespace gradc

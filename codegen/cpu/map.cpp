@@ -8,9 +8,8 @@
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loop_nest.h"
 #include "codegen/cpu/random_stream.h"
+#include "codegen/cpu/window_nest.h"
 #include "ir/layout.h"
-#include "ir/window_walk.h"
-#include "support/check.h"
 #include "support/philox.h"
 
 namespace gradc {
@@ -50,14 +49,14 @@ public:
   }
 
   /// Emits the part of the items low .. high that is the nest's, which begins at item `first`.
-  int64_t emit(const Nest &nest, int64_t first, double &work) {
-    if (std::optional<WindowWalk> window = windowWalk(k_.fn, k_.region(), nest.type))
-      return emitWindows(nest, *window, first, work);
-    if (std::optional<OpId> random = randomNest(nest))
-      return emitRandomGroups(nest, *random, first, work);
-    LoopNest loops(nest.type, mergeableDims(k_.fn, k_.region(), roots(nest), nest.type.shape),
-                   cyclesPerVector(k_.fn, k_.region(), roots(nest)));
-    work += loops.work();
+  int64_t emit(const Nest &nest, int64_t first, KernelStep &step) {
+    const double cycles = cyclesPerVector(k_.fn, k_.region(), roots(nest));
+    if (const std::optional<WindowWalk> walk = windowWalk(k_.fn, k_.region(), nest.type))
+      return emitWindows(nest, WindowNest(k_.fn, *walk), cycles, first, step);
+    if (const std::optional<OpId> random = randomNest(nest))
+      return emitRandomGroups(nest, *random, cycles, first, step);
+    LoopNest loops(nest.type, mergeableDims(k_.fn, k_.region(), roots(nest), nest.type.shape), cycles);
+    step.work += loops.work();
     auto [low, high] = range(first, loops.items());
     loops.emit(m_, low, high, [&](const LaneIndex &index) { storeAll(nest, {index}); });
     return loops.items();
@@ -95,8 +94,18 @@ private:
   }
 
   std::optional<OpId> randomNest(const Nest &nest);
-  int64_t emitRandomGroups(const Nest &nest, OpId random, int64_t first, double &work);
-  int64_t emitWindows(const Nest &nest, const WindowWalk &window, int64_t first, double &work);
+  int64_t emitRandomGroups(const Nest &nest, OpId random, double cycles, int64_t first, KernelStep &step);
+  int64_t emitWindows(const Nest &nest, const WindowNest &windows, double cycles, int64_t first,
+                      KernelStep &step) {
+    step.work += windows.work(cycles);
+    step.scratchBytes = std::max(step.scratchBytes, windows.scratchBytes());
+    auto [low, high] = range(first, windows.items());
+    windows.emit(m_, low, high, [&](const std::vector<LaneIndex> &at, const Values &gradients) {
+      storeAll(nest, at, [&](size_t i) { m_.bindVector(windows.gradient(), gradients[i]); });
+    });
+    return windows.items();
+  }
+
   std::vector<ValueId> roots(const Nest &nest) const {
     std::vector<ValueId> values;
     for (int i : nest.results)
@@ -129,12 +138,13 @@ std::optional<OpId> MapEmitter::randomNest(const Nest &nest) {
 }
 
 /// Four neighbours of 16 rows at a time.
-int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, int64_t first, double &work) {
+int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, double cycles, int64_t first,
+                                     KernelStep &step) {
   constexpr auto kWords = static_cast<int64_t>(kPhiloxWords);
   const Shape &shape = nest.type.shape;
   const Type groups{nest.type.dtype, {shape[0], nest.type.elements() / shape[0] / kWords}, nest.type.layout};
-  LoopNest loops(groups, {false}, kWords * cyclesPerVector(k_.fn, k_.region(), roots(nest)));
-  work += loops.work();
+  LoopNest loops(groups, {false}, kWords * cycles);
+  step.work += loops.work();
   auto [low, high] = range(first, loops.items());
   const RandomStream stream(m_, random);
   loops.emit(m_, low, high, [&](const LaneIndex &index) {
@@ -144,51 +154,6 @@ int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, int64_t firs
     for (int64_t i = 0; i < kWords; ++i)
       at.push_back({{{1, row}, {shape.rank() - 1, m_.math.add(m_.math.mul(group, kWords), i)}}, index.mask});
     storeAll(nest, at, [&](size_t i) { m_.bindVector(k_.fn[random].results[0], numbers[i]); });
-  });
-  return loops.items();
-}
-
-/// For each window: its taps' places in the gradient, of which the largest gets dy and the others 0.
-int64_t MapEmitter::emitWindows(const Nest &nest, const WindowWalk &window, int64_t first, double &work) {
-  llvm::IRBuilder<> &b = k_.e.b;
-  const OpData &op = k_.fn[window.op];
-  const Window &win = window.window;
-  ValueId x = op.operands[0], dy = op.operands[1], dx = op.results[0];
-  Type windows = k_.fn.type(dy);
-  windows.layout = std::string(kLayoutN16);
-  int64_t taps = win.kernel[0] * win.kernel[1];
-  LoopNest loops(windows, std::vector<bool>(3, false),
-                 cyclesPerVector(k_.fn, k_.region(), roots(nest)) * static_cast<double>(taps));
-  work += loops.work();
-  auto [low, high] = range(first, loops.items());
-  loops.emit(m_, low, high, [&](const LaneIndex &index) {
-    std::vector<LaneIndex> at;
-    for (int64_t kh = 0; kh < win.kernel[0]; ++kh)
-      for (int64_t kw = 0; kw < win.kernel[1]; ++kw) {
-        LaneIndex place = index;
-        place.groups[2].at = m_.math.add(m_.math.mul(index.groups[2].at, win.stride[0]), kh);
-        place.groups[3].at = m_.math.add(m_.math.mul(index.groups[3].at, win.stride[1]), kw);
-        at.push_back(place);
-      }
-    // The first of equals wins, and the first NaN over all.
-    llvm::Value *best = m_.emit(x, at[0]), *share = m_.emit(dy, index);
-    Values takesOver(at.size());
-    for (size_t t = 1; t < at.size(); ++t) {
-      llvm::Value *value = m_.emit(x, at[t]);
-      takesOver[t] = b.CreateAnd(b.CreateFCmpUGT(value, best), b.CreateFCmpORD(best, best));
-      best = b.CreateSelect(takesOver[t], value, best);
-    }
-    llvm::Value *zero = k_.e.constant(k_.fn.type(dx).dtype, 0), *last = nullptr;
-    Values gradients(at.size());
-    for (size_t t = at.size(); t-- > 0;) {
-      llvm::Value *wins = t == 0 ? last : last ? b.CreateAnd(takesOver[t], last) : takesOver[t];
-      gradients[t] = wins ? b.CreateSelect(wins, share, zero) : share;
-      if (t > 0) {
-        llvm::Value *not_ = b.CreateNot(takesOver[t]);
-        last = last ? b.CreateAnd(last, not_) : not_;
-      }
-    }
-    storeAll(nest, at, [&](size_t t) { m_.bindVector(dx, gradients[t]); });
   });
   return loops.items();
 }
@@ -204,7 +169,7 @@ KernelCode emitMap(KernelContext &k) {
   k.e.beginKernel(k.symbol);
   MapEmitter emitter(k, nests.size() == 1);
   for (const Nest &nest : nests)
-    step.items += emitter.emit(nest, step.items, step.work);
+    step.items += emitter.emit(nest, step.items, step);
   k.e.endFunction();
   return code;
 }

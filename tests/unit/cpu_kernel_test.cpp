@@ -201,6 +201,23 @@ TEST(CpuKernel, Windows) {
     }
 }
 
+/// Windows that overlap or leave a rest, walked plane by plane: with the elementwise ops after them, and apart from
+/// the layout the same bits.
+TEST(CpuKernel, OverlappingWindowsBackward) {
+  for (const auto &[plane, windows, attrs] :
+       {std::tuple{"7,9", "3,4", "window = [3,3], stride = [2,2]"},
+        {"8,10", "3,4", "window = [3,3], stride = [2,2]"},
+        {"6,5", "4,4", "window = [3,2], stride = [1,1]"},
+        {"7,7", "3,3", "window = [2,2], stride = [2,2]"},
+        {"5,8", "5,4", "window = [1,3], stride = [1,2], padding = [0,0,0,1]"},
+        // As many elements as taps, but shifted.
+        {"6,6", "2,2", "window = [3,3], stride = [3,3], padding = [1,1,1,1]"}})
+    check(fmt::format("func @f(%x: {0}, %d: {1}) -> {0} {{\n %g = window_max_grad(%x, %d) {{{2}}} : {0}\n"
+                      " %z = tanh(%x) : {0}\n %y = mul(%g, %z) : {0}\n return %y\n}}",
+                      fmt::format("f32[32,3,{}]<n16>", plane), fmt::format("f32[32,3,{}]<n16>", windows),
+                      attrs));
+}
+
 TEST(CpuKernel, Reductions) {
   struct Case {
     const char *type, *axes, *result;
