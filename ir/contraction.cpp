@@ -28,8 +28,14 @@ ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, c
   }
   if (rank > 2 && isN16(a) && isN16(b) && isN16(result))
     return {ContractionForm::ExampleLanes, rows, columns};
-  if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b))
-    return {ContractionForm::BatchLanes, columns, laneBlocks(rows)};
+  if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b)) {
+    ContractionShape shape{ContractionForm::BatchLanes, columns, laneBlocks(rows)};
+    // Lines a page apart share a set of L1, which has eight ways or more.
+    constexpr int64_t kPage = 1024, kWays = 8; // elements
+    if (transposeB && b.shape[1] % kPage == 0)
+      shape.maxTileRows = kWays;
+    return shape;
+  }
   const bool simpleA = isRowMajor(a) || (rank == 2 && isN16(a) && transposeA);
   if (!isRowMajor(result) || !isRowMajor(b) || !simpleA)
     return {};
@@ -56,12 +62,30 @@ ContractionShape convShape(const Type &operand, const Type &weights, const Type 
 ContractionShape convWeightShape(const Type &x, const Type &dy, const Type &result, const Dict &attrs) {
   if (!isN16(x) || !isN16(dy) || !isRowMajor(result))
     return {};
-  const bool oneByOne = result.shape[2] == 1 && result.shape[3] == 1;
-  return {ContractionForm::ConvWeight, dy.shape[1] / attrs.i64("groups"),
-          oneByOne ? result.shape[1] : result.shape[3]};
+  constexpr int64_t kFewTaps = 9;
+  const int64_t rows = dy.shape[1] / attrs.i64("groups"), taps = result.shape[2] * result.shape[3];
+  // Channels a power of two apart share sets of L1, and the input needs some of their ways, too.
+  constexpr int64_t kWays = 8;
+  if (taps == 1)
+    return {ContractionForm::ConvWeight, rows, result.shape[1], kWays};
+  // Larger maps come from L2 faster by bands, kernel row by kernel row.
+  constexpr int64_t kSmallMap = 196;
+  if (taps <= kFewTaps && dy.shape[2] * dy.shape[3] <= kSmallMap)
+    return {ContractionForm::ConvTaps, rows, taps};
+  return {ContractionForm::ConvWeight, rows, result.shape[3], kWays};
 }
 
 } // namespace
+
+RowOperand ContractionShape::rowOperand() const {
+  switch (form) {
+  case ContractionForm::DotLanes:
+  case ContractionForm::ExampleLanes:
+  case ContractionForm::ConvWeight: return RowOperand::Vector;
+  case ContractionForm::ConvTaps: return RowOperand::StreamedVector;
+  default: return RowOperand::Scalar;
+  }
+}
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
                                   const Dict &attrs) {
@@ -77,6 +101,10 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
   if (def.name == "conv2d_grad_weight")
     return convWeightShape(operands[0], operands[1], result, full);
   return {};
+}
+
+RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit) {
+  return chooseTile(shape.rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows);
 }
 
 ContractionShape contractionShape(const Function &fn, OpId op) {
@@ -95,6 +123,7 @@ std::string_view contractionFormName(ContractionForm form) {
   case ContractionForm::ConvPixels: return "conv_pixels";
   case ContractionForm::Conv: return "conv";
   case ContractionForm::ConvWeight: return "conv_weight";
+  case ContractionForm::ConvTaps: return "conv_taps";
   }
   return "generic";
 }

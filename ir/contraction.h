@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ir/ir.h"
+#include "support/tiling.h"
 
 namespace gradc {
 
@@ -19,23 +20,25 @@ enum class ContractionForm : uint8_t {
   ExampleLanes, // batched matmul in n16: lanes = batch; rows and columns are vectors
   ConvPixels,   // conv2d, conv2d_grad_input, row-major: lanes = neighbouring pixels; rows = channels, scalars
   Conv,         // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
-  ConvWeight,   // conv2d_grad_weight in n16: rows = channels, columns = taps; lanes are summed in the end
+  ConvWeight, // conv2d_grad_weight in n16: rows = channels, columns = taps of a kernel row (input channels of a
+              // 1×1 kernel); lanes are summed in the end
+  ConvTaps,   // the same with columns = all taps of a small kernel
 };
 
 struct ContractionShape {
   ContractionForm form = ContractionForm::Generic;
-  int64_t rows = 1, columns = 1; // of the result, in units of the tile; of one group or example
+  int64_t rows = 1, columns = 1;      // of the result, in units of the tile; of one group or example
+  int64_t maxTileRows = kMaxTileRows; // where more would compete for the same set of L1
 
-  /// The row operand is 16 lanes, too.
-  bool vectorRows() const {
-    return form == ContractionForm::ExampleLanes || form == ContractionForm::ConvWeight ||
-           form == ContractionForm::DotLanes;
-  }
+  RowOperand rowOperand() const;
 };
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
                                   const Dict &attrs);
 ContractionShape contractionShape(const Function &fn, OpId op);
+
+/// The register tile with the least estimated time.
+RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit);
 
 /// As schedules and reports name it: "batch_lanes".
 std::string_view contractionFormName(ContractionForm form);

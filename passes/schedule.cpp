@@ -36,7 +36,7 @@ Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, cons
   schedule.set("algorithm", Keyword{algorithm});
   schedule.set("form", Keyword{std::string(contractionFormName(shape.form))});
   if (shape.form != ContractionForm::Generic) {
-    const RegisterTile tile = chooseTile(shape.rows, shape.columns, unit, shape.vectorRows());
+    const RegisterTile tile = chooseTile(shape, unit);
     schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   }
   addOrder(fn, contraction, schedule);

@@ -5,22 +5,33 @@
 
 namespace gradc {
 
-bool fitsRegisters(RegisterTile tile, const VectorUnit &unit) {
-  const int vectors = tile.rows * tile.vectors + tile.vectors;
-  return vectors * unit.perVector() + 1 <= unit.registers;
+bool fitsRegisters(RegisterTile tile, const VectorUnit &unit, RowOperand rowOperand) {
+  const int operands = rowOperand == RowOperand::Scalar ? tile.vectors : std::min(tile.rows, tile.vectors);
+  const int other = rowOperand == RowOperand::Scalar ? 1 : unit.perVector();
+  return (tile.rows * tile.vectors + operands) * unit.perVector() + other <= unit.registers;
 }
 
 namespace {
 
+/// Cycles that a step of the reduction loses to the memory its vectors come from. Among equals the tile that loads
+/// less wins; a vector is 16 times a scalar and often comes from L2.
+double trafficCycles(double rows, double vectors, RowOperand rowOperand) {
+  switch (rowOperand) {
+  case RowOperand::Scalar: return 0.06 * rows + 0.12 * vectors;
+  case RowOperand::Vector: return 0.12 * rows + 0.12 * vectors;
+  case RowOperand::StreamedVector: return 0.5 * rows + 0.06 * vectors;
+  }
+  return 0;
+}
+
 /// Cycles of one step of the reduction: two multiply-adds and two loads a cycle, and a latency of four that
 /// needs eight independent accumulators.
-double stepCycles(int64_t rows, int64_t vectors, int perVector, bool vectorRows) {
+double stepCycles(int64_t rows, int64_t vectors, int perVector, RowOperand rowOperand) {
+  const auto columnRegisters = static_cast<double>(vectors * perVector);
+  const auto rowRegisters = static_cast<double>(rowOperand == RowOperand::Scalar ? rows : rows * perVector);
   const double multiplyAdds = 0.5 * static_cast<double>(rows * vectors * perVector);
-  const double loads = 0.5 * static_cast<double>(rows + vectors * perVector);
-  // Among equals the tile that loads less wins; a vector is 16 times a scalar and often comes from L2.
-  const double traffic = 0.06 * static_cast<double>(vectorRows ? 2 * rows * perVector : rows) +
-                         0.12 * static_cast<double>(vectors * perVector);
-  return std::max({multiplyAdds, loads, 4.0}) + traffic;
+  return std::max({multiplyAdds, 0.5 * (rowRegisters + columnRegisters), 4.0}) +
+         trafficCycles(rowRegisters, columnRegisters, rowOperand);
 }
 
 /// What another form of tiles may cost in speed: compile time counts, too.
@@ -28,18 +39,20 @@ constexpr double kFormCost = 0.01;
 
 } // namespace
 
-RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, bool vectorRows) {
+RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, RowOperand rowOperand,
+                        int64_t maxRows) {
+  constexpr int64_t kMaxVectors = 9;
   RegisterTile best;
   double bestCost = std::numeric_limits<double>::infinity();
   const int perVector = unit.perVector();
-  for (int v = 1; v <= std::min<int64_t>(vectors, 8); ++v) {
-    for (int r = 1; r <= rows && fitsRegisters({r, v}, unit); ++r) {
+  for (int v = 1; v <= std::min<int64_t>(vectors, kMaxVectors); ++v) {
+    for (int r = 1; r <= std::min(rows, maxRows) && fitsRegisters({r, v}, unit, rowOperand); ++r) {
       double cost = 0;
       int forms = 0; // of tiles: each is code of its own to compile
       for (const TileRun &row : balancedTiles(rows, r))
         for (const TileRun &column : balancedTiles(vectors, v)) {
           cost += static_cast<double>(row.count * column.count) *
-                  stepCycles(row.size, column.size, perVector, vectorRows);
+                  stepCycles(row.size, column.size, perVector, rowOperand);
           ++forms;
         }
       cost *= 1 + kFormCost * forms;

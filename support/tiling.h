@@ -21,12 +21,23 @@ struct RegisterTile {
   int vectors = 1;
 };
 
-/// True when the accumulators, one vector operand per column and one scalar operand stay in registers.
-bool fitsRegisters(RegisterTile tile, const VectorUnit &unit);
+/// Rows of a tile: one vector fits more of them than it gains by.
+inline constexpr int64_t kMaxTileRows = 32;
 
-/// The tile with the least estimated time for a result of rows × vectors. `vectorRows`: the row operand is 16 lanes
-/// too, instead of one scalar.
-RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit, bool vectorRows = false);
+/// What a step of the reduction loads for each row of a tile.
+enum class RowOperand : uint8_t {
+  Scalar,         // one element for all lanes
+  Vector,         // 16 lanes, as for a column
+  StreamedVector, // 16 lanes that come from beyond L1, while the columns' stay there
+};
+
+/// True when the accumulators and the operands stay in registers: one vector per column and one scalar, or, where
+/// rows are vectors, too, one vector for each of the fewer and one for the others in turn.
+bool fitsRegisters(RegisterTile tile, const VectorUnit &unit, RowOperand rowOperand = RowOperand::Scalar);
+
+/// The tile with the least estimated time for a result of rows × vectors, of at most `maxRows` rows.
+RegisterTile chooseTile(int64_t rows, int64_t vectors, const VectorUnit &unit,
+                        RowOperand rowOperand = RowOperand::Scalar, int64_t maxRows = kMaxTileRows);
 
 /// `count` neighbouring tiles of one size.
 struct TileRun {

@@ -98,8 +98,7 @@ RegisterTile tileOf(const KernelContext &k, OpId contraction) {
   const ContractionShape shape = scheduledAlgorithm(k.fn, k.kernel) == "winograd"
                                      ? winogradShape(k.fn.type(k.fn[contraction].results[0]))
                                      : contractionShape(k.fn, contraction);
-  return chooseTile(shape.rows, shape.columns, {k.e.target.vectorRegisters, k.e.target.vectorBits},
-                    shape.vectorRows());
+  return chooseTile(shape, {k.e.target.vectorRegisters, k.e.target.vectorBits});
 }
 
 /// The number of the buffer of a contraction's operand.

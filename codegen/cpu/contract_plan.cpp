@@ -18,7 +18,7 @@ struct Operation {
 };
 
 /// lanes = batch: rows are columns of b, tile columns are blocks of 16 rows of a.
-ContractPlan batchLanes(const Operation &op) {
+ContractPlan batchLanes(const Operation &op, RegisterTile tile, const CpuTarget &target) {
   const int64_t depth = op.a.shape[1], units = op.result.shape[1];
   const bool transposed = op.attrs.flag("transpose_b"); // b[units, depth]
   MatmulNest nest;
@@ -30,6 +30,8 @@ ContractPlan batchLanes(const Operation &op) {
   nest.rowBytes = units * depth * kFloat;
   nest.rowAxis = 1;
   nest.columnAxis = nest.laneAxis = 0;
+  nest.tile = tile;
+  blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
 
@@ -209,12 +211,13 @@ ContractPlan convPixels(const Operation &op, bool gradient) {
   return {nest, 1, 0};
 }
 
-ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+/// What both nests for weight gradients have in common.
+template <class Nest> Nest weightGradient(const Operation &op, RegisterTile tile) {
   const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
   const ImageStrides input(x), grad(dy);
-  ConvWeightNest nest;
+  Nest nest;
   nest.blocks = laneBlocks(x[0]);
   nest.groups = op.attrs.i64("groups");
   nest.channels = dy[1] / nest.groups;
@@ -231,7 +234,18 @@ ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget 
   nest.inRow = input.row;
   nest.segments = op.order.split;
   nest.tile = tile;
+  return nest;
+}
+
+ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+  auto nest = weightGradient<ConvWeightNest>(op, tile);
   blockForCache(nest, target.l1Bytes);
+  return {nest, 1, 0};
+}
+
+ContractPlan convTaps(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+  auto nest = weightGradient<ConvTapsNest>(op, tile);
+  blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
 
@@ -239,7 +253,7 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
                                      RegisterTile tile, const CpuTarget &target) {
   switch (form) {
   case ContractionForm::Generic: return std::nullopt;
-  case ContractionForm::BatchLanes: return batchLanes(op);
+  case ContractionForm::BatchLanes: return batchLanes(op, tile, target);
   case ContractionForm::ColumnLanes:
   case ContractionForm::PackedLanes:
     if (std::optional<ContractPlan> plan = blocked(op, tile, target.l1Bytes))
@@ -250,6 +264,7 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   case ContractionForm::ConvPixels: return convPixels(op, gradient);
   case ContractionForm::Conv: return conv(op, gradient, tile, target);
   case ContractionForm::ConvWeight: return convWeight(op, tile, target);
+  case ContractionForm::ConvTaps: return convTaps(op, tile, target);
   }
   return std::nullopt;
 }

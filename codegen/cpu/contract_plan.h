@@ -7,6 +7,7 @@
 #include "codegen/cpu/blocked_nest.h"
 #include "codegen/cpu/conv_nest.h"
 #include "codegen/cpu/conv_pixel_nest.h"
+#include "codegen/cpu/conv_taps_nest.h"
 #include "codegen/cpu/conv_weight_nest.h"
 #include "codegen/cpu/dot_nest.h"
 #include "codegen/cpu/matmul_nest.h"
@@ -16,7 +17,7 @@
 namespace gradc {
 
 struct ContractPlan {
-  std::variant<MatmulNest, BlockedNest, DotNest, ConvNest, ConvPixelNest, ConvWeightNest> nest;
+  std::variant<MatmulNest, BlockedNest, DotNest, ConvNest, ConvPixelNest, ConvWeightNest, ConvTapsNest> nest;
   /// Operands of the contraction that feed the tile's rows and columns.
   int rowOperand = 1, columnOperand = 0;
 };

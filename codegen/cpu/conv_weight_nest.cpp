@@ -5,31 +5,26 @@
 #include <fmt/format.h>
 
 namespace gradc {
-namespace {
 
-constexpr int64_t kPixel = kVectorLanes * 4;
-
-/// Positions of a gradient row at which the same columns of the tile exist.
-struct Segment {
-  int64_t start = 0, count = 0;
-  uint32_t columns = 0;
-};
-
-std::vector<Segment> segments(const ConvWeightAxis &axis, int64_t firstTap, int64_t taps) {
-  std::vector<Segment> runs;
+std::vector<TapSegment> tapSegments(const ConvWeightAxis &axis, int64_t firstTap, int64_t taps) {
+  std::vector<TapSegment> runs;
   for (int64_t o = 0; o < axis.gradSize; ++o) {
-    uint32_t columns = 0;
+    uint32_t exist = 0;
     for (int64_t t = 0; t < taps; ++t) {
       const int64_t in = o * axis.stride - axis.padding + (firstTap + t) * axis.dilation;
-      columns |= static_cast<uint32_t>(in >= 0 && in < axis.inSize) << t;
+      exist |= static_cast<uint32_t>(in >= 0 && in < axis.inSize) << t;
     }
-    if (!runs.empty() && runs.back().columns == columns)
+    if (!runs.empty() && runs.back().taps == exist)
       ++runs.back().count;
     else
-      runs.push_back({o, 1, columns});
+      runs.push_back({o, 1, exist});
   }
   return runs;
 }
+
+namespace {
+
+constexpr int64_t kPixel = kVectorLanes * 4;
 
 /// Gradient rows from which tap `tap` reads the input: first and number.
 std::pair<int64_t, int64_t> gradRange(const ConvWeightAxis &axis, int64_t tap) {
@@ -281,10 +276,11 @@ private:
     const int64_t inStep = nest_.width.stride * kPixel;
     const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
     std::vector<Reduction::Part> parts;
-    for (const Segment &segment : segments(nest_.width, firstTap, nest_.columnsAreDepth() ? 1 : column.size))
-      if (segment.columns)
+    for (const TapSegment &segment :
+         tapSegments(nest_.width, firstTap, nest_.columnsAreDepth() ? 1 : column.size))
+      if (segment.taps)
         parts.push_back({segment.start * kPixel, segment.start * inStep - nest_.width.padding * kPixel,
-                         nest_.columnsAreDepth() ? ~0u : segment.columns,
+                         nest_.columnsAreDepth() ? ~0u : segment.taps,
                          Reduction::loop(segment.count, kPixel, inStep, Reduction::step())});
     return Reduction::runtimeLoop(0, true, nest_.gradRow, nest_.height.stride * nest_.inRow,
                                   std::move(parts));

@@ -16,6 +16,14 @@ struct ConvWeightAxis {
   int64_t inSize = 1, gradSize = 1, taps = 1, stride = 1, dilation = 1, padding = 0;
 };
 
+/// Positions of a gradient row or column at which the same taps exist: bit t of `taps` stands for tap firstTap + t.
+struct TapSegment {
+  int64_t start = 0, count = 0;
+  uint32_t taps = 0;
+  bool operator==(const TapSegment &) const = default;
+};
+std::vector<TapSegment> tapSegments(const ConvWeightAxis &axis, int64_t firstTap, int64_t taps);
+
 /// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
 struct ConvWeightNest {
   int64_t blocks = 1, groups = 1, channels = 1,

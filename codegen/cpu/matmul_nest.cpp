@@ -1,5 +1,7 @@
 #include "codegen/cpu/matmul_nest.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "codegen/cpu/panel.h"
@@ -13,6 +15,7 @@ constexpr int64_t kFloat = 4;
 /// A larger row operand does not stay in L2 from one use to the next.
 constexpr int64_t kPrefetchBytes = 512 << 10;
 constexpr int64_t kLine = 64; // bytes of a cache line; the processor itself foresees smaller steps
+constexpr int64_t kVectorBytes = kVectorLanes * kFloat;
 
 class MatmulEmitter {
 public:
@@ -22,6 +25,8 @@ public:
     const MatmulGrid grid = matmulGrid(nest_);
     if (nest_.packDepth)
       return emitPacked(grid, rowOperand, columnOperand);
+    if (nest_.depthBlock)
+      return emitStrips(grid, rowOperand, columnOperand);
     llvm::Value *buffers = e.argument(1);
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       const int64_t rowTiles = countTiles(grid.rowRuns);
@@ -66,6 +71,113 @@ private:
     });
   }
 
+  /// A tile of a strip, and the place of its accumulators.
+  struct StripTile {
+    llvm::Value *row, *column, *partials;
+    int64_t rows, columns;
+  };
+
+  void emitStrips(const MatmulGrid &grid, llvm::Value *rowOperand, llvm::Value *columnOperand) {
+    const Reduction &depth = nest_.reduction;
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      llvm::Value *first = e.mul(item, nest_.stripTiles);
+      llvm::Value *end = e.b.CreateBinaryIntrinsic(
+          llvm::Intrinsic::smin, e.add(first, e.i64(nest_.stripTiles)), e.i64(countTiles(grid.rowRuns)));
+      auto pass = [&](llvm::Value *block, int64_t steps) {
+        forStrip(grid, first, end, [&](const StripTile &tile) {
+          llvm::Value *from = e.mul(block, nest_.depthBlock * depth.rowStep);
+          TileKernels::Args args = stripArguments(e.offset(rowOperand, from), columnOperand, tile);
+          args.column = e.offset(args.column, e.mul(block, nest_.depthBlock * depth.columnStep));
+          tiles_.call(fmt::format("add{}.{}x{}", steps, tile.rows, tile.columns), args,
+                      [&](const TileKernels::Args &inner) { addToPartials(inner, tile, steps); });
+        });
+      };
+      e.count(nest_.scratchBytes() / kVectorBytes, [&](llvm::Value *i) {
+        e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
+                               e.offset(e.scratch(), e.mul(i, kVectorBytes)), llvm::Align(4));
+      });
+      const int64_t blocks = depth.extent / nest_.depthBlock;
+      e.count(blocks, [&](llvm::Value *block) { pass(block, nest_.depthBlock); });
+      if (depth.extent % nest_.depthBlock)
+        pass(e.i64(blocks), depth.extent % nest_.depthBlock);
+      forStrip(grid, first, end, [&](const StripTile &tile) {
+        tiles_.call(fmt::format("store.{}x{}", tile.rows, tile.columns),
+                    stripArguments(rowOperand, columnOperand, tile),
+                    [&](const TileKernels::Args &inner) { storePartials(inner, tile); });
+      });
+    });
+  }
+
+  void forStrip(const MatmulGrid &grid, llvm::Value *first, llvm::Value *end,
+                const std::function<void(const StripTile &)> &f) {
+    e.loop(first, end, 1, [&](llvm::Value *number) {
+      llvm::Value *slot = e.mul(e.b.CreateSub(number, first), nest_.columns);
+      emitTileSwitch(e, grid.rowRuns, number, [&](llvm::Value *row, const TileRun &rowRun) {
+        emitTileLoops(e, grid.columnRuns, [&](llvm::Value *column, const TileRun &columnRun) {
+          f({row, column, e.offset(e.scratch(), e.mul(e.add(slot, column), nest_.partialBytes())),
+             rowRun.size, columnRun.size});
+        });
+      });
+    });
+  }
+
+  TileKernels::Args stripArguments(llvm::Value *rowOperand, llvm::Value *columnOperand,
+                                   const StripTile &tile) {
+    return {.row = e.offset(rowOperand, e.mul(tile.row, nest_.rowStride)),
+            .column = e.offset(columnOperand, e.mul(tile.column, nest_.columnStride)),
+            .buffers = e.argument(1),
+            .numbers = {tile.row, tile.column},
+            .partials = tile.partials};
+  }
+
+  RegisterTileShape tileShape(int64_t rows, int64_t columns) const {
+    RegisterTileShape shape;
+    for (int64_t i = 0; i < rows; ++i)
+      shape.rowOffsets.push_back(i * nest_.rowStride);
+    for (int64_t j = 0; j < columns; ++j)
+      shape.columnOffsets.push_back(j * nest_.columnStride);
+    shape.broadcastRows = nest_.broadcastRows;
+    return shape;
+  }
+
+  Values loadPartials(llvm::Value *partials, const StripTile &tile) {
+    Values sums;
+    for (int64_t i = 0; i < tile.rows * tile.columns; ++i)
+      sums.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32), e.offset(partials, i * kVectorBytes),
+                                           llvm::Align(4)));
+    return sums;
+  }
+
+  void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
+    prefetchRows(args.row, tile.rows, steps);
+    Reduction block = nest_.reduction;
+    block.extent = steps;
+    const Values sums = emitRegisterTile(e, tileShape(tile.rows, tile.columns), block, args.row, args.column,
+                                         {}, loadPartials(args.partials, tile));
+    for (size_t i = 0; i < sums.size(); ++i)
+      e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVectorBytes),
+                             llvm::Align(4));
+  }
+
+  /// What the tile reads of the next block, where its rows are neighbours in memory: the hardware does not follow so
+  /// many streams.
+  void prefetchRows(llvm::Value *row, int64_t rows, int64_t steps) {
+    if (nest_.rowStride != kFloat || steps != nest_.depthBlock)
+      return;
+    for (int64_t k = 0; k < steps; ++k)
+      for (int64_t at = 0; at < rows * kFloat; at += kLine)
+        emitPrefetch(e, e.offset(row, (steps + k) * nest_.reduction.rowStep + at), Cache::L2);
+  }
+
+  void storePartials(const TileKernels::Args &args, const StripTile &tile) {
+    const Values sums = loadPartials(args.partials, tile);
+    std::vector<TileVector> vectors;
+    for (int i = 0; i < tile.rows; ++i)
+      for (int j = 0; j < tile.columns; ++j)
+        vectors.push_back({sums[i * tile.columns + j], indexOf(args, e.i64(i), j, kVectorLanes)});
+    tiles_.store.store(vectors);
+  }
+
   bool isLast(const TileRun &run) const {
     return run.end() == nest_.columns && nest_.lastLanes != kVectorLanes;
   }
@@ -99,12 +211,7 @@ private:
   }
 
   void tileBody(const TileKernels::Args &args, int rows, int columns, int lastLanes) {
-    RegisterTileShape shape;
-    for (int i = 0; i < rows; ++i)
-      shape.rowOffsets.push_back(i * nest_.rowStride);
-    for (int j = 0; j < columns; ++j)
-      shape.columnOffsets.push_back(j * nest_.columnStride);
-    shape.broadcastRows = nest_.broadcastRows;
+    RegisterTileShape shape = tileShape(rows, columns);
     shape.lastLanes = nest_.packDepth ? kVectorLanes : lastLanes; // panels are filled up with zeros
     if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kLine)
       shape.rowPrefetch = rows * nest_.rowStride;
@@ -182,7 +289,32 @@ MatmulGrid matmulGrid(const MatmulNest &nest) {
 
 int64_t MatmulNest::items() const {
   const MatmulGrid grid = matmulGrid(*this);
+  if (depthBlock)
+    return ceilDiv(countTiles(grid.rowRuns), stripTiles);
   return packDepth ? grid.batches * grid.columnItems : grid.items();
+}
+
+int64_t MatmulNest::scratchBytes() const {
+  return depthBlock ? stripTiles * columns * partialBytes() : packDepth * tile.vectors * kVectorBytes;
+}
+
+void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kPage = 4096, kStripBytes = 96 << 10, kLongRuns = 512;
+  const int64_t depth = nest.reduction.extent;
+  if (nest.rowStride == kFloat && nest.rows * depth * kFloat > l2Bytes) {
+    // Rows are neighbours in memory, steps a whole row of the matrix apart, of which the lines compete for one set of
+    // L1 where that is a multiple of a page.
+    nest.depthBlock = nest.reduction.rowStep % kPage == 0 ? 8 : 16;
+  } else if (nest.reduction.rowStep == kFloat && nest.columns * depth * kVectorBytes > l2Bytes / 2) {
+    nest.depthBlock = kLongRuns; // of the columns' operand, which all row tiles of a strip use
+  }
+  if (nest.depthBlock == 0 || nest.depthBlock >= depth) {
+    nest.depthBlock = 0;
+    return;
+  }
+  const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows), tileBytes = nest.columns * nest.partialBytes();
+  const int64_t strips = std::min(tiles, ceilDiv(tiles * tileBytes, kStripBytes));
+  nest.stripTiles = ceilDiv(tiles, std::max<int64_t>(strips, std::min<int64_t>(tiles, 4)));
 }
 
 void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,

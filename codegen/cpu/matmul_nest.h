@@ -34,11 +34,20 @@ struct MatmulNest {
   /// Not 0: the column operand lies as [columns·16, packDepth] and is transposed, panel by panel, into scratch memory
   /// [packDepth][tile.vectors·16]; the reduction's column steps are those of the panel.
   int64_t packDepth = 0;
+  /// Not 0: an item is a strip of `stripTiles` row tiles that takes so many steps of the reduction at a time, while
+  /// the accumulators of its other tiles wait in scratch memory: a matrix that is larger than the caches is then read
+  /// in long runs and once. The nest has no batches.
+  int64_t depthBlock = 0, stripTiles = 1;
   RegisterTile tile;
 
   int64_t items() const;
-  int64_t scratchBytes() const { return packDepth * tile.vectors * kVectorLanes * 4; }
+  int64_t scratchBytes() const;
+  /// The accumulators of a row tile and one column.
+  int64_t partialBytes() const { return tile.rows * kVectorLanes * 4; }
 };
+
+/// Chooses strips, for the nest's tile and the cache of a core, where a matrix is larger than it. Neutral in bits.
+void blockForCache(MatmulNest &nest, int64_t l2Bytes);
 
 /// How the items of the kernel are counted.
 struct MatmulGrid {

@@ -142,8 +142,24 @@ private:
       }
   }
 
+  /// The operands of the shorter side stay in registers, those of the other come one by one.
   Values multiplyAdd(Cursor row, Cursor column, uint32_t columns, Values accumulators) {
     const int width = shape_.columns();
+    auto add = [&](int i, int j, llvm::Value *x, llvm::Value *y) {
+      llvm::Value *&sum = accumulators[i * width + j];
+      llvm::Value *next = e.fma(x, y, sum);
+      sum = shape_.absentTerms && mask(j) ? e.b.CreateSelect(mask(j), next, sum) : next;
+    };
+    if (!shape_.broadcastRows && shape_.rows() < width) {
+      Values rows;
+      for (int i = 0; i < shape_.rows(); ++i)
+        rows.push_back(loadRow(row + shape_.rowOffsets[i]));
+      for (int j = 0; j < width; ++j)
+        if (llvm::Value *vector = columns >> j & 1 ? loadColumn(column, j) : nullptr)
+          for (int i = 0; i < shape_.rows(); ++i)
+            add(i, j, rows[i], vector);
+      return accumulators;
+    }
     Values vectors(width, nullptr);
     for (int j = 0; j < width; ++j)
       if (columns >> j & 1)
@@ -151,11 +167,8 @@ private:
     for (int i = 0; i < shape_.rows(); ++i) {
       llvm::Value *operand = loadRow(row + shape_.rowOffsets[i]);
       for (int j = 0; j < width; ++j)
-        if (vectors[j]) {
-          llvm::Value *&sum = accumulators[i * width + j];
-          llvm::Value *next = e.fma(operand, vectors[j], sum);
-          sum = shape_.absentTerms && mask(j) ? e.b.CreateSelect(mask(j), next, sum) : next;
-        }
+        if (vectors[j])
+          add(i, j, operand, vectors[j]);
     }
     return accumulators;
   }

@@ -14,14 +14,14 @@ int64_t WindowNest::scratchBytes() const { return apart_ ? 0 : win_.kernel[0] * 
 
 int64_t WindowNest::items() const {
   const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
-  const int64_t planes = shape[0] / kLanes * shape[1];
+  const int64_t planes = laneBlocks(shape[0]) * shape[1];
   return apart_ ? planes * win_.output[0] : planes;
 }
 
 double WindowNest::work(double cycles) const {
   constexpr double kCyclesPerSecond = 3e9, kCyclesPerTap = 3;
   const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
-  const auto planes = static_cast<double>(shape[0] / kLanes * shape[1]);
+  const auto planes = static_cast<double>(laneBlocks(shape[0]) * shape[1]);
   const auto vectors = static_cast<double>(win_.input[0] * win_.input[1]);
   const auto taps = static_cast<double>(win_.output[0] * win_.output[1] * win_.kernel[0] * win_.kernel[1]);
   return planes * (vectors * cycles + taps * kCyclesPerTap) / kCyclesPerSecond;
@@ -68,15 +68,18 @@ Values WindowNest::shares(ElementEmitter &m, const LaneIndex &window) const {
 void WindowNest::emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high,
                       const Finished &finished) const {
   Emit &e = m.e;
-  const int64_t channels = fn_->type((*fn_)[op_].results[0]).shape[1];
+  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
+  const int64_t channels = shape[1];
   const int64_t rows = apart_ ? win_.output[0] : 1;
   e.loop(low, high, 1, [&](llvm::Value *item) {
     ElementEmitter::Scope scope(m);
     llvm::Value *rest = e.div(item, rows);
     llvm::Value *block = e.mul(e.div(rest, channels), kLanes);
-    const LaneIndex plane =
+    LaneIndex plane =
         LaneIndex::of({m.math.consecutive(block, kLanes), m.math.uniform(e.mod(rest, channels)),
                        m.math.uniform(e.mod(item, rows)), m.math.constant(0)});
+    if (shape[0] % kLanes != 0)
+      plane.mask = m.math.lessThan(plane.groups[0].at, shape[0]);
     if (!apart_)
       return this->plane(m, plane, finished);
     e.count(win_.output[1], [&](llvm::Value *column) {

@@ -395,7 +395,9 @@ protected:
                        fn.type(fn[kernel].results[0]),
                        withDefaults(*fn[contraction].def, fn[contraction].attrs)};
 
-    const CpuTarget target = *parseCpuTarget(mcpu);
+    CpuTarget target = *parseCpuTarget(mcpu);
+    if (l2Bytes)
+      target.l2Bytes = l2Bytes;
     fusedClass = target.fma;
     KernelCode code;
     testing::KernelJit jit(target, [&](Emit &e) {
@@ -418,6 +420,8 @@ protected:
         ADD_FAILURE() << "element " << i << ": expected " << expected[i] << ", got " << actual[i];
     EXPECT_EQ(wrong, 0) << "of " << expected.size();
   }
+
+  int64_t l2Bytes = 0; // of the processor, if it shall have another cache than it has
 
   void checkAll(const Case &c) {
     uint32_t seed = 1;
@@ -555,6 +559,7 @@ const ConvCase kConvCases[] = {
     {1, 3, 6, 5, 4, 3, 3, {1, 1}, {1, 1, 1, 1}},
     {17, 4, 5, 5, 6, 1, 1},
     {31, 4, 6, 6, 4, 3, 2, {2, 2}, {1, 0, 0, 1}, {1, 1}, 2},
+    {32, 2, 15, 14, 5, 3, 3, {1, 1}, {1, 1, 1, 1}}, // weight gradient kernel row by kernel row
 };
 
 struct ConvTexts {
@@ -705,6 +710,29 @@ TEST_F(ContractKernel, EveryBatch) {
     check(
         {"matmul(%p, %q) {transpose_a = true}", f32({n, 5}, true), f32({n, 20}, false), f32({5, 20}, false)},
         "native", {0, 0}, 5);
+  }
+}
+
+/// What does not fit the cache is cut: products into strips, images into blocks and bands.
+TEST_F(ContractKernel, SmallCaches) {
+  uint32_t seed = 1;
+  for (int64_t bytes : {4 << 10, 32 << 10}) {
+    l2Bytes = bytes;
+    for (auto [n, k, m] : {std::array{64, 84, 90}, {16, 1024, 33}, {32, 600, 70}}) {
+      check({"matmul(%p, %q) {transpose_b = true}", f32({n, k}, true), f32({m, k}, false), f32({n, m}, true)},
+            "native", {0, 0}, seed++);
+      check({"matmul(%p, %q)", f32({n, k}, true), f32({k, m}, false), f32({n, m}, true)}, "native", {0, 0},
+            seed++);
+      check({"matmul(%p, %q)", f32({n, k}, true), f32({k, m}, false), f32({n, m}, true)}, "haswell", {0, 0},
+            seed++);
+    }
+  }
+  l2Bytes = 4 << 10;
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, seed++);
+    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0},
+          seed++);
   }
 }
 

@@ -36,9 +36,9 @@ TEST(Tiling, ChosenTilesStayInRegisters) {
   for (VectorUnit unit : {VectorUnit{32, 512}, VectorUnit{16, 256}, VectorUnit{16, 128}, VectorUnit{32, 128}})
     for (int64_t rows : {1, 2, 6, 10, 64, 513})
       for (int64_t vectors : {1, 3, 4, 28, 49})
-        for (bool vectorRows : {false, true}) {
-          const RegisterTile tile = chooseTile(rows, vectors, unit, vectorRows);
-          EXPECT_TRUE(fitsRegisters(tile, unit));
+        for (RowOperand row : {RowOperand::Scalar, RowOperand::Vector, RowOperand::StreamedVector}) {
+          const RegisterTile tile = chooseTile(rows, vectors, unit, row);
+          EXPECT_TRUE(fitsRegisters(tile, unit, row));
           EXPECT_LE(tile.rows, rows);
           EXPECT_LE(tile.vectors, vectors);
         }
@@ -52,6 +52,17 @@ TEST(Tiling, TheLargestCleanTilesFit) {
   EXPECT_FALSE(fitsRegisters({7, 4}, {32, 512}));
   EXPECT_TRUE(fitsRegisters({6, 1}, {16, 256}));
   EXPECT_FALSE(fitsRegisters({7, 1}, {16, 256}));
+  // Both operands are vectors: the fewer stay, the others come one by one.
+  EXPECT_TRUE(fitsRegisters({3, 9}, {32, 512}, RowOperand::Vector));
+  EXPECT_TRUE(fitsRegisters({9, 3}, {32, 512}, RowOperand::Vector));
+  EXPECT_FALSE(fitsRegisters({3, 9}, {32, 512}));
+}
+
+TEST(Tiling, StreamedRowsAreFew) {
+  const RegisterTile tile =
+      chooseTile(64, 9, {32, 512}, RowOperand::StreamedVector); // all taps of a 3×3 kernel
+  EXPECT_EQ(tile.rows, 3);
+  EXPECT_EQ(tile.vectors, 9);
 }
 
 } // namespace

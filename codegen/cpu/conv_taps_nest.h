@@ -1,0 +1,40 @@
+// Gradients of convolutions with small kernels towards the weights, with 16 images in the lanes (layout n16): a tile
+// is result channels × all taps. The taps share what they read of the input, which stays in L1, so that few vectors
+// of the gradient and one of the input have to come from beyond for many multiply-adds.
+//
+// An item is one tile of channels of the gradient for some channels of the input; the items after it read the same
+// of the input, which stays in L2. Accumulators stay in registers for all images where the gradient fits L2; else
+// an item goes through blocks of images and bands of rows, and they wait in scratch memory.
+#pragma once
+
+#include "codegen/cpu/conv_weight_nest.h"
+
+namespace gradc {
+
+/// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
+struct ConvTapsNest {
+  int64_t blocks = 1, groups = 1, channels = 1,
+          depth = 1; // channels of the gradient and of the input per group
+  ConvWeightAxis height, width;
+  int64_t gradBlock = 0, gradGroup = 0, gradChannel = 0, gradRow = 0; // a pixel is 64 bytes
+  int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
+  /// Blocks are cut into so many segments with sums of their own: the stored index has a leading dimension for them.
+  int64_t segments = 1;
+  RegisterTile tile; // rows: channels; vectors: taps
+  // An item is `depthTile` input channels, and a step of it `stepBlocks` blocks and `stepRows` rows of the gradient.
+  int64_t depthTile = 1, stepBlocks = 1, stepRows = 1;
+
+  int64_t taps() const { return height.taps * width.taps; }
+  int64_t items() const;
+  int64_t steps() const; // of an item
+  int64_t partialBytes() const { return tile.rows * tile.vectors * kVectorLanes * 4; }
+  int64_t scratchBytes() const;
+};
+
+/// Chooses what an item and its steps are, for the nest's tile and the cache of a core. Neutral in bits.
+void blockForCache(ConvTapsNest &nest, int64_t l2Bytes);
+
+/// Emits the loop over grid items in the kernel function at the insertion point.
+void emitNest(TileKernels &tiles, const ConvTapsNest &nest, llvm::Value *grad, llvm::Value *input);
+
+} // namespace gradc
