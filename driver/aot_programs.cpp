@@ -23,10 +23,9 @@ std::vector<InstanceKey> executableInstances(bool train, bool eval, std::span<co
   const auto addAll = [&](ProgramKind kind, std::span<const int64_t> examples) {
     for (int64_t batch : batches)
       add(kind, batch);
-    for (int64_t count : examples) {
-      add(kind, std::min(batches[0], count));
-      add(kind, lastBatchSize(count, batches[0], 0));
-    }
+    for (int64_t count : examples)
+      for (int64_t batch : batchSizes(count, batches[0], 0))
+        add(kind, batch);
   };
   if (train)
     addAll(ProgramKind::TrainStep, trainExamples);

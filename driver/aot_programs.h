@@ -12,12 +12,6 @@
 
 namespace gradc {
 
-struct InstanceKey {
-  ProgramKind kind = ProgramKind::Infer;
-  int64_t batch = 1;
-  bool operator==(const InstanceKey &) const = default;
-};
-
 struct CompiledInstance {
   InstanceKey key;
   std::unique_ptr<CompiledProgram> program;

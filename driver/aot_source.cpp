@@ -176,7 +176,8 @@ void Source::addModel() {
                           face_.state.empty() ? "0" : "state_of_model", nameOr0("classes", classes)));
 }
 
-/// With several versions the best is found once; every thread finds the same, so that it does not matter who is first.
+/// With several versions the best is remembered, the only thing that an object keeps: cpuid leaves a virtual machine,
+/// which takes longer than a small model. Every thread finds the same, so it does not matter who is first.
 void Source::addVersionChoice() {
   tables_.add("static int gradc_version_here(void) {\n  static const uint64_t needed[] = {");
   for (const CompiledVersion &version : parts_.versions)

@@ -10,9 +10,12 @@ int64_t batchCount(int64_t examples, int64_t batchSize, int64_t limitBatches) {
   return limitBatches > 0 ? std::min(all, limitBatches) : all;
 }
 
-int64_t lastBatchSize(int64_t examples, int64_t batchSize, int64_t limitBatches) {
+std::vector<int64_t> batchSizes(int64_t examples, int64_t batchSize, int64_t limitBatches) {
   const int64_t batches = batchCount(examples, batchSize, limitBatches);
-  return batches == 0 ? 0 : std::min(batchSize, examples - (batches - 1) * batchSize);
+  if (batches == 0)
+    return {};
+  const int64_t last = std::min(batchSize, examples - (batches - 1) * batchSize);
+  return batches == 1 || last == batchSize ? std::vector{last} : std::vector{batchSize, last};
 }
 
 StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t batchSize,

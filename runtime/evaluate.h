@@ -23,7 +23,7 @@ StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t
 
 /// Number of batches that an epoch over this many examples has.
 int64_t batchCount(int64_t examples, int64_t batchSize, int64_t limitBatches);
-/// Size of the last of them.
-int64_t lastBatchSize(int64_t examples, int64_t batchSize, int64_t limitBatches);
+/// The sizes of those batches, each once.
+std::vector<int64_t> batchSizes(int64_t examples, int64_t batchSize, int64_t limitBatches);
 
 } // namespace gradc

@@ -13,6 +13,12 @@ namespace gradc {
 
 enum class ProgramKind : uint8_t { TrainStep, Eval, Infer };
 
+struct InstanceKey {
+  ProgramKind kind = ProgramKind::Infer;
+  int64_t batch = 1;
+  bool operator==(const InstanceKey &) const = default;
+};
+
 class ProgramSource {
 public:
   virtual ~ProgramSource() = default;
@@ -20,6 +26,8 @@ public:
   virtual StatusOr<const gradc_program *> get(ProgramKind kind, int64_t batch) = 0;
   /// Says that this program will be asked for, so that it can be compiled meanwhile.
   virtual void prefetch(ProgramKind, int64_t /*batch*/) {}
+  /// Refuses what get() will refuse, before any time is spent on the rest. Who compiles at need has every size.
+  virtual Status check(std::span<const InstanceKey> /*needed*/) const { return okStatus(); }
 };
 
 /// Programs bound to a model's variables, made at their first use.

@@ -156,12 +156,10 @@ Status TrainLoop::resumeFrom(const std::string &path, bool mayBeAbsent) {
 
 void TrainLoop::prefetchPrograms() {
   const int64_t size = options_.config.batchSize, limit = options_.limitBatches;
-  runners_.prefetch(ProgramKind::TrainStep, std::min(size, train_.count));
-  runners_.prefetch(ProgramKind::TrainStep, lastBatchSize(train_.count, size, limit));
-  if (validation_.count == 0)
-    return;
-  runners_.prefetch(ProgramKind::Eval, std::min(size, validation_.count));
-  runners_.prefetch(ProgramKind::Eval, lastBatchSize(validation_.count, size, limit));
+  for (int64_t batch : batchSizes(train_.count, size, limit))
+    runners_.prefetch(ProgramKind::TrainStep, batch);
+  for (int64_t batch : batchSizes(validation_.count, size, limit))
+    runners_.prefetch(ProgramKind::Eval, batch);
 }
 
 StatusOr<TrainLoop::Outcome> TrainLoop::runEpoch() {

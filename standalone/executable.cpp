@@ -1,5 +1,6 @@
 #include "standalone/executable.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -33,31 +34,71 @@ std::string_view commandOf(ProgramKind kind) {
   return "";
 }
 
+std::string listed(const std::vector<int64_t> &sizes) {
+  return sizes.empty() ? "none" : fmt::format("{}", fmt::join(sizes, ", "));
+}
+
+/// Appends what is not there yet.
+void addEach(std::vector<int64_t> &sizes, const std::vector<int64_t> &more) {
+  for (int64_t size : more)
+    if (std::ranges::find(sizes, size) == sizes.end())
+      sizes.push_back(size);
+}
+
 } // namespace
 
-bool TablePrograms::has(ProgramKind kind) const {
+std::vector<int64_t> TablePrograms::batches(ProgramKind kind) const {
+  std::vector<int64_t> sizes;
   for (int64_t i = 0; i < version_.num_instances; ++i)
     if (version_.instances[i].kind == static_cast<int32_t>(kind))
-      return true;
-  return false;
+      sizes.push_back(version_.instances[i].batch);
+  return sizes;
+}
+
+bool TablePrograms::has(ProgramKind kind) const { return !batches(kind).empty(); }
+
+const gradc_program *TablePrograms::find(const InstanceKey &key) const {
+  for (int64_t i = 0; i < version_.num_instances; ++i)
+    if (const gradc_instance &instance = version_.instances[i];
+        instance.kind == static_cast<int32_t>(key.kind) && instance.batch == key.batch)
+      return instance.program;
+  return nullptr;
+}
+
+std::vector<int64_t> TablePrograms::missingBatches(ProgramKind kind,
+                                                   std::span<const InstanceKey> needed) const {
+  std::vector<int64_t> sizes;
+  for (const InstanceKey &key : needed)
+    if (key.kind == kind && !find(key))
+      addEach(sizes, {key.batch});
+  return sizes;
 }
 
 StatusOr<const gradc_program *> TablePrograms::get(ProgramKind kind, int64_t batch) {
-  std::vector<int64_t> batches;
-  for (int64_t i = 0; i < version_.num_instances; ++i) {
-    const gradc_instance &instance = version_.instances[i];
-    if (instance.kind != static_cast<int32_t>(kind))
+  const InstanceKey key{kind, batch};
+  if (const gradc_program *program = find(key))
+    return program;
+  return std::unexpected(check({&key, 1}));
+}
+
+Status TablePrograms::check(std::span<const InstanceKey> needed) const {
+  std::vector<std::string> gaps;
+  std::vector<int64_t>
+      sizes; // what --batch should have said: first those that are there, the training's in front
+  for (ProgramKind kind : {ProgramKind::TrainStep, ProgramKind::Eval, ProgramKind::Infer}) {
+    const std::vector<int64_t> missing = missingBatches(kind, needed), present = batches(kind);
+    if (missing.empty())
       continue;
-    if (instance.batch == batch)
-      return instance.program;
-    batches.push_back(instance.batch);
+    gaps.push_back(
+        fmt::format("{} for batches of {}, but needs {}", commandOf(kind), listed(present), listed(missing)));
+    addEach(sizes, present);
+    addEach(sizes, missing);
   }
-  return failure(
-      ExitCode::InvalidInput,
-      fmt::format("this executable has {} for batches of {}, but a batch of {} is needed; compile it "
-                  "with --data DIR of this data, or with --batch {},{}",
-                  commandOf(kind), batches.empty() ? "none" : fmt::format("{}", fmt::join(batches, ", ")),
-                  batch, fmt::join(batches, ","), batch));
+  if (gaps.empty())
+    return okStatus();
+  return {ExitCode::InvalidInput,
+          fmt::format("this executable has {}; compile it with --data DIR of this data, or with --batch {}",
+                      fmt::join(gaps, "; "), fmt::join(sizes, ","))};
 }
 
 StatusOr<std::unique_ptr<Executable>> Executable::open(const gradc_image &image) {

@@ -15,9 +15,15 @@ class TablePrograms final : public ProgramSource {
 public:
   explicit TablePrograms(const gradc_version &version) : version_(version) {}
   StatusOr<const gradc_program *> get(ProgramKind kind, int64_t batch) override;
+  /// Says all that is missing, with the flags that add it.
+  Status check(std::span<const InstanceKey> needed) const override;
   bool has(ProgramKind kind) const;
 
 private:
+  const gradc_program *find(const InstanceKey &key) const;
+  std::vector<int64_t> batches(ProgramKind kind) const;
+  std::vector<int64_t> missingBatches(ProgramKind kind, std::span<const InstanceKey> needed) const;
+
   const gradc_version &version_;
 };
 

@@ -58,6 +58,8 @@ Status evaluateModel(Host &host, const EvalFlags &flags) {
   StatusOr<DatasetView> view = chooseView(flags, *data);
   if (!view)
     return view.error();
+  if (Status known = checkBatches(host, {{ProgramKind::Eval, view->count}}); !known.ok())
+    return known;
   Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
   StatusOr<EvalResult> result = evaluate(runners, *view, host.facts().train.batchSize,
                                          host.hostFlags().limitBatches, host.facts().train.metrics);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/evaluate.h"
 #include "support/files.h"
 #include "support/hash.h"
 
@@ -55,6 +56,15 @@ Status loadWeights(Host &host, VariableStore &variables, const std::string &path
   StatusOr<SafeTensors> file = path.empty() ? host.ownWeights() : SafeTensors::read(path);
   return file ? variables.loadWeights(*file, path.empty() ? "the model's own weights" : path, partial)
               : file.error();
+}
+
+Status checkBatches(Host &host, std::initializer_list<DataPass> passes) {
+  std::vector<InstanceKey> needed;
+  for (const DataPass &pass : passes)
+    for (int64_t batch :
+         batchSizes(pass.examples, host.facts().train.batchSize, host.hostFlags().limitBatches))
+      needed.push_back({pass.kind, batch});
+  return host.programs().check(needed);
 }
 
 std::string runDescription(Host &host, std::string_view identity) {

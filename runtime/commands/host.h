@@ -51,6 +51,14 @@ StatusOr<VariableStore> makeVariables(Host &host, bool train);
 /// Parameters and buffers from a file, or the model's own where `path` is empty. `partial` takes what fits.
 Status loadWeights(Host &host, VariableStore &variables, const std::string &path, bool partial);
 
+/// A pass over this many examples.
+struct DataPass {
+  ProgramKind kind;
+  int64_t examples;
+};
+/// Refuses the passes that meet a batch for which the host has no program.
+Status checkBatches(Host &host, std::initializer_list<DataPass> passes);
+
 /// run.json
 std::string runDescription(Host &host, std::string_view identity);
 /// Metadata of weights: format, model hash, class names; nothing of time, host, path or threads.

@@ -111,6 +111,11 @@ StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point 
     return std::unexpected(variables.error());
   if (!data)
     return std::unexpected(data.error());
+  if (Status known = checkBatches(host, {{ProgramKind::TrainStep, data->trainView().count},
+                                         {ProgramKind::Eval, data->validationView().count},
+                                         {ProgramKind::Eval, data->testView().count}});
+      !known.ok())
+    return std::unexpected(known);
 
   Progress progress(*parseProgressMode(host.hostFlags().progress));
   Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
