@@ -19,8 +19,6 @@ Dict scheduleOptions(const CpuTarget &target) {
   Dict options;
   options.set("registers", int64_t{target.vectorRegisters});
   options.set("bits", int64_t{target.vectorBits});
-  options.set("l1", target.l1Bytes);
-  options.set("l2", target.l2Bytes);
   return options;
 }
 

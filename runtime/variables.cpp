@@ -96,6 +96,13 @@ Status VariableStore::loadEverything(const SafeTensors &file, std::string_view s
   return load(file, source, true, false);
 }
 
+/// PyTorch's state_dict of a batch norm also counts batches; running averages with a fixed momentum need no count.
+bool VariableStore::isBatchCount(std::string_view name) const {
+  constexpr std::string_view kCount = ".num_batches_tracked";
+  return name.ends_with(kCount) &&
+         find(std::string(name.substr(0, name.size() - kCount.size())) + ".running_mean") != nullptr;
+}
+
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
   std::vector<std::string> missing, extra;
   for (const StoredVariable &variable : variables_)
@@ -104,7 +111,8 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
   for (const TensorView &tensor : file.tensors()) {
     const StoredVariable *variable = find(tensor.name);
     if (!variable || (!slots && isSlot(*variable))) {
-      extra.push_back(tensor.name);
+      if (!isBatchCount(tensor.name))
+        extra.push_back(tensor.name);
       continue;
     }
     if (tensor.shape != variable->spec.shape)

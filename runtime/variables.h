@@ -41,7 +41,8 @@ public:
   std::vector<TensorView> everything() const;
 
   /// Takes parameters and buffers from a file named `source`. Missing, extra or misshapen tensors are an error that
-  /// lists them (exit code 1) and changes nothing; `partial` takes what fits by name.
+  /// lists them (exit code 1) and changes nothing; `partial` takes what fits by name. The counts of batches that
+  /// PyTorch keeps in a batch norm are passed over.
   Status loadWeights(const SafeTensors &file, std::string_view source, bool partial = false);
   /// The same for everything, slots too.
   Status loadEverything(const SafeTensors &file, std::string_view source);
@@ -50,6 +51,7 @@ public:
   std::optional<std::string> findNonFinite(ThreadPool &pool) const;
 
 private:
+  bool isBatchCount(std::string_view name) const;
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
 
   std::vector<StoredVariable> variables_;

@@ -114,6 +114,6 @@ for step in range(args.steps):
     diff = gradc("diff", at("want.npz"), at("got.npz"), "--rtol", args.rtol, "--atol", args.atol, may_differ=True)
     failed |= diff.returncode != 0
     print(f"step {step}: {'differs' if diff.returncode else 'agrees'} (rtol {args.rtol}, atol {args.atol})", flush=True)
-    print(diff.stdout, end="")
+    print(diff.stderr, end="")
     write_npz(at("state.npz"), variables_of(at("got.npz"), other_results))
 sys.exit(1 if failed else 0)

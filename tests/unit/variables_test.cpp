@@ -1,0 +1,44 @@
+#include "runtime/variables.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/scratch_folder.h"
+
+using namespace gradc;
+
+namespace {
+
+/// A batch norm's tensors as a state_dict has them, and one more.
+StatusOr<SafeTensors> stateDict(const std::string &extra) {
+  const std::string path = scratchFolder() + "state.safetensors", count(8, '\3'), one("\0\0\x80\x3f", 4);
+  std::vector<TensorView> tensors;
+  for (const char *name : {"bn.weight", "bn.running_mean"})
+    tensors.push_back({name, DType::F32, {1}, one});
+  tensors.push_back({extra, DType::I64, {}, count});
+  if (Status written = writeSafeTensors(path, tensors, {}); !written.ok())
+    return std::unexpected(written);
+  return SafeTensors::read(path);
+}
+
+Status load(const std::string &extra) {
+  ThreadPool pool(1);
+  std::vector<VariableSpec> specs;
+  for (const char *name : {"bn.weight", "bn.running_mean"})
+    specs.push_back({.name = name, .shape = {1}});
+  StatusOr<VariableStore> store = VariableStore::create(specs, pool);
+  StatusOr<SafeTensors> file = stateDict(extra);
+  if (!store || !file)
+    return store ? file.error() : store.error();
+  Status loaded = store->loadWeights(*file, "state");
+  EXPECT_EQ(*store->find("bn.weight")->values(), loaded.ok() ? 1 : 0);
+  return loaded;
+}
+
+} // namespace
+
+TEST(Variables, PassesOverPyTorchsCountsOfBatches) {
+  EXPECT_TRUE(load("bn.num_batches_tracked").ok());
+  for (const char *other : {"fc.num_batches_tracked", "bn.num_batches"})
+    EXPECT_EQ(load(other).text,
+              std::string("state: does not fit the model; missing: nothing; not in the model: ") + other);
+}
