@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/ir.h"
+#include "passes/pipeline.h"
 
 namespace gradc {
 
@@ -14,7 +15,8 @@ struct RunRequest {
   const Function &fn;
   std::span<const Tensor> arguments;
   int threads = 1;
-  bool inMemory = false; // interp: at the planned addresses
+  bool inMemory = false;                // interp: at the planned addresses
+  Precision precision = Precision::F32; // of compiled code
 };
 
 struct Backend {

@@ -4,6 +4,7 @@
 #include "codegen/program.h"
 #include "codegen/storage.h"
 #include "driver/backend.h"
+#include "driver/compile_flags.h"
 #include "driver/plan_function.h"
 #include "ir/layout.h"
 #include "ir/plan.h"
@@ -102,9 +103,13 @@ StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function
 
 Result<std::vector<Tensor>> runCpu(const RunRequest &request, Diagnostics &diag) {
   CpuTarget target = hostCpuTarget();
+  if (Status can = checkPrecision(request.precision, target); !can.ok())
+    return std::unexpected(diag.error({}, "{}", can.text));
   Module module = request.module.clone();
   PassManager manager({});
-  if (auto planned = planFunction(module, request.fn.name, false, "", target, manager, diag); !planned)
+  if (auto planned =
+          planFunction(module, request.fn.name, false, "", target, manager, diag, request.precision);
+      !planned)
     return std::unexpected(planned.error());
   StatusOr<std::vector<Tensor>> results =
       compileAndRun(module, *module.function(request.fn.name), request, target);

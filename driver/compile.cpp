@@ -89,6 +89,8 @@ ExitCode runCompile(CompileCommandFlags flags) {
                                                              : parseTarget(flags.artifact.triple, flags.mcpu);
   if (!target)
     return fail(target.error());
+  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
+    return fail(can);
   if (!flags.stage.empty() && flags.emit != "gir" && flags.emit != "dot")
     return fail({ExitCode::Usage, "--stage needs --emit gir or dot: only the last stage has code"});
   ExitCode exit = ExitCode::Ok;
@@ -100,7 +102,8 @@ ExitCode runCompile(CompileCommandFlags flags) {
     return exit;
   Diagnostics diag;
   PassManager manager(flags.compile.passes);
-  auto planned = planFunction(*module, source->function, source->train, flags.stage, *target, manager, diag);
+  auto planned = planFunction(*module, source->function, source->train, flags.stage, *target, manager, diag,
+                              flags.compile.precision);
   printReports(flags.compile, manager);
   exit = finish(diag);
   if (!planned)

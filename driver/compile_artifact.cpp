@@ -100,6 +100,8 @@ StatusOr<std::vector<CompiledVersion>> compileVersions(const LoadedModel &model,
         flags.triple.empty() ? parseCpuTarget(processor) : parseTarget(flags.triple, processor);
     if (!target)
       return std::unexpected(target.error());
+    if (Status can = checkPrecision(compile.precision, *target); !can.ok())
+      return std::unexpected(can);
     StatusOr<CompiledVersion> version =
         compileVersion(model, keys, versions.empty() ? compile : withoutPrinting(compile),
                        {.target = *target, .threads = availableCores(), .cache = cache ? &*cache : nullptr});
@@ -124,7 +126,7 @@ StatusOr<Compiled> compileModel(const LoadedModel &model, const ModelFlags &mode
   StatusOr<std::vector<CompiledVersion>> versions = compileVersions(model, *keys, compile, flags);
   if (!versions)
     return std::unexpected(versions.error());
-  StatusOr<std::string> identity = modelIdentity(model);
+  StatusOr<std::string> identity = modelIdentity(model, compile.precision);
   if (!identity)
     return std::unexpected(identity.error());
   StatusOr<std::string> weights = flags.weights.empty() ? StatusOr<std::string>("") : readFile(flags.weights);

@@ -1,9 +1,13 @@
 #include "driver/compile_flags.h"
 
+#include <map>
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include "codegen/cpu/tile_unit.h"
 
 namespace gradc {
 namespace {
@@ -59,12 +63,36 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
   flag("--statistics", o.statistics, "Print what each pass counted, on stderr");
   addNames(command, "--remarks", o.remarks, "Report what a pass did and why it did not do more; or 'all'")
       ->check(passName(true, false));
+  addPrecisionFlag(command, flags.precision);
   flag("--locs", o.printLocations, "Print locations in IR");
   command
       .add_option("--reproducer-dir", o.reproducerDir,
                   "Where an internal error writes its reproducer (default .)")
       ->type_name("DIR")
       ->group(group);
+}
+
+void addPrecisionFlag(CLI::App &command, Precision &precision) {
+  std::map<std::string, Precision> names;
+  for (Precision p : {Precision::F32, Precision::Bf16, Precision::F32Amx})
+    names.emplace(precisionName(p), p);
+  command
+      .add_option("--precision", precision,
+                  "How products are computed: f32, bf16 (factors rounded, sums in f32) or f32-amx (each "
+                  "factor a sum of "
+                  "three bf16: as exact as f32)")
+      ->transform(CLI::CheckedTransformer(names).description(""))
+      ->type_name("f32|bf16|f32-amx")
+      ->group("Compilation");
+}
+
+Status checkPrecision(Precision precision, const CpuTarget &target) {
+  if (precision == Precision::F32 || hasTileUnit(target) || emulatesTiles(target))
+    return okStatus();
+  return {ExitCode::Device,
+          fmt::format("--precision bf16 and f32-amx need a processor with AMX-BF16, or x86 with FMA "
+                      "to emulate it, but '{}' has neither",
+                      target.name)};
 }
 
 void printReports(const CompileFlags &flags, const PassManager &manager) {

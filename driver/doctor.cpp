@@ -15,6 +15,7 @@
 #include "driver/compile_flags.h"
 #include "driver/peaks.h"
 #include "runtime/thread_pool.h"
+#include "support/amx.h"
 
 namespace gradc {
 namespace {
@@ -70,6 +71,7 @@ ExitCode runDoctor(int threads, bool json) {
   row("code is made for", fmt::format("{} ({} bit vectors, {} registers{})", target.name, target.vectorBits,
                                       target.vectorRegisters, target.fma ? ", fma" : ", no fma"));
   row("cores", fmt::format("{} usable of {}", availableCores(), std::thread::hardware_concurrency()));
+  row("tile unit", whyNoAmx().empty() ? "AMX, bf16" : fmt::format("none: {}", whyNoAmx()));
   row("memory", fmt::format("{:.1f} GiB", static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
                                               static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30)));
   row("huge pages", firstLine("/sys/kernel/mm/transparent_hugepage/enabled"));

@@ -240,6 +240,8 @@ ExitCode runExplain(ExplainFlags flags) {
   StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
   if (!target)
     return fail(target.error());
+  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
+    return fail(can);
   ExitCode exit = ExitCode::Ok;
   std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
   if (!module)
@@ -250,7 +252,8 @@ ExitCode runExplain(ExplainFlags flags) {
   Diagnostics diag;
   flags.compile.passes.remarks = {"fuse"};
   PassManager manager(flags.compile.passes);
-  auto planned = planFunction(*module, source->function, source->train, "", *target, manager, diag);
+  auto planned = planFunction(*module, source->function, source->train, "", *target, manager, diag,
+                              flags.compile.precision);
   printReports(flags.compile, manager);
   if (!planned)
     return finish(diag);

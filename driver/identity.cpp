@@ -20,7 +20,7 @@ std::string hyperLine(const HyperParameter &h) {
 
 } // namespace
 
-StatusOr<std::string> modelIdentity(const LoadedModel &model) {
+StatusOr<std::string> modelIdentity(const LoadedModel &model, Precision precision) {
   Diagnostics diag;
   Result<Module> module = model.instantiate(model.train.batchSize, diag);
   if (!module)
@@ -32,7 +32,7 @@ StatusOr<std::string> modelIdentity(const LoadedModel &model) {
   text += fmt::format("best by {}, stop {} by {} patience {} min_delta {}, validation split {}\n",
                       train.monitor, train.stop.enabled, train.stop.monitor, train.stop.patience,
                       train.stop.minDelta, model.data.validationSplit);
-  return text;
+  return text + fmt::format("precision {}\n", precisionName(precision));
 }
 
 ModelFacts factsOf(const LoadedModel &model) {

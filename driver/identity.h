@@ -4,6 +4,7 @@
 #include <string>
 
 #include "frontend/model.h"
+#include "passes/pipeline.h"
 #include "support/model_facts.h"
 #include "support/result.h"
 
@@ -11,7 +12,7 @@ namespace gradc {
 
 /// The model and its training as text, one fact a line: the IR of its functions, its schedules, its data. Two runs
 /// with equal texts compute the same.
-StatusOr<std::string> modelIdentity(const LoadedModel &model);
+StatusOr<std::string> modelIdentity(const LoadedModel &model, Precision precision);
 
 /// The model without its network, as the runtime sees it.
 ModelFacts factsOf(const LoadedModel &model);

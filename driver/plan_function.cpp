@@ -38,12 +38,14 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 }
 
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
-                          const CpuTarget &target, PassManager &manager, Diagnostics &diag) {
+                          const CpuTarget &target, PassManager &manager, Diagnostics &diag,
+                          Precision precision) {
   std::erase_if(module.functions, [&](const auto &other) { return other->name != function; });
   const Function &fn = *module.function(function);
   if (isPlanned(fn))
     return {};
-  Pipeline pipeline = buildPipeline({.train = train, .schedule = scheduleOptions(target)});
+  Pipeline pipeline =
+      buildPipeline({.train = train, .precision = precision, .schedule = scheduleOptions(target)});
   if (hasKernels(fn)) {
     auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });
     pipeline.erase(pipeline.begin(), fuse + 1);

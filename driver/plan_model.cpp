@@ -24,8 +24,8 @@ Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t bat
         diag.error({}, "model '{}' has no {}", model.name, kind == ProgramKind::Infer ? "outputs" : "loss"));
 
   PassManager manager(flags.passes);
-  Result<void> done =
-      planFunction(*module, source, kind == ProgramKind::TrainStep, "", target, manager, diag);
+  Result<void> done = planFunction(*module, source, kind == ProgramKind::TrainStep, "", target, manager, diag,
+                                   flags.precision);
   printReports(flags, manager);
   if (!done)
     return std::unexpected(done.error());

@@ -25,6 +25,7 @@ struct RunFlags {
   Tolerance tolerance{1e-5, 1e-6};
   int threads = 1;
   bool inMemory = false;
+  Precision precision = Precision::F32;
 };
 
 /// What a result is called: its variable, output or metric where it has one, which passes keep, else its value's
@@ -122,7 +123,7 @@ ExitCode runRun(const RunFlags &flags) {
   StatusOr<std::vector<Tensor>> values = makeArguments(*fn, flags.arguments);
   if (!values)
     return fail(values.error());
-  RunRequest request{*module, *fn, *values, flags.threads, flags.inMemory};
+  RunRequest request{*module, *fn, *values, flags.threads, flags.inMemory, flags.precision};
   auto results = runOn(flags.backend, request, exit);
   if (!results)
     return exit;
@@ -152,6 +153,7 @@ void registerRun(CLI::App &app, ExitCode &exit) {
   command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance of --compare");
   command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance of --compare");
   command->add_option("--threads", flags->threads, "Threads of the backend")->check(CLI::Range(1, 1024));
+  addPrecisionFlag(*command, flags->precision);
   command->add_flag("--memory", flags->inMemory, "interp: run at the addresses that plan-memory chose");
   command->callback([flags, &exit] {
     flags->arguments.seed = flags->model.overrides.seed.value_or(0);

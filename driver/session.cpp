@@ -32,6 +32,10 @@ std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit
     exit = fail(target.error());
     return nullptr;
   }
+  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok()) {
+    exit = fail(can);
+    return nullptr;
+  }
   std::optional<LoadedModel> model = loadModelFile(flags.model, exit);
   if (!model)
     return nullptr;

@@ -49,7 +49,7 @@ public:
   ThreadPool &threads() override { return *pool; }
   Workspace &memory() override { return workspace; }
   StatusOr<std::vector<VariableSpec>> slots() override { return compiler->slots(batchSize()); }
-  StatusOr<std::string> identity() override { return modelIdentity(model); }
+  StatusOr<std::string> identity() override { return modelIdentity(model, flags.compile.precision); }
   std::string summary() const override { return modelSummary(model); }
   std::string processor() const override { return target.name; }
   std::string processorFeatures() const override { return target.features; }

@@ -89,6 +89,8 @@ RowOperand ContractionShape::rowOperand() const {
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
                                   const Dict &attrs) {
+  if (operands[0].dtype == DType::BF16 && suitsTiles(def, operands, result))
+    return {ContractionForm::Tiles};
   if (result.dtype != DType::F32 || operands[0].dtype != DType::F32 || operands[1].dtype != DType::F32)
     return {};
   const Dict full = withDefaults(def, attrs);
@@ -105,6 +107,14 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
 
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit) {
   return chooseTile(shape.rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows);
+}
+
+bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result) {
+  if (def.name != "matmul" || result.dtype != DType::F32)
+    return false;
+  // In n16 a matrix is one of rank 2.
+  return (result.rank() == 2 && operands[1].rank() == 2) ||
+         (isRowMajor(operands[0]) && isRowMajor(operands[1]) && isRowMajor(result));
 }
 
 ContractionShape contractionShape(const Function &fn, OpId op) {
@@ -124,6 +134,7 @@ std::string_view contractionFormName(ContractionForm form) {
   case ContractionForm::Conv: return "conv";
   case ContractionForm::ConvWeight: return "conv_weight";
   case ContractionForm::ConvTaps: return "conv_taps";
+  case ContractionForm::Tiles: return "tiles";
   }
   return "generic";
 }

@@ -23,6 +23,7 @@ enum class ContractionForm : uint8_t {
   ConvWeight, // conv2d_grad_weight in n16: rows = channels, columns = taps of a kernel row (input channels of a
               // 1×1 kernel); lanes are summed in the end
   ConvTaps,   // the same with columns = all taps of a small kernel
+  Tiles,      // bf16 tiles of 16 × 32 that are packed first: lanes = batch in n16, else the last dimension
 };
 
 struct ContractionShape {
@@ -39,6 +40,8 @@ ContractionShape contractionShape(const Function &fn, OpId op);
 
 /// The register tile with the least estimated time.
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit);
+/// True for products that tiles of bf16 can compute: of bf16 operands, or of f32 ones split into three bf16.
+bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result);
 
 /// As schedules and reports name it: "batch_lanes".
 std::string_view contractionFormName(ContractionForm form);

@@ -55,3 +55,6 @@ bool sumsColumns(const Shape &shape, const std::vector<int> &axes);
 Dict toDict(const ReductionOrder &order);
 
 } // namespace gradc
+
+// Products of bf16 tiles (matmul of bf16; of f32 with the algorithm amx6) have another chain, docs/precision.md: blocks
+// of 32 neighbours of k in order, each added as the sum of a chain over its even terms and one over its odd terms.

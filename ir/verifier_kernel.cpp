@@ -40,14 +40,25 @@ std::string_view objection(const OpDef &def, std::string_view kind) {
   return {};
 }
 
+/// Tiles of bf16 compute products of bf16 (amx) and of f32 (amx6), of matrices as suitsTiles wants them.
+bool canUseTiles(const Function &fn, OpId contraction, DType factor) {
+  const OpData &op = fn[contraction];
+  const Type operands[] = {fn.type(op.operands[0]), fn.type(op.operands[1])};
+  return operands[0].dtype == factor && suitsTiles(*op.def, operands, fn.type(op.results[0]));
+}
+
 /// The algorithm that a schedule names must be able to compute the kernel's contraction.
 void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &errors) {
   const std::string_view algorithm = scheduledAlgorithm(fn, id);
   const OpId contraction = findContraction(fn, fn[id].regions[0]);
   if (algorithm == "direct" || contraction == kNoOp)
     return;
-  if (algorithm != "winograd")
-    errors.push_back(fmt::format("algorithm is direct or winograd, but got {}", algorithm));
+  if (algorithm == "amx" || algorithm == "amx6") {
+    const DType factor = algorithm == "amx" ? DType::BF16 : DType::F32;
+    if (!canUseTiles(fn, contraction, factor))
+      errors.push_back(fmt::format("algorithm = {} needs a matmul of {}", algorithm, dtypeName(factor)));
+  } else if (algorithm != "winograd")
+    errors.push_back(fmt::format("algorithm is direct, winograd, amx or amx6, but got {}", algorithm));
   else if (std::optional<std::string> objection = winogradObjection(fn, contraction))
     errors.push_back(fmt::format("algorithm = winograd needs {}", *objection));
 }

@@ -39,7 +39,8 @@ void FusionGraph::findCheapOps() {
       nodeOf_[index(ops[i])] = -1;
     else if (readsMemory(op) || refusesAll(fn_, op))
       for (ValueId v : op.operands)
-        inMemory[index(v)] = true;
+        if (!op.def->is(kContraction) || !isPackedCast(fn_, v))
+          inMemory[index(v)] = true;
   }
 }
 

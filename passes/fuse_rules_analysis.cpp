@@ -54,7 +54,15 @@ bool isCheap(const Function &fn, const OpData &op) {
   if (op.def->name == "random_uniform")
     return false;
   // Forward and backward pass of a normalization share these: to read x again is less than to store them.
-  return op.def->is(kCheap) || isNormalization(fn, op);
+  return op.def->is(kCheap) || isNormalization(fn, op) || isPackedCast(fn, op.results[0]);
+}
+
+bool isPackedCast(const Function &fn, ValueId v) {
+  const OpId def = fn[v].def;
+  if (def == kNoOp || fn[def].def->name != "cast" || fn.type(v).dtype != DType::BF16)
+    return false;
+  const ValueId from = fn[def].operands[0];
+  return fn.type(from).dtype == DType::F32 && fn[from].attrs.has("var");
 }
 
 bool isReduce(const OpData &op) { return op.def->is(kReduction) && op.operands.size() == 1; }

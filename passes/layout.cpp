@@ -197,6 +197,8 @@ private:
     if (fn_.type(op.operands[0]).rank() != 2)
       return rowMajor(op);
     const bool rows = carries(op.operands[0]) && !op.attrs.flag("transpose_a");
+    if (!rows && fn_.type(op.operands[0]).dtype == DType::BF16) // tiles are packed from any layout
+      return {{Want::AsIs, Want::AsIs}};
     return rows ? Choice{{Want::Lanes, Want::RowMajor}, true} : Choice{{Want::AsIs, Want::RowMajor}};
   }
 

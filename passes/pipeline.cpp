@@ -4,6 +4,15 @@
 
 namespace gradc {
 
+std::string_view precisionName(Precision precision) {
+  switch (precision) {
+  case Precision::F32: return "f32";
+  case Precision::Bf16: return "bf16";
+  case Precision::F32Amx: return "f32-amx";
+  }
+  return "f32";
+}
+
 Pipeline buildPipeline(const PipelineOptions &options) {
   Pipeline pipeline;
   auto add = [&](std::string_view name, Dict passOptions = {}) {
@@ -31,6 +40,10 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("cse");
   add("dce");
 
+  // Casts of one value are one after cse; layout has to see which values are stored as bf16.
+  if (options.precision == Precision::Bf16)
+    add("precision");
+
   // Layouts before fusion: a kernel's values share one. Several consumers may have asked for the same relayout.
   add("layout");
   add("cse");
@@ -45,7 +58,10 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("winograd");
 
   // Loops need kernels; places in memory come last, when the set of values that are stored is final.
-  add("schedule", options.schedule);
+  Dict schedule = options.schedule;
+  if (options.precision == Precision::F32Amx)
+    schedule.set("split", true);
+  add("schedule", std::move(schedule));
   add("plan-memory");
   return pipeline;
 }

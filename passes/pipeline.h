@@ -5,9 +5,20 @@
 
 namespace gradc {
 
+/// How products of f32 are computed.
+enum class Precision : uint8_t {
+  F32,    // fused multiply-adds of f32
+  Bf16,   // factors rounded to bf16, sums in f32
+  F32Amx, // each factor as a sum of three bf16, where that pays: more exact than F32
+};
+
+/// As --precision and checkpoints name it: "f32", "bf16", "f32-amx".
+std::string_view precisionName(Precision precision);
+
 struct PipelineOptions {
   bool train = false; // make @train_step of @loss
-  Dict schedule;      // options of the pass `schedule`: what the target has
+  Precision precision = Precision::F32;
+  Dict schedule; // options of the pass `schedule`: what the target has
 };
 
 /// From the frontend's functions to planned kernels.

@@ -4,7 +4,9 @@
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = batch_lanes, tile = [6,4]}} { … }
 //
-// algorithm  direct, or what an earlier pass has named (winograd): the one word here that touches bits
+// algorithm  the one word here that touches bits (ir/order.h): direct; what an earlier pass has named (winograd); amx
+//         where the factors are bf16; amx6, f32 factors as sums of three bf16, with the option split where shapes make
+//         it pay
 // form    what lies in the 16 lanes of a vector and in the rows and columns of a register tile (ir/contraction.h);
 //         generic where no fast form exists
 // tile    accumulators held in registers: rows × vectors of 16 lanes, from a cost model (support/tiling.h)
@@ -13,6 +15,8 @@
 // A kernel without a schedule is one loop over its result, 16 lanes along the innermost dimension in memory. The
 // processor is given by its registers, so the pass asks nothing of the machine it runs on. A tile never changes a
 // bit. Runs after outline and winograd, before plan-memory. Exact.
+#include <cmath>
+
 #include "ir/contraction.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -28,38 +32,67 @@ void addOrder(const Function &fn, OpId op, Dict &schedule) {
     schedule.set("order", std::move(order));
 }
 
-Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit) {
-  const std::string algorithm(scheduledAlgorithm(fn, kernel));
-  const ContractionShape shape = algorithm == "winograd" ? winogradShape(fn.type(fn[contraction].results[0]))
-                                                         : contractionShape(fn, contraction);
+/// Whether six products of bf16 tiles are faster than one of f32, by cycles of a core: 24 multiply-adds each of f32,
+/// 16 for a product of tiles, and what packing takes. From shapes alone, as it decides bits.
+bool splittingPays(const Function &fn, OpId contraction) {
+  const OpData &op = fn[contraction];
+  const Type operands[] = {fn.type(op.operands[0]), fn.type(op.operands[1])},
+             &result = fn.type(op.results[0]);
+  if (operands[0].dtype != DType::F32 || !suitsTiles(*op.def, operands, result))
+    return false;
+  const int rank = result.rank();
+  const bool transposed = withDefaults(*op.def, op.attrs).flag("transpose_a");
+  const bool shared = operands[1].rank() < rank; // one rhs for all rows
+  const auto columns = static_cast<double>(result.shape[rank - 1]),
+             rows = shared ? static_cast<double>(result.elements()) / columns
+                           : static_cast<double>(result.shape[rank - 2]);
+  const auto depth = static_cast<double>(operands[0].shape[transposed ? rank - 2 : rank - 1]);
+  const double tiles = std::ceil(rows / 16) * std::ceil(columns / 16) * std::ceil(depth / 32);
+  constexpr double kProducts = 6 * 16, kPackCycles = 0.4, kOverhead = 2000; // a tile, an element, a kernel
+  return tiles * kProducts + kPackCycles * (rows + columns) * depth + kOverhead <
+         0.85 * rows * columns * depth / 24;
+}
+
+Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit,
+                         bool split) {
+  std::string algorithm(scheduledAlgorithm(fn, kernel));
+  ContractionShape shape = algorithm == "winograd" ? winogradShape(fn.type(fn[contraction].results[0]))
+                                                   : contractionShape(fn, contraction);
+  if (shape.form == ContractionForm::Tiles)
+    algorithm = "amx";
+  else if (split && algorithm == "direct" && splittingPays(fn, contraction))
+    algorithm = "amx6";
+  if (algorithm == "amx6")
+    shape = {ContractionForm::Tiles};
   Dict schedule;
   schedule.set("algorithm", Keyword{algorithm});
   schedule.set("form", Keyword{std::string(contractionFormName(shape.form))});
-  if (shape.form != ContractionForm::Generic) {
+  if (shape.form != ContractionForm::Generic && shape.form != ContractionForm::Tiles) {
     const RegisterTile tile = chooseTile(shape, unit);
     schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   }
-  addOrder(fn, contraction, schedule);
+  if (shape.form != ContractionForm::Tiles) // whose order the algorithm is
+    addOrder(fn, contraction, schedule);
   return schedule;
 }
 
-Dict scheduleOf(const Function &fn, OpId kernel, const VectorUnit &unit) {
+Dict scheduleOf(const Function &fn, OpId kernel, const VectorUnit &unit, bool split) {
   Dict schedule;
   for (OpId op : fn[fn[kernel].regions[0]].ops) {
     if (fn[op].def->is(kContraction))
-      return contractionSchedule(fn, kernel, op, unit);
+      return contractionSchedule(fn, kernel, op, unit, split);
     if (fn[op].def->is(kReduction) && !schedule.has("order"))
       addOrder(fn, op, schedule);
   }
   return schedule;
 }
 
-bool scheduleFunction(Function &fn, const VectorUnit &unit, PassContext &context) {
+bool scheduleFunction(Function &fn, const VectorUnit &unit, bool split, PassContext &context) {
   bool changed = false;
   for (OpId op : fn.body().ops) {
     if (fn[op].regions.empty())
       continue;
-    const Dict schedule = scheduleOf(fn, op, unit);
+    const Dict schedule = scheduleOf(fn, op, unit, split);
     const Attr *before = fn[op].attrs.find("schedule");
     if (schedule.empty() || (before && *before == Attr(schedule)))
       continue;
@@ -80,9 +113,10 @@ Result<bool> run(Module &module, PassContext &context) {
                                               "schedule knows vector registers of 128, 256 and 512 bits, at "
                                               "least 8 of them, but got {} of {} bits",
                                               unit.registers, unit.bits));
+  const bool split = context.options.flag("split");
   bool changed = false;
   for (auto &fn : module.functions)
-    changed |= scheduleFunction(*fn, unit, context);
+    changed |= scheduleFunction(*fn, unit, split, context);
   return changed;
 }
 
@@ -93,6 +127,9 @@ GRADC_PASS(schedule) {
   return {.name = "schedule",
           .doc = "choose the register tiles of contractions",
           .options = {{.name = "registers", .doc = "vector registers of the processor", .defaultValue = 32},
-                      {.name = "bits", .doc = "width of a vector register", .defaultValue = 512}},
+                      {.name = "bits", .doc = "width of a vector register", .defaultValue = 512},
+                      {.name = "split",
+                       .doc = "compute f32 products from bf16 pieces, algorithm amx6, where that pays",
+                       .defaultValue = false}},
           .run = run};
 }

@@ -7,6 +7,7 @@
 
 #include <sched.h>
 
+#include "support/amx.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -79,6 +80,7 @@ int availableCores() {
 }
 
 ThreadPool::ThreadPool(int threads) {
+  (void)whyNoAmx(); // threads inherit the permission to use tiles
   const int cores = availableCores();
   threads_ = std::clamp(threads > 0 ? threads : cores, 1, 1024);
   spinNanoseconds_ = threads_ > cores ? kSpinOversubscribed : kSpinBusy;

@@ -9,6 +9,7 @@
 #include "codegen/cpu/element.h"
 #include "codegen/cpu/epilogue.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/tile_matmul.h"
 #include "codegen/cpu/winograd_nest.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -101,12 +102,15 @@ RegisterTile tileOf(const KernelContext &k, OpId contraction) {
   return chooseTile(shape, {k.e.target.vectorRegisters, k.e.target.vectorBits});
 }
 
-/// The number of the buffer of a contraction's operand.
-int operandBuffer(KernelContext &k, OpId contraction, int number) {
+/// The number of the buffer of a value that the kernel gets.
+int bufferOf(const KernelContext &k, ValueId value) {
   const auto &args = k.body().args;
-  const auto arg = std::ranges::find(args, k.fn[contraction].operands[number]);
+  const auto arg = std::ranges::find(args, value);
   CHECK(arg != args.end(), "operands of a contraction must be operands of its kernel");
   return k.operandBuffer(static_cast<int>(arg - args.begin()));
+}
+int operandBuffer(const KernelContext &k, OpId contraction, int number) {
+  return bufferOf(k, k.fn[contraction].operands[number]);
 }
 
 double flopsOf(const Function &fn, OpId contraction) {
@@ -164,6 +168,28 @@ KernelCode winograd(KernelContext &k, OpId contraction) {
   return emitWinograd(k, store, nest, operandBuffer(k, contraction, 1), operandBuffer(k, contraction, 0));
 }
 
+bool usesTiles(const KernelContext &k, OpId contraction) {
+  const OpData &op = k.fn[contraction];
+  const Type operands[] = {k.fn.type(op.operands[0]), k.fn.type(op.operands[1])};
+  if (!suitsTiles(*op.def, operands, k.fn.type(op.results[0])))
+    return false;
+  return operands[0].dtype == DType::BF16 ||
+         (operands[0].dtype == DType::F32 && scheduledAlgorithm(k.fn, k.kernel) == "amx6");
+}
+
+/// Tiles are faster than what estimatedWork counts with.
+KernelCode emitTiles(KernelContext &k, OpId contraction) {
+  constexpr double kFaster = 10, kFasterSplit = 2;
+  const TileMatmul plan = planTileMatmul(k.fn, contraction, k.e.target.l2Bytes);
+  EpilogueStore store(k, k.fn[contraction].results[0]);
+  auto buffer = [&](int operand) {
+    return bufferOf(k, packedFrom(k.fn, k.fn[contraction].operands[operand]));
+  };
+  KernelCode code = emitTileMatmul(k, plan, store, buffer(plan.rowOperand), buffer(plan.columnOperand));
+  code.steps.back().work = estimatedWork(k.fn, contraction) / (plan.pieces == 1 ? kFaster : kFasterSplit);
+  return code;
+}
+
 } // namespace
 
 KernelCode emitContract(KernelContext &k) {
@@ -171,6 +197,8 @@ KernelCode emitContract(KernelContext &k) {
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
   if (scheduledAlgorithm(k.fn, k.kernel) == "winograd")
     return winograd(k, contraction);
+  if (usesTiles(k, contraction))
+    return emitTiles(k, contraction);
   const std::optional<ContractPlan> plan =
       planContraction(k.fn, contraction, tileOf(k, contraction), k.e.target);
   if (!plan)

@@ -252,7 +252,8 @@ ContractPlan convTaps(const Operation &op, RegisterTile tile, const CpuTarget &t
 std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient,
                                      RegisterTile tile, const CpuTarget &target) {
   switch (form) {
-  case ContractionForm::Generic: return std::nullopt;
+  case ContractionForm::Generic:
+  case ContractionForm::Tiles: return std::nullopt; // tile_matmul.h
   case ContractionForm::BatchLanes: return batchLanes(op, tile, target);
   case ContractionForm::ColumnLanes:
   case ContractionForm::PackedLanes:

@@ -27,11 +27,21 @@ void EpilogueStore::begin(llvm::Value *buffers) {
     results_.push_back(pointer(buffers, k_.resultBuffer(static_cast<int>(i))));
 }
 
+bool EpilogueStore::prefetches() const {
+  return std::ranges::any_of(k_.body().args, [&](ValueId arg) { return isFar(arg); });
+}
+
+/// The epilogue reads the operand at the result's index, and it is too large to be near.
+bool EpilogueStore::isFar(ValueId arg) const {
+  const Type &type = k_.fn.type(sum_);
+  return type.layout.empty() && k_.fn.type(arg) == type && storageBytes(type) > kPrefetchBytes &&
+         feedsEpilogue(arg);
+}
+
 void EpilogueStore::prefetch(std::span<const TileVector> tile) {
   const Type &type = k_.fn.type(sum_);
   for (size_t i = 0; i < pointers_.size(); ++i)
-    if (const ValueId arg = k_.body().args[i]; type.layout.empty() && k_.fn.type(arg) == type &&
-                                               feedsEpilogue(arg) && storageBytes(type) > kPrefetchBytes)
+    if (isFar(k_.body().args[i]))
       for (const TileVector &vector : tile) {
         llvm::Value *address =
             k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));

@@ -15,6 +15,8 @@ public:
   EpilogueStore(KernelContext &k, ValueId sum) : k_(k), sum_(sum) {}
 
   void begin(llvm::Value *buffers) override;
+  /// Something is worth to be fetched early.
+  bool prefetches() const;
   void prefetch(std::span<const TileVector> tile) override;
   void store(std::span<const TileVector> tile) override;
 
@@ -22,6 +24,7 @@ private:
   void maskExamples(LaneIndex &at);
   void storeVector(const LaneIndex &at);
   llvm::Value *pointer(llvm::Value *buffers, int number);
+  bool isFar(ValueId arg) const;
   bool feedsEpilogue(ValueId arg) const;
 
   KernelContext &k_;

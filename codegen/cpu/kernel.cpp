@@ -12,7 +12,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kGeneratorVersion = 8;
+constexpr int kGeneratorVersion = 9;
 
 /// Hashes a region by position: values by the order of their definition, never by name.
 void hashRegion(Hasher &hasher, const Function &fn, RegionId region) {

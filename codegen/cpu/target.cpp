@@ -7,6 +7,8 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include "codegen/cpu/tile_unit.h"
+#include "support/amx.h"
 #include "support/diagnostics.h"
 
 namespace gradc {
@@ -87,7 +89,10 @@ CpuTarget hostCpuTarget() {
   std::string triple = llvm::sys::getProcessTriple();
   bool arm = llvm::Triple(triple).isAArch64();
   std::string_view name = arm ? std::string_view("generic") : nameOfFeatures(llvm::sys::getHostCPUFeatures());
-  return make(*find(name, arm), std::move(triple));
+  CpuTarget target = make(*find(name, arm), std::move(triple));
+  if (hasTileUnit(target) && !whyNoAmx().empty())
+    target.features = "-amx-tile,-amx-bf16,-amx-int8"; // the system has a say, too
+  return target;
 }
 
 StatusOr<CpuTarget> parseCpuTarget(std::string_view mcpu) {

@@ -65,7 +65,8 @@ void emitTileLoops(Emit &e, const std::vector<TileRun> &runs, const OnTile &f) {
     if (run.count == 1)
       f(e.i64(run.start), run);
     else
-      e.loop(e.i64(run.start), e.i64(run.end()), run.size, [&](llvm::Value *start) { f(start, run); }, false);
+      e.loop(
+          e.i64(run.start), e.i64(run.end()), run.size, [&](llvm::Value *start) { f(start, run); }, false);
   }
 }
 

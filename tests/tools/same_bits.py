@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains briefly in several ways and demands the same weights, bit for bit.
 
-  same_bits.py GRADC EXAMPLES DATA SCRATCH [--steps 30] [--passes]
+  same_bits.py GRADC EXAMPLES DATA SCRATCH [--steps 30] [--precision f32] [--passes]
 
 Ways: 1, 2, 3 and 4 threads, code for AVX2 instead of this machine's, the same run twice, every op a kernel of its own,
 code from the disk cache and without.
@@ -21,6 +21,7 @@ parser.add_argument("data")
 parser.add_argument("scratch")
 parser.add_argument("--steps", type=int, default=30)
 parser.add_argument("--models", default="lenet,mlp")
+parser.add_argument("--precision", default="f32")
 parser.add_argument("--passes", action="store_true")
 args = parser.parse_args()
 
@@ -29,7 +30,8 @@ def weights(model, name, *flags):
     out = os.path.join(args.scratch, name)
     shutil.rmtree(out, ignore_errors=True)
     command = [args.gradc, "train", os.path.join(args.examples, model + ".json"), "--data", args.data, "--out", out,
-               "--epochs", "1", "--limit-batches", str(args.steps), "--progress", "none", *flags]
+               "--epochs", "1", "--limit-batches", str(args.steps), "--progress", "none", "--precision", args.precision,
+               *flags]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\nexit {done.returncode}\n{done.stderr}")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compiled training steps against the interpreter, step by step from the same weights.
 
-  teacher_forced.py GRADC MODEL SCRATCH [--batch 4] [--steps 5] [--rtol 1e-4] [--atol 1e-5] [-- flags of gradc compile]
+  teacher_forced.py GRADC MODEL SCRATCH [--batch 4] [--steps 5] [--rtol 1e-4] [--atol 1e-5] [--precision f32]
+                    [-- flags of gradc compile]
 
 Weights are what the model's initialisers give. Each step runs @train_step on the interpreter and on compiled code, from
 the same variables and a fresh random batch, and compares every new variable and the loss; the next step starts from
@@ -27,6 +28,7 @@ parser.add_argument("--batch", type=int, default=4)
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--rtol", default="1e-4")
 parser.add_argument("--atol", default="1e-5")
+parser.add_argument("--precision", default="f32")
 parser.add_argument("--classes", type=int, default=10)
 args = parser.parse_args(sys.argv[1:split])
 
@@ -97,8 +99,8 @@ os.makedirs(args.scratch)
 size = ["--batch", str(args.batch)]
 gradc("train", args.model, *size, "--epochs", "1", "--limit-batches", "1", "--progress", "none", "--set",
       "/train/optimizer/learning_rate=0", "--out", at("initial"))
-gradc("compile", args.model, *size, "--entry", "train-step", "--emit", "gir", "--stage", "dce", *compile_flags, "-o",
-      at("step.gir"))
+gradc("compile", args.model, *size, "--entry", "train-step", "--emit", "gir", "--stage", "dce", "--precision", args.precision,
+      *compile_flags, "-o", at("step.gir"))
 with open(args.model) as file:
     model = json.load(file)
 other_results = {"loss"} | {metric.get("name", metric["op"]) for metric in model.get("metrics", [])}
@@ -110,7 +112,7 @@ for step in range(args.steps):
     run = ["run", at("step.gir"), "--func", "train_step", "--fill", "zeros", "--input", at("state.npz"), "--input",
            at("batch.npz"), "--input", f"learning_rate={learning_rate}", "--input", f"step={step}", "--input", "seed=1"]
     gradc(*run, "--backend", "interp", "--output", at("want.npz"))
-    gradc(*run, "--backend", "cpu", "--output", at("got.npz"))
+    gradc(*run, "--backend", "cpu", "--precision", args.precision, "--output", at("got.npz"))
     diff = gradc("diff", at("want.npz"), at("got.npz"), "--rtol", args.rtol, "--atol", args.atol, may_differ=True)
     failed |= diff.returncode != 0
     print(f"step {step}: {'differs' if diff.returncode else 'agrees'} (rtol {args.rtol}, atol {args.atol})", flush=True)

@@ -1,0 +1,13 @@
+// What a processor has for products of bf16.
+#pragma once
+
+#include "codegen/cpu/target.h"
+
+namespace gradc {
+
+/// Has tiles of bf16 (AMX), and its system lets processes use them: else `features` takes them away.
+bool hasTileUnit(const CpuTarget &target);
+/// Vector code computes the same bits as the tile unit: x86 with fused multiply-add.
+bool emulatesTiles(const CpuTarget &target);
+
+} // namespace gradc

@@ -1,0 +1,223 @@
+// Products by bf16 tiles against the chain that codegen/cpu/tile_product.h defines: every bit must agree, with the tile
+// unit and without, for every layout, partition of the grid and place of the rounding.
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "codegen/cpu/tile_unit.h"
+#include "ir/tensor.h"
+#include "ir/text.h"
+#include "support/amx.h"
+#include "tests/support/kernel_runner.h"
+
+namespace gradc {
+namespace {
+
+using Floats = std::vector<float>;
+
+float flushed(float x) {
+  return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+}
+float fmaFlushed(float a, float b, float c) { return flushed(std::fmaf(flushed(a), flushed(b), flushed(c))); }
+float rounded(float x) { return floatFromBf16(bf16FromFloat(x)); }
+
+/// hi + mid + lo, each of the first 16 bits.
+std::array<float, 3> split(float x) {
+  auto head = [](float v) { return std::bit_cast<float>(std::bit_cast<uint32_t>(v) & 0xffff0000); };
+  std::array<float, 3> pieces{};
+  for (float &piece : pieces) {
+    piece = head(x);
+    x -= piece;
+  }
+  return pieces;
+}
+
+/// C + (E + O) over 32 terms.
+float tileStep(float sum, const Floats &a, const Floats &b) {
+  float chain[2] = {0, 0};
+  for (size_t i = 0; i < a.size(); ++i)
+    chain[i % 2] = fmaFlushed(a[i], b[i], chain[i % 2]);
+  return flushed(flushed(sum) + flushed(chain[0] + chain[1]));
+}
+
+float productOf(const Floats &a, const Floats &b, bool splits) {
+  constexpr int kSplits[][2] = {{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}};
+  float sum = 0;
+  for (size_t first = 0; first < a.size(); first += 32)
+    for (int product = 0; product < (splits ? 6 : 1); ++product) {
+      Floats x, y;
+      for (size_t i = first; i < std::min(a.size(), first + 32); ++i) {
+        x.push_back(splits ? split(a[i])[kSplits[product][0]] : rounded(a[i]));
+        y.push_back(splits ? split(b[i])[kSplits[product][1]] : rounded(b[i]));
+      }
+      sum = tileStep(sum, x, y);
+    }
+  return sum;
+}
+
+Tensor randomTensor(const Type &type, uint32_t seed, bool tiny) {
+  Tensor tensor(Type{type.dtype, type.shape, {}});
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < tensor.elements(); ++i)
+    tensor.set(i, tiny && random() % 8 == 0 ? std::ldexp(normal(random), -70) : normal(random));
+  return tensor;
+}
+
+/// The matmul of the function's text on both kinds of processor.
+class TileMatmulTest : public ::testing::Test {
+protected:
+  static Tensor reference(const OpData &op, const Tensor &a, const Tensor &b, const Type &result,
+                          bool splits) {
+    const bool ta = op.attrs.flag("transpose_a"), tb = op.attrs.flag("transpose_b");
+    const int rank = result.rank();
+    const int64_t m = result.shape[rank - 2], n = result.shape[rank - 1];
+    const int64_t k = a.type().shape[ta ? rank - 2 : rank - 1];
+    Tensor y(Type{DType::F32, result.shape, {}});
+    const bool shared = b.type().rank() < rank;
+    for (int64_t i = 0; i < y.elements(); ++i) {
+      const int64_t batch = i / (m * n), row = i / n % m, column = i % n;
+      Floats x, z;
+      for (int64_t p = 0; p < k; ++p) {
+        x.push_back(static_cast<float>(a.get(batch * m * k + (ta ? p * m + row : row * k + p))));
+        z.push_back(
+            static_cast<float>(b.get((shared ? 0 : batch) * n * k + (tb ? column * k + p : p * n + column))));
+      }
+      y.set(i, productOf(x, z, splits));
+    }
+    return y;
+  }
+
+  static void check(std::string_view text, bool splits = false) {
+    SCOPED_TRACE(std::string(text));
+    Diagnostics diag;
+    Result<Module> module = parseModule(text, "test.gir", diag);
+    ASSERT_TRUE(module) << diag.render();
+    const Function &fn = *module->functions[0];
+    Module wrapped = testing::asKernel(*module, "contract");
+    if (splits) {
+      Dict schedule;
+      schedule.set("algorithm", Keyword{"amx6"});
+      Function &kernel = *wrapped.functions[0];
+      kernel[kernel.body().ops[0]].attrs.set("schedule", schedule);
+    }
+    std::vector<Tensor> arguments;
+    for (ValueId arg : fn.body().args)
+      arguments.push_back(randomTensor(fn.type(arg), static_cast<uint32_t>(arguments.size() + 1), true));
+    OpId product = kNoOp;
+    for (OpId op : fn.body().ops)
+      if (fn[op].def->name == "matmul")
+        product = op;
+    const Tensor want =
+        reference(fn[product], arguments[0], arguments[1], fn.type(fn[product].results[0]), splits);
+    CpuTarget emulated = *parseCpuTarget("skylake-avx512"), native = hostCpuTarget();
+    if (!hasTileUnit(native))
+      GTEST_LOG_(INFO) << "skipped on the tile unit: " << whyNoAmx();
+    for (const CpuTarget &target : {emulated, native})
+      for (int64_t pieces : {int64_t{0}, int64_t{1}}) {
+        SCOPED_TRACE(target.name + (hasTileUnit(target) ? ", tile unit" : ""));
+        if (!emulatesTiles(target))
+          continue;
+        const Tensor got = testing::runKernel(wrapped, target, arguments, pieces)[0];
+        int wrong = 0;
+        for (int64_t i = 0; i < want.elements() && wrong < 3; ++i)
+          EXPECT_EQ(static_cast<float>(got.get(i)), static_cast<float>(want.get(i)))
+              << "element " << i << (++wrong, "");
+      }
+  }
+};
+
+TEST_F(TileMatmulTest, RowMajor) {
+  check("func @f(%a: bf16[5,70], %b: bf16[70,33]) -> f32[5,33] {\n"
+        "  %y = matmul(%a, %b) : f32[5,33]\n  return %y\n}");
+  check("func @f(%a: bf16[70,37], %b: bf16[65,70]) -> f32[37,65] {\n"
+        "  %y = matmul(%a, %b) {transpose_a = true, transpose_b = true} : f32[37,65]\n  return %y\n}");
+  check("func @f(%a: bf16[3,2,20,31], %b: bf16[3,2,31,40]) -> f32[3,2,20,40] {\n"
+        "  %y = matmul(%a, %b) : f32[3,2,20,40]\n  return %y\n}");
+}
+
+TEST_F(TileMatmulTest, OneMatrixForAllRows) {
+  check("func @f(%x: bf16[3,11,40], %w: bf16[21,40]) -> f32[3,11,21] {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[3,11,21]\n  return %y\n}");
+  check("func @f(%x: f32[3,11,40], %w: f32[40,21]) -> f32[3,11,21] {\n"
+        "  %y = matmul(%x, %w) : f32[3,11,21]\n  return %y\n}",
+        true);
+}
+
+TEST_F(TileMatmulTest, BatchInTheLanes) {
+  check("func @f(%x: bf16[48,100]<n16>, %w: bf16[45,100]) -> f32[48,45]<n16> {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[48,45]<n16>\n  return %y\n}");
+  check("func @f(%dy: bf16[48,45]<n16>, %w: bf16[45,100]) -> f32[48,100]<n16> {\n"
+        "  %y = matmul(%dy, %w) : f32[48,100]<n16>\n  return %y\n}");
+  check("func @f(%dy: bf16[48,45]<n16>, %x: bf16[48,100]<n16>) -> f32[45,100] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[45,100]\n  return %y\n}");
+  check("func @f(%dy: bf16[48,45]<n16>, %x: bf16[48,100]) -> f32[45,100] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[45,100]\n  return %y\n}");
+}
+
+TEST_F(TileMatmulTest, LastBlockOfTheBatch) {
+  check("func @f(%x: bf16[37,100]<n16>, %w: bf16[45,100]) -> f32[37,45]<n16> {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[37,45]<n16>\n  return %y\n}");
+  check("func @f(%dy: bf16[37,45]<n16>, %x: bf16[37,100]<n16>) -> f32[45,100] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[45,100]\n  return %y\n}");
+}
+
+TEST_F(TileMatmulTest, RoundsWhilePacking) {
+  check("func @f(%x: bf16[64,90]<n16>, %w: f32[70,90]) -> f32[64,70]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[70,90]\n"
+        "  %y = matmul(%x, %r) {transpose_b = true} : f32[64,70]<n16>\n  return %y\n}");
+  check("func @f(%x: f32[64,90], %w: f32[90,70]) -> f32[64,70] {\n"
+        "  %q = cast(%x) {dtype = bf16} : bf16[64,90]\n  %r = cast(%w) {dtype = bf16} : bf16[90,70]\n"
+        "  %y = matmul(%q, %r) : f32[64,70]\n  return %y\n}");
+}
+
+TEST_F(TileMatmulTest, SplitNumbers) {
+  check("func @f(%x: f32[32,70]<n16>, %w: f32[40,70]) -> f32[32,40]<n16> {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[32,40]<n16>\n  return %y\n}",
+        true);
+  check("func @f(%dy: f32[48,45]<n16>, %x: f32[48,100]) -> f32[45,100] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[45,100]\n  return %y\n}",
+        true);
+  check("func @f(%a: f32[2,33,40], %b: f32[2,17,40]) -> f32[2,33,17] {\n"
+        "  %y = matmul(%a, %b) {transpose_b = true} : f32[2,33,17]\n  return %y\n}",
+        true);
+}
+
+/// Six products are more exact than one chain of fused multiply-adds: the errors, relative to Σ|a·b|, of random sums.
+TEST_F(TileMatmulTest, SplitNumbersAreMoreExactThanOneChain) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (int depth : {64, 256, 784}) {
+    double chainError = 0, splitError = 0;
+    for (int trial = 0; trial < 400; ++trial) {
+      Floats a(depth), b(depth);
+      double exact = 0, scale = 0;
+      float chain = 0;
+      for (int i = 0; i < depth; ++i) {
+        a[i] = normal(random);
+        b[i] = normal(random);
+        exact += static_cast<double>(a[i]) * b[i];
+        scale += std::fabs(static_cast<double>(a[i]) * b[i]);
+        chain = std::fmaf(a[i], b[i], chain);
+      }
+      chainError += std::pow((chain - exact) / scale, 2);
+      splitError += std::pow((productOf(a, b, true) - exact) / scale, 2);
+    }
+    EXPECT_LT(splitError, chainError) << "depth " << depth;
+    RecordProperty(
+        "depth" + std::to_string(depth),
+        fmt::format("chain {:.2e} split {:.2e}", std::sqrt(chainError / 400), std::sqrt(splitError / 400)));
+  }
+}
+
+/// Infinity leaves NaN when its first bits are taken away.
+TEST_F(TileMatmulTest, SplitsWhatIsNoNumber) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(std::isnan(productOf({infinity}, {2}, true)));
+  EXPECT_TRUE(std::isnan(productOf({std::numeric_limits<float>::quiet_NaN()}, {2}, true)));
+}
+
+} // namespace
+} // namespace gradc
