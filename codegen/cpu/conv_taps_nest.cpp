@@ -43,7 +43,8 @@ std::vector<Band> bandsOf(const ConvTapsNest &nest) {
 class ConvTapsEmitter {
 public:
   ConvTapsEmitter(TileKernels &tiles, const ConvTapsNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), bands_(bandsOf(nest)), columns_(columnTiles(nest)) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), bands_(bandsOf(nest)),
+        columns_(columnTiles(nest.taps(), nest.tile.vectors)) {}
 
   void emit(llvm::Value *grad, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
@@ -77,24 +78,14 @@ private:
     llvm::Value *channel, *firstInChannel, *segment; // channel: the first, of all groups
     llvm::Value *grad, *input;
   };
-  struct Column {
-    int64_t start, size, number;
-  };
-  static std::vector<Column> columnTiles(const ConvTapsNest &nest) {
-    std::vector<Column> tiles;
-    for (const TileRun &run : balancedTiles(nest.taps(), nest.tile.vectors))
-      for (int64_t i = 0; i < run.count; ++i)
-        tiles.push_back({run.start + i * run.size, run.size, static_cast<int64_t>(tiles.size())});
-    return tiles;
-  }
 
   // Numbers that a tile's function gets.
   enum Number : uint8_t { kChannel, kInChannel, kSegment };
 
   /// Calls f for every input channel of an item and every tile of taps.
-  void forTiles(const Item &at, const std::function<void(llvm::Value *, const Column &)> &f) {
+  void forTiles(const Item &at, const std::function<void(llvm::Value *, const ColumnTile &)> &f) {
     auto channel = [&](llvm::Value *inChannel) {
-      for (const Column &column : columns_)
+      for (const ColumnTile &column : columns_)
         f(inChannel, column);
     };
     if (nest_.depthTile == 1)
@@ -105,7 +96,7 @@ private:
   }
 
   void inRegisters(const Item &at) {
-    forTiles(at, [&](llvm::Value *inChannel, const Column &column) {
+    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
       call("whole", at, column, arguments(at, inChannel, column), [&](const TileKernels::Args &inner) {
         const RegisterTileShape shape = tileShape(at, column);
         storeTile(inner, at, column,
@@ -127,7 +118,7 @@ private:
       for (size_t b = 0; b < bands_.size(); ++b)
         e.count(bands_[b].count, [&](llvm::Value *i) { accumulate(inStep, b, i); });
     });
-    forTiles(at, [&](llvm::Value *inChannel, const Column &column) {
+    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
       call("store", at, column, arguments(at, inChannel, column), [&](const TileKernels::Args &inner) {
         storeTile(inner, at, column, loadPartials(inner.partials, at.channels * column.size));
       });
@@ -139,7 +130,7 @@ private:
     llvm::Value *row = e.add(e.mul(repetition, band.rows), e.i64(band.start));
     at.grad = e.offset(at.grad, e.mul(row, nest_.gradRow));
     at.input = e.offset(at.input, e.mul(row, nest_.height.stride * nest_.inRow));
-    forTiles(at, [&](llvm::Value *inChannel, const Column &column) {
+    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
       const TileKernels::Args args = arguments(at, inChannel, column);
       call(fmt::format("add{}", number), at, column, args, [&](const TileKernels::Args &inner) {
         const RegisterTileShape shape = tileShape(at, column);
@@ -160,7 +151,7 @@ private:
     return loaded;
   }
 
-  TileKernels::Args arguments(const Item &at, llvm::Value *inChannel, const Column &column) {
+  TileKernels::Args arguments(const Item &at, llvm::Value *inChannel, const ColumnTile &column) {
     TileKernels::Args args{.row = at.grad,
                            .column = e.offset(at.input, e.mul(inChannel, nest_.inDepth)),
                            .buffers = e.argument(1),
@@ -173,12 +164,12 @@ private:
     return args;
   }
 
-  void call(std::string_view what, const Item &at, const Column &column, const TileKernels::Args &args,
+  void call(std::string_view what, const Item &at, const ColumnTile &column, const TileKernels::Args &args,
             const TileKernels::Body &body) {
     tiles_.call(fmt::format("{}.{}x{}.{}", what, at.channels, column.size, column.start), args, body);
   }
 
-  RegisterTileShape tileShape(const Item &at, const Column &column) const {
+  RegisterTileShape tileShape(const Item &at, const ColumnTile &column) const {
     const ConvWeightAxis &h = nest_.height, &w = nest_.width;
     RegisterTileShape shape;
     shape.broadcastRows = false;
@@ -191,7 +182,7 @@ private:
   }
 
   /// Those columns of the tile whose kernel row and kernel column exist.
-  uint32_t columnMask(const Column &column, uint32_t kernelRows, uint32_t kernelColumns) const {
+  uint32_t columnMask(const ColumnTile &column, uint32_t kernelRows, uint32_t kernelColumns) const {
     uint32_t mask = 0;
     for (int64_t j = 0; j < column.size; ++j) {
       const int64_t tap = column.start + j;
@@ -201,7 +192,7 @@ private:
   }
 
   /// Blocks, gradient rows, gradient columns.
-  Reduction reduction(const Band &band, const Column &column) const {
+  Reduction reduction(const Band &band, const ColumnTile &column) const {
     const int64_t inRow = nest_.height.stride * nest_.inRow, inPixel = nest_.width.stride * kPixel;
     const std::vector<TapSegment> widths = tapSegments(nest_.width, 0, nest_.width.taps);
     std::vector<Reduction::Part> rows;
@@ -220,7 +211,7 @@ private:
     return blocks;
   }
 
-  void storeTile(const TileKernels::Args &args, const Item &at, const Column &column,
+  void storeTile(const TileKernels::Args &args, const Item &at, const ColumnTile &column,
                  const Values &accumulators) {
     LaneMath math(e);
     std::vector<TileVector> tile;
@@ -242,7 +233,7 @@ private:
   Emit &e;
   const ConvTapsNest &nest_;
   const std::vector<Band> bands_;
-  const std::vector<Column> columns_;
+  const std::vector<ColumnTile> columns_;
 };
 
 } // namespace

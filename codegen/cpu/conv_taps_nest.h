@@ -11,15 +11,7 @@
 
 namespace gradc {
 
-/// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
-struct ConvTapsNest {
-  int64_t blocks = 1, groups = 1, channels = 1,
-          depth = 1; // channels of the gradient and of the input per group
-  ConvWeightAxis height, width;
-  int64_t gradBlock = 0, gradGroup = 0, gradChannel = 0, gradRow = 0; // a pixel is 64 bytes
-  int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
-  /// Blocks are cut into so many segments with sums of their own: the stored index has a leading dimension for them.
-  int64_t segments = 1;
+struct ConvTapsNest : ConvWeightOperands {
   RegisterTile tile; // rows: channels; vectors: taps
   // An item is `depthTile` input channels, and a step of it `stepBlocks` blocks and `stepRows` rows of the gradient.
   int64_t depthTile = 1, stepBlocks = 1, stepRows = 1;

@@ -22,6 +22,14 @@ std::vector<TapSegment> tapSegments(const ConvWeightAxis &axis, int64_t firstTap
   return runs;
 }
 
+std::vector<ColumnTile> columnTiles(int64_t columns, int64_t tileSize) {
+  std::vector<ColumnTile> tiles;
+  for (const TileRun &run : balancedTiles(columns, tileSize))
+    for (int64_t i = 0; i < run.count; ++i)
+      tiles.push_back({run.start + i * run.size, run.size, static_cast<int64_t>(tiles.size())});
+  return tiles;
+}
+
 namespace {
 
 constexpr int64_t kPixel = kVectorLanes * 4;
@@ -40,7 +48,8 @@ std::pair<int64_t, int64_t> gradRange(const ConvWeightAxis &axis, int64_t tap) {
 class ConvWeightEmitter {
 public:
   ConvWeightEmitter(TileKernels &tiles, const ConvWeightNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), columnTiles_(columnTiles(nest)) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), columnTiles_(columnTiles(nest.columns(), nest.tile.vectors)) {
+  }
 
   void emit(llvm::Value *grad, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
@@ -82,17 +91,6 @@ private:
     llvm::Value *inChannel, *kernelRow;
     llvm::Value *partials; // number of its first tile of partial sums
   };
-  /// A tile's columns, and where its partial sums lie.
-  struct Column {
-    int64_t start, size, number;
-  };
-  static std::vector<Column> columnTiles(const ConvWeightNest &nest) {
-    std::vector<Column> tiles;
-    for (const TileRun &run : balancedTiles(nest.columns(), nest.tile.vectors))
-      for (int64_t i = 0; i < run.count; ++i)
-        tiles.push_back({run.start + i * run.size, run.size, static_cast<int64_t>(tiles.size())});
-    return tiles;
-  }
 
   /// Calls f for every input channel and kernel row of an item.
   void forPlaces(const Item &at, const std::function<void(const Place &)> &f) {
@@ -112,7 +110,7 @@ private:
   /// One block of images and one band of rows: the accumulators never leave the registers.
   void inRegisters(const Item &at) {
     forPlaces(at, [&](const Place &place) {
-      for (const Column &column : columnTiles_) {
+      for (const ColumnTile &column : columnTiles_) {
         TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(nest_.height.gradSize));
         call("whole", at, column, args, [&](const TileKernels::Args &inner) {
           const RegisterTileShape shape = tileShape(at, column);
@@ -136,13 +134,13 @@ private:
       e.loop(e.i64(0), e.i64(nest_.height.gradSize), nest_.bandRows, [&](llvm::Value *low) {
         llvm::Value *high = smaller(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
         forPlaces(inBlock, [&](const Place &place) {
-          for (const Column &column : columnTiles_)
+          for (const ColumnTile &column : columnTiles_)
             accumulate(inBlock, column, place, low, high);
         });
       });
     });
     forPlaces(at, [&](const Place &place) {
-      for (const Column &column : columnTiles_) {
+      for (const ColumnTile &column : columnTiles_) {
         TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(0));
         call("store", at, column, args, [&](const TileKernels::Args &inner) {
           storeTile(inner, at, column, loadPartials(inner.partials, tileShape(at, column)));
@@ -151,7 +149,7 @@ private:
     });
   }
 
-  void accumulate(const Item &at, const Column &column, const Place &place, llvm::Value *low,
+  void accumulate(const Item &at, const ColumnTile &column, const Place &place, llvm::Value *low,
                   llvm::Value *high) {
     TileKernels::Args args = arguments(at, column, place, low, high);
     call("add", at, column, args, [&](const TileKernels::Args &inner) {
@@ -175,7 +173,7 @@ private:
   enum Number : uint8_t { kChannel, kInChannel, kKernelRow, kColumn, kSegment, kRows };
 
   /// The operands at the first gradient row from `low` that the kernel row meets, the partial sums and the numbers.
-  TileKernels::Args arguments(const Item &at, const Column &column, const Place &place, llvm::Value *low,
+  TileKernels::Args arguments(const Item &at, const ColumnTile &column, const Place &place, llvm::Value *low,
                               llvm::Value *high) {
     const ConvWeightAxis &axis = nest_.height;
     llvm::Value *in = e.add(e.mul(place.kernelRow, axis.dilation), e.i64(-axis.padding)); // of gradient row 0
@@ -200,7 +198,7 @@ private:
   }
 
   /// Which positions exist depends on the taps of the tile, so tiles of taps have functions of their own.
-  void call(std::string_view what, const Item &at, const Column &column, const TileKernels::Args &args,
+  void call(std::string_view what, const Item &at, const ColumnTile &column, const TileKernels::Args &args,
             const TileKernels::Body &body) {
     const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
     tiles_.call(fmt::format("{}.{}x{}.{}", what, at.channels, column.size, firstTap), args, body);
@@ -228,7 +226,7 @@ private:
     return nest_.columnsAreDepth() ? nest_.inDepth : nest_.width.dilation * kPixel;
   }
 
-  RegisterTileShape tileShape(const Item &at, const Column &column) const {
+  RegisterTileShape tileShape(const Item &at, const ColumnTile &column) const {
     RegisterTileShape shape;
     shape.broadcastRows = false;
     for (int64_t i = 0; i < at.channels; ++i)
@@ -238,13 +236,13 @@ private:
     return shape;
   }
 
-  Values sums(const TileKernels::Args &args, const RegisterTileShape &shape, const Column &column,
+  Values sums(const TileKernels::Args &args, const RegisterTileShape &shape, const ColumnTile &column,
               Values start) {
     return emitRegisterTile(e, shape, reduction(column), args.row, args.column, {args.numbers[kRows]},
                             std::move(start));
   }
 
-  void storeTile(const TileKernels::Args &args, const Item &at, const Column &column,
+  void storeTile(const TileKernels::Args &args, const Item &at, const ColumnTile &column,
                  const Values &accumulators) {
     std::vector<TileVector> tile;
     for (int64_t i = 0; i < at.channels; ++i) {
@@ -272,7 +270,7 @@ private:
   }
 
   /// Gradient rows, gradient columns.
-  Reduction reduction(const Column &column) const {
+  Reduction reduction(const ColumnTile &column) const {
     const int64_t inStep = nest_.width.stride * kPixel;
     const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
     std::vector<Reduction::Part> parts;
@@ -289,7 +287,7 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const ConvWeightNest &nest_;
-  const std::vector<Column> columnTiles_;
+  const std::vector<ColumnTile> columnTiles_;
 };
 
 } // namespace

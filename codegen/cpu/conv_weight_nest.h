@@ -24,8 +24,9 @@ struct TapSegment {
 };
 std::vector<TapSegment> tapSegments(const ConvWeightAxis &axis, int64_t firstTap, int64_t taps);
 
-/// Strides in bytes. The result is [groups·channels, depth, height.taps, width.taps] in row-major order.
-struct ConvWeightNest {
+/// What a weight gradient is, however it is walked. Strides in bytes. The result is
+/// [groups·channels, depth, height.taps, width.taps] in row-major order.
+struct ConvWeightOperands {
   int64_t blocks = 1, groups = 1, channels = 1,
           depth = 1; // channels of the gradient and of the input per group
   ConvWeightAxis height, width;
@@ -33,6 +34,15 @@ struct ConvWeightNest {
   int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
   /// Blocks are cut into so many segments with sums of their own: the stored index has a leading dimension for them.
   int64_t segments = 1;
+};
+
+/// The columns of a tile, and which of an item's tiles of columns it is.
+struct ColumnTile {
+  int64_t start, size, number;
+};
+std::vector<ColumnTile> columnTiles(int64_t columns, int64_t tileSize);
+
+struct ConvWeightNest : ConvWeightOperands {
   // An item is `depthTile` input channels, which go through the images in bands of `bandRows` rows of the gradient.
   int64_t depthTile = 1, bandRows = 1;
   RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
