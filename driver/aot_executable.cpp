@@ -40,11 +40,11 @@ std::string imageText(const ExecutableParts &parts) {
   }
   if (!parts.weights.empty())
     tables.add(embeddedWeights());
+  const std::string facts = toJson(parts.image), packed = pack(facts);
   tables.add(fmt::format("static const gradc_version versions[] = {{\n{}}};\n"
-                         "const gradc_image gradc_model_image = {{{}, versions, {}, {}, {}}};\n",
-                         versions, cString(toJson(parts.image)),
-                         parts.weights.empty() ? "0" : "gradc_weights", parts.versions.size(),
-                         parts.weights.size()));
+                         "const gradc_image gradc_model_image = {{{}, versions, {}, {}, {}, {}, {}}};\n",
+                         versions, cString(packed), parts.weights.empty() ? "0" : "gradc_weights",
+                         parts.versions.size(), parts.weights.size(), packed.size(), facts.size()));
   return tables.text();
 }
 
@@ -54,8 +54,9 @@ std::vector<std::string> linkCommand(const std::vector<std::string> &kernels, bo
                                       "model.c"};
   command.insert(command.end(), kernels.begin(), kernels.end());
   command.push_back(runtime + "/libgradc_standalone.a");
-  for (const char *word : {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1",
-                           "-Wl,--as-needed", "-Wl,--build-id=none", "-Wl,-z,noexecstack"})
+  for (const char *word :
+       {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1", "-Wl,--as-needed",
+        "-Wl,--build-id=none", "-Wl,-z,noexecstack"})
     command.emplace_back(word);
   command.emplace_back(isStatic ? "-static-pie" : "-pie");
   return command;

@@ -2,19 +2,16 @@
 
 #include <algorithm>
 #include <bit>
-#include <cctype>
+#include <charconv>
 #include <optional>
-#include <sstream>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "support/hash.h"
+#include "support/json_value.h"
 
 namespace gradc {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::string_view kVersion = "gradc-checkpoint/1";
 constexpr const char *kVersionKey = "version", *kStateKey = "state", *kChecksumKey = "checksum";
@@ -22,73 +19,73 @@ constexpr const char *kVersionKey = "version", *kStateKey = "state", *kChecksumK
 // Doubles travel as their bits: exact, and infinities and NaN have no other form in JSON.
 std::string bits(double value) { return hex(std::bit_cast<uint64_t>(value)); }
 
-/// Reads members of a JSON object without exceptions; remembers whether anything was missing or of another type.
+std::optional<uint64_t> parseBits(const JsonValue &value) {
+  uint64_t result = 0;
+  const char *end = value.text.data() + value.text.size();
+  if (!value.is(JsonValue::Kind::String) || value.text.size() != 16)
+    return std::nullopt;
+  const auto [stop, error] = std::from_chars(value.text.data(), end, result, 16);
+  return error == std::errc() && stop == end ? std::optional(result) : std::nullopt;
+}
+
+/// Reads members of a JSON object; remembers whether anything was missing or of another type.
 class Reader {
 public:
-  explicit Reader(const json &object) : object_(object) {}
+  explicit Reader(const JsonValue &object) : object_(object) {}
 
   void read(const char *key, int64_t &out) {
-    if (const json *value = find(key); value && value->is_number_integer())
-      out = value->get<int64_t>();
-    else
-      ok_ = false;
+    const JsonValue *value = find(key);
+    take(value ? value->integer() : std::nullopt, out);
   }
   void read(const char *key, bool &out) {
-    if (const json *value = find(key); value && value->is_boolean())
-      out = value->get<bool>();
-    else
-      ok_ = false;
+    const JsonValue *value = find(key, JsonValue::Kind::Bool);
+    take(value ? std::optional(value->boolean) : std::nullopt, out);
   }
   void read(const char *key, std::string &out) {
-    if (const json *value = find(key); value && value->is_string())
-      out = value->get<std::string>();
-    else
-      ok_ = false;
-  }
-  void read(const char *key, double &out) {
-    const json *value = find(key);
-    const std::optional<uint64_t> parsed = value ? parseBits(*value) : std::nullopt;
-    ok_ = ok_ && parsed;
-    out = parsed ? std::bit_cast<double>(*parsed) : 0;
+    const JsonValue *value = find(key, JsonValue::Kind::String);
+    take(value ? std::optional(value->text) : std::nullopt, out);
   }
   void read(const char *key, uint64_t &out) {
-    const json *value = find(key);
-    const std::optional<uint64_t> parsed = value ? parseBits(*value) : std::nullopt;
-    ok_ = ok_ && parsed;
-    out = parsed.value_or(0);
+    const JsonValue *value = find(key);
+    take(value ? parseBits(*value) : std::nullopt, out);
   }
-  const json *find(const char *key) const {
-    const auto it = object_.find(key);
-    return it == object_.end() ? nullptr : &*it;
+  void read(const char *key, double &out) {
+    uint64_t bits = 0;
+    read(key, bits);
+    out = std::bit_cast<double>(bits);
   }
-  static std::optional<uint64_t> parseBits(const json &value) {
-    if (!value.is_string() || value.get_ref<const std::string &>().size() != 16)
-      return std::nullopt;
-    uint64_t result = 0;
-    for (char c : value.get_ref<const std::string &>()) {
-      if (!std::isxdigit(static_cast<unsigned char>(c)))
-        return std::nullopt;
-      result = result << 4 | static_cast<uint64_t>(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-    }
-    return result;
+  /// A member of this kind; null where there is none.
+  const JsonValue *find(const char *key, JsonValue::Kind kind) {
+    const JsonValue *value = find(key);
+    ok_ = ok_ && value && value->is(kind);
+    return ok_ ? value : nullptr;
   }
   bool ok() const { return ok_; }
 
 private:
-  const json &object_;
+  const JsonValue *find(const char *key) const { return object_.find(key); }
+  template <class T> void take(const std::optional<T> &value, T &out) {
+    ok_ = ok_ && value;
+    if (value)
+      out = *value;
+  }
+
+  const JsonValue &object_;
   bool ok_ = true;
 };
 
-json toJson(const BestTracker &best) {
-  return {{"monitor", best.monitor},
-          {"min_delta", bits(best.minDelta)},
-          {"best", bits(best.best)},
-          {"best_epoch", best.bestEpoch},
-          {"bad_epochs", best.badEpochs}};
+std::string toJson(const BestTracker &best) {
+  return JsonObject()
+      .add("monitor", best.monitor)
+      .add("min_delta", bits(best.minDelta))
+      .add("best", bits(best.best))
+      .add("best_epoch", best.bestEpoch)
+      .add("bad_epochs", best.badEpochs)
+      .text();
 }
 
-bool fromJson(const json *value, BestTracker &best) {
-  if (!value || !value->is_object())
+bool fromJson(const JsonValue *value, BestTracker &best) {
+  if (!value)
     return false;
   Reader reader(*value);
   reader.read("monitor", best.monitor);
@@ -99,33 +96,52 @@ bool fromJson(const json *value, BestTracker &best) {
   return reader.ok();
 }
 
-json toJson(const TrainState &state) {
-  json schedules = json::object(), sums = json::array();
+std::string toJson(const TrainState &state) {
+  JsonObject schedules;
   for (const auto &[name, s] : state.schedules)
-    schedules[name] = {{"current", bits(s.current)},
-                       {"best", bits(s.best)},
-                       {"bad_epochs", s.badEpochs},
-                       {"cooldown", s.cooldown},
-                       {"has_best", s.hasBest}};
+    schedules.addText(name, JsonObject()
+                                .add("current", bits(s.current))
+                                .add("best", bits(s.best))
+                                .add("bad_epochs", s.badEpochs)
+                                .add("cooldown", s.cooldown)
+                                .add("has_best", s.hasBest)
+                                .text());
+  std::vector<std::string> sums;
   for (double sum : state.sums)
     sums.push_back(bits(sum));
-  return {{"identity", state.identity},
-          {"data", hex(state.dataFingerprint)},
-          {"epoch", state.epoch},
-          {"batch", state.batch},
-          {"step", state.step},
-          {"examples", state.examples},
-          {"sums", sums},
-          {"seconds", bits(state.seconds)},
-          {"stopped", state.stopped},
-          {"schedules", schedules},
-          {"best", toJson(state.best)},
-          {"stop", toJson(state.stop)}};
+  return JsonObject()
+      .add("identity", state.identity)
+      .add("data", hex(state.dataFingerprint))
+      .add("epoch", state.epoch)
+      .add("batch", state.batch)
+      .add("step", state.step)
+      .add("examples", state.examples)
+      .add("sums", sums)
+      .add("seconds", bits(state.seconds))
+      .add("stopped", state.stopped)
+      .addText("schedules", schedules.text())
+      .addText("best", toJson(state.best))
+      .addText("stop", toJson(state.stop))
+      .text();
 }
 
-bool fromJson(const json &value, TrainState &state) {
-  if (!value.is_object())
-    return false;
+bool readSchedules(const JsonValue &object, TrainState &state) {
+  bool ok = true;
+  for (size_t i = 0; i < object.items.size(); ++i) {
+    Reader each(object.items[i]);
+    ScheduledValue::State &s = state.schedules[object.names[i]];
+    each.read("current", s.current);
+    each.read("best", s.best);
+    each.read("bad_epochs", s.badEpochs);
+    each.read("cooldown", s.cooldown);
+    each.read("has_best", s.hasBest);
+    ok = ok && each.ok();
+  }
+  return ok;
+}
+
+bool fromJson(const JsonValue &value, TrainState &state) {
+  using Kind = JsonValue::Kind;
   Reader reader(value);
   reader.read("identity", state.identity);
   reader.read("data", state.dataFingerprint);
@@ -135,29 +151,17 @@ bool fromJson(const json &value, TrainState &state) {
   reader.read("examples", state.examples);
   reader.read("seconds", state.seconds);
   reader.read("stopped", state.stopped);
-  const json *sums = reader.find("sums"), *schedules = reader.find("schedules");
-  if (!reader.ok() || !sums || !sums->is_array() || !schedules || !schedules->is_object())
-    return false;
-  for (const json &sum : *sums) {
-    const std::optional<uint64_t> parsed = Reader::parseBits(sum);
+  const JsonValue *sums = reader.find("sums", Kind::Array);
+  const JsonValue *schedules = reader.find("schedules", Kind::Object);
+  for (const JsonValue &sum : sums ? sums->items : std::vector<JsonValue>{}) {
+    const std::optional<uint64_t> parsed = parseBits(sum);
     if (!parsed)
       return false;
     state.sums.push_back(std::bit_cast<double>(*parsed));
   }
-  for (const auto &[name, entry] : schedules->items()) {
-    if (!entry.is_object())
-      return false;
-    Reader each(entry);
-    ScheduledValue::State &s = state.schedules[name];
-    each.read("current", s.current);
-    each.read("best", s.best);
-    each.read("bad_epochs", s.badEpochs);
-    each.read("cooldown", s.cooldown);
-    each.read("has_best", s.hasBest);
-    if (!each.ok())
-      return false;
-  }
-  return fromJson(reader.find("best"), state.best) && fromJson(reader.find("stop"), state.stop);
+  return schedules && readSchedules(*schedules, state) &&
+         fromJson(reader.find("best", Kind::Object), state.best) &&
+         fromJson(reader.find("stop", Kind::Object), state.stop);
 }
 
 std::string checksum(const std::vector<TensorView> &sorted, std::string_view state) {
@@ -173,7 +177,7 @@ std::string checksum(const std::vector<TensorView> &sorted, std::string_view sta
 Status writeCheckpoint(const std::string &path, const VariableStore &variables, const TrainState &state) {
   std::vector<TensorView> tensors = variables.everything();
   std::ranges::sort(tensors, {}, &TensorView::name);
-  const std::string text = toJson(state).dump(-1, ' ', true, json::error_handler_t::replace);
+  const std::string text = toJson(state);
   return writeSafeTensors(
       path, tensors,
       {{kVersionKey, std::string(kVersion)}, {kStateKey, text}, {kChecksumKey, checksum(tensors, text)}});
@@ -192,25 +196,24 @@ StatusOr<Checkpoint> readCheckpoint(const std::string &path) {
   if (checksum(file->tensors(), text->second) != sum->second)
     return ioFailure(fmt::format("{}: damaged checkpoint: wrong checksum", path));
   Checkpoint checkpoint{std::move(*file), {}};
-  const json state = json::parse(text->second, nullptr, /*allow_exceptions=*/false);
-  if (!fromJson(state, checkpoint.state))
+  const auto state = parseJsonValue(text->second);
+  if (!state || !fromJson(*state, checkpoint.state))
     return ioFailure(fmt::format("{}: damaged checkpoint: incomplete state", path));
   return checkpoint;
 }
 
 Status checkIdentity(const std::string &path, const TrainState &then, const TrainState &now) {
-  std::istringstream thenLines(then.identity), nowLines(now.identity);
-  std::string before, after;
-  while (true) {
-    const bool hasBefore = static_cast<bool>(std::getline(thenLines, before));
-    const bool hasAfter = static_cast<bool>(std::getline(nowLines, after));
-    if (!hasBefore && !hasAfter)
-      break;
-    if (hasBefore != hasAfter || before != after)
+  const auto takeLine = [](std::string_view &text) {
+    const std::string_view line = text.empty() ? "nothing more" : text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    return line;
+  };
+  std::string_view thenLines = then.identity, nowLines = now.identity;
+  while (!thenLines.empty() || !nowLines.empty())
+    if (const auto [before, after] = std::pair(takeLine(thenLines), takeLine(nowLines)); before != after)
       return {ExitCode::InvalidInput,
               fmt::format("cannot resume from '{}': it is of another run; there '{}', but here '{}'", path,
-                          hasBefore ? before : "nothing more", hasAfter ? after : "nothing more")};
-  }
+                          before, after)};
   if (then.dataFingerprint != now.dataFingerprint)
     return {ExitCode::InvalidInput,
             fmt::format("cannot resume from '{}': the training data has changed since", path)};

@@ -22,10 +22,11 @@ typedef struct gradc_version {
 } gradc_version;
 
 typedef struct gradc_image {
-  const char *facts;             /* runtime/model_image.h */
+  const char *facts;             /* runtime/model_image.h: its text, packed by zlib */
   const gradc_version *versions; /* the best first */
   const void *weights;           /* a safetensors file, or null */
-  int64_t num_versions, weight_bytes;
+  int64_t num_versions, weight_bytes, fact_bytes;
+  int64_t fact_text_bytes; /* when unpacked */
 } gradc_image;
 
 /* Defined by the tables that gradc compile writes. */

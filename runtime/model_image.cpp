@@ -4,12 +4,13 @@
 #include <optional>
 #include <type_traits>
 
-#include <nlohmann/json.hpp>
+#include <zlib.h>
+
+#include "support/check.h"
+#include "support/json_value.h"
 
 namespace gradc {
 namespace {
-
-using Json = nlohmann::ordered_json; // as in records.cpp: one instance of the library
 
 // Each struct lists its fields once, for both directions.
 template <class F> void fields(F &&f, Schedule &s) {
@@ -59,69 +60,72 @@ template <class T> constexpr bool isVector<std::vector<T>> = true;
 template <class T> constexpr bool isMap = false;
 template <class T> constexpr bool isMap<std::map<std::string, T>> = true;
 
-template <class T> Json save(T &value) {
+template <class T> std::string save(T &value) {
   if constexpr (std::is_enum_v<T>) {
-    return static_cast<int>(value);
+    return jsonText(static_cast<int>(value));
   } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
-    return value;
+    return jsonText(value);
   } else if constexpr (isVector<T>) {
-    Json list = Json::array();
+    std::vector<std::string> list;
     for (auto &item : value)
       list.push_back(save(item));
-    return list;
-  } else if constexpr (isMap<T>) {
-    Json object = Json::object();
-    for (auto &[key, item] : value)
-      object[key] = save(item);
-    return object;
+    return jsonArray(list);
   } else {
-    Json object = Json::object();
-    fields([&](const char *name, auto &field) { object[name] = save(field); }, value);
-    return object;
+    JsonObject object;
+    if constexpr (isMap<T>)
+      for (auto &[key, item] : value)
+        object.addText(key, save(item));
+    else
+      fields([&](const char *name, auto &field) { object.addText(name, save(field)); }, value);
+    return object.text();
   }
 }
 
 /// Reads values and remembers whether all were there and of their kind.
 struct Loader {
+  using Kind = JsonValue::Kind;
   bool good = true;
 
-  template <class T> void load(const Json &json, T &value) {
+  template <class T> void load(const JsonValue &json, T &value) {
     if constexpr (std::is_enum_v<T>) {
-      int number = 0;
-      load(json, number);
-      value = static_cast<T>(number);
+      value = static_cast<T>(taken(json.integer()));
     } else if constexpr (std::is_same_v<T, bool>) {
-      if (check(json.is_boolean()))
-        value = json.get<bool>();
-    } else if constexpr (std::is_arithmetic_v<T>) {
-      if (check(json.is_number()))
-        value = json.get<T>();
+      check(json.is(Kind::Bool));
+      value = json.boolean;
+    } else if constexpr (std::is_same_v<T, uint64_t>) {
+      value = taken(json.natural());
+    } else if constexpr (std::is_integral_v<T>) {
+      value = static_cast<T>(taken(json.integer()));
+    } else if constexpr (std::is_floating_point_v<T>) {
+      check(json.is(Kind::Number));
+      value = static_cast<T>(json.number());
     } else if constexpr (std::is_same_v<T, std::string>) {
-      if (check(json.is_string()))
-        value = json.get_ref<const std::string &>();
+      check(json.is(Kind::String));
+      value = json.text;
     } else if constexpr (isVector<T>) {
-      if (check(json.is_array()))
-        for (const Json &item : json)
-          load(item, value.emplace_back());
+      check(json.is(Kind::Array));
+      for (const JsonValue &item : json.items)
+        load(item, value.emplace_back());
     } else if constexpr (isMap<T>) {
-      if (check(json.is_object()))
-        for (auto it = json.begin(); it != json.end(); ++it)
-          load(it.value(), value[it.key()]);
-    } else if (check(json.is_object())) {
-      fields(
-          [&](const char *name, auto &field) {
-            const auto it = json.find(name);
-            if (check(it != json.end()))
-              load(*it, field);
-          },
-          value);
+      check(json.is(Kind::Object));
+      for (size_t i = 0; i < json.names.size(); ++i)
+        load(json.items[i], value[json.names[i]]);
+    } else {
+      fields([&](const char *name, auto &field) { load(member(json, name), field); }, value);
     }
   }
 
 private:
-  bool check(bool condition) {
-    good = good && condition;
-    return condition;
+  void check(bool condition) { good = good && condition; }
+  template <class T> T taken(const std::optional<T> &value) {
+    check(value.has_value());
+    return value.value_or(0);
+  }
+  const JsonValue &member(const JsonValue &json, const char *name) {
+    static const JsonValue none;
+    const JsonValue *found = json.find(name);
+    check(found);
+    return found ? *found : none;
   }
 };
 
@@ -129,17 +133,36 @@ private:
 
 std::string toJson(const ModelImage &image) {
   ModelImage copy = image; // the lists of fields serve reading too
-  return save(copy).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return save(copy);
 }
 
 StatusOr<ModelImage> parseModelImage(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = parseJsonValue(text);
   ModelImage image;
   Loader loader;
-  loader.load(json, image);
-  if (!loader.good)
+  if (json)
+    loader.load(*json, image);
+  if (!json || !loader.good)
     return failure(ExitCode::Internal, "the description of the model in this executable is damaged");
   return image;
+}
+
+std::string pack(std::string_view text) {
+  uLongf size = compressBound(text.size());
+  std::string packed(size, '\0');
+  const int code = compress2(reinterpret_cast<Bytef *>(packed.data()), &size,
+                             reinterpret_cast<const Bytef *>(text.data()), text.size(), Z_BEST_COMPRESSION);
+  CHECK(code == Z_OK, "zlib's code {}", code);
+  packed.resize(size);
+  return packed;
+}
+
+std::string unpack(std::string_view packed, size_t size) {
+  std::string text(size, '\0');
+  uLongf written = size;
+  const int code = uncompress(reinterpret_cast<Bytef *>(text.data()), &written,
+                              reinterpret_cast<const Bytef *>(packed.data()), packed.size());
+  return code == Z_OK && written == size ? text : "";
 }
 
 } // namespace gradc

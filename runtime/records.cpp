@@ -2,46 +2,42 @@
 
 #include <cmath>
 
-#include <nlohmann/json.hpp>
+#include "support/json_value.h"
 
 namespace gradc {
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-std::string line(const Json &object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-} // namespace
-
 std::string toJson(const StepRecord &record) {
-  return line({{"kind", "step"},
-               {"epoch", record.epoch},
-               {"step", record.step},
-               {"loss", number(record.loss)},
-               {"learning_rate", number(record.learningRate)},
-               {"examples_per_second", number(std::round(record.examplesPerSecond))}});
+  return JsonObject()
+      .add("kind", "step")
+      .add("epoch", record.epoch)
+      .add("step", record.step)
+      .add("loss", record.loss)
+      .add("learning_rate", record.learningRate)
+      .add("examples_per_second", std::round(record.examplesPerSecond))
+      .text();
 }
 
 std::string toJson(const EpochRecord &record) {
-  Json object = {{"kind", "epoch"}, {"epoch", record.epoch}, {"step", record.step}};
+  JsonObject object;
+  object.add("kind", "epoch").add("epoch", record.epoch).add("step", record.step);
   for (const auto &[name, value] : record.values)
-    object[name] = number(value);
-  object["learning_rate"] = number(record.learningRate);
-  object["seconds"] = number(record.seconds);
-  object["examples_per_second"] = number(std::round(record.examplesPerSecond));
-  object["best"] = record.best;
-  return line(object);
+    object.add(name, value);
+  return object.add("learning_rate", record.learningRate)
+      .add("seconds", record.seconds)
+      .add("examples_per_second", std::round(record.examplesPerSecond))
+      .add("best", record.best)
+      .text();
 }
 
 std::optional<EpochRecord> parseEpoch(const std::string &text) {
-  const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object() || !object.contains("kind") || object["kind"] != "epoch")
+  const auto object = parseJsonValue(text);
+  const JsonValue *kind = object ? object->find("kind") : nullptr;
+  if (!kind || !kind->isString("epoch"))
     return std::nullopt;
   EpochRecord record;
-  for (const auto &[key, value] : object.items()) {
-    const double number = value.is_number() ? value.get<double>() : std::nan("");
+  for (size_t i = 0; i < object->items.size(); ++i) {
+    const std::string &key = object->names[i];
+    const JsonValue &value = object->items[i];
+    const double number = value.number();
     if (key == "epoch")
       record.epoch = static_cast<int64_t>(number);
     else if (key == "step")
@@ -53,7 +49,7 @@ std::optional<EpochRecord> parseEpoch(const std::string &text) {
     else if (key == "examples_per_second")
       record.examplesPerSecond = number;
     else if (key == "best")
-      record.best = value.is_boolean() && value.get<bool>();
+      record.best = value.boolean;
     else if (key != "kind")
       record.values.emplace_back(key, number);
   }
@@ -61,15 +57,17 @@ std::optional<EpochRecord> parseEpoch(const std::string &text) {
 }
 
 std::string eventJson(const std::string &event, int64_t step, const std::string &text) {
-  return line({{"kind", "event"}, {"event", event}, {"step", step}, {"text", text}});
+  return JsonObject().add("kind", "event").add("event", event).add("step", step).add("text", text).text();
 }
 
 std::string firstStepJson(int64_t step, double seconds, double dataSeconds) {
-  return line({{"kind", "event"},
-               {"event", "first_step"},
-               {"step", step},
-               {"seconds", number(seconds)},
-               {"data_seconds", number(dataSeconds)}});
+  return JsonObject()
+      .add("kind", "event")
+      .add("event", "first_step")
+      .add("step", step)
+      .add("seconds", seconds)
+      .add("data_seconds", dataSeconds)
+      .text();
 }
 
 } // namespace gradc

@@ -6,10 +6,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "support/files.h"
+#include "support/json_value.h"
 
 namespace gradc {
 namespace {
@@ -20,11 +20,11 @@ constexpr const char *kReplaced[] = {kLog, kDescription, "best.safetensors", "la
 
 /// The "step" of a line of the log, or -1; also tells whether it is an epoch's.
 int64_t stepOf(const std::string &line, bool &epoch) {
-  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer())
-    return -1;
-  epoch = object.contains("kind") && object["kind"] == "epoch";
-  return object["step"].get<int64_t>();
+  const auto object = parseJsonValue(line);
+  const JsonValue *step = object ? object->find("step") : nullptr,
+                  *kind = object ? object->find("kind") : nullptr;
+  epoch = kind && kind->isString("epoch");
+  return step ? step->integer().value_or(-1) : -1;
 }
 
 } // namespace

@@ -107,7 +107,8 @@ StatusOr<std::unique_ptr<Executable>> Executable::open(const gradc_image &image)
     const gradc_version &version = image.versions[i];
     if ((version.features & ~present) != 0)
       continue;
-    StatusOr<ModelImage> model = parseModelImage(image.facts);
+    const std::string_view facts(image.facts, static_cast<size_t>(image.fact_bytes));
+    StatusOr<ModelImage> model = parseModelImage(unpack(facts, static_cast<size_t>(image.fact_text_bytes)));
     if (!model)
       return std::unexpected(model.error());
     return std::unique_ptr<Executable>(new Executable(image, version, std::move(*model)));

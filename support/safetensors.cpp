@@ -5,18 +5,15 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "support/files.h"
+#include "support/json_value.h"
 #include "support/npy.h"
 
 namespace gradc {
 namespace {
-
-using nlohmann::json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr int kMaxDepth = 3; // {name: {shape: [
@@ -36,76 +33,64 @@ constexpr std::array<Code, 9> kCodes = {{{"F32", DType::F32},
                                          {"I64", DType::I64},
                                          {"BOOL", DType::Bool}}};
 
-/// Parses without exceptions; refuses duplicate keys and deep nesting, which nlohmann accepts.
-std::optional<json> parseHeader(std::string_view text, std::string &why) {
-  std::vector<std::set<std::string>> keys;
-  const json::parser_callback_t watch = [&](int depth, json::parse_event_t event, json &value) {
-    if (depth > kMaxDepth)
-      why = "it is nested too deeply";
-    if (event == json::parse_event_t::object_start)
-      keys.emplace_back();
-    else if (event == json::parse_event_t::object_end)
-      keys.pop_back();
-    else if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      why = fmt::format("'{}' stands twice", value.get<std::string>());
-    return why.empty();
-  };
-  json header = json::parse(text, watch, /*allow_exceptions=*/false);
-  if (why.empty() && !header.is_object())
-    why = "it is not a JSON object";
-  if (!why.empty())
-    return std::nullopt;
-  return header;
-}
-
-std::optional<std::vector<int64_t>> integers(const json &object, const char *key) {
-  const auto it = object.find(key);
-  if (it == object.end() || !it->is_array())
+std::optional<std::vector<int64_t>> integers(const JsonValue *list) {
+  if (!list || !list->is(JsonValue::Kind::Array))
     return std::nullopt;
   std::vector<int64_t> values;
-  for (const json &item : *it) {
-    if (!item.is_number_unsigned() || item.get<uint64_t>() > uint64_t{1} << 48)
+  for (const JsonValue &item : list->items) {
+    const int64_t value = item.integer().value_or(-1);
+    if (value < 0 || value > int64_t{1} << 48)
       return std::nullopt;
-    values.push_back(item.get<int64_t>());
+    values.push_back(value);
   }
   return values;
 }
 
 /// One entry of the header, or what is wrong with it. `begin` is where the tensor starts in the data.
-std::expected<TensorView, std::string> readEntry(const std::string &name, const json &entry,
+std::expected<TensorView, std::string> readEntry(const std::string &name, const JsonValue &entry,
                                                  std::string_view data, int64_t &begin) {
-  if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry["dtype"].is_string())
+  const JsonValue *type = entry.find("dtype");
+  if (entry.items.size() != 3 || !type || !type->is(JsonValue::Kind::String))
     return std::unexpected("expected dtype, shape and data_offsets");
-  const auto shape = integers(entry, "shape"), offsets = integers(entry, "data_offsets");
+  const auto shape = integers(entry.find("shape")), offsets = integers(entry.find("data_offsets"));
   if (!shape || !offsets || offsets->size() != 2)
     return std::unexpected("bad shape or data_offsets");
-  const std::string type = entry["dtype"].get<std::string>();
-  const auto code = std::ranges::find(kCodes, std::string_view(type), &Code::text);
+  const auto code = std::ranges::find(kCodes, std::string_view(type->text), &Code::text);
   if (code == kCodes.end())
-    return std::unexpected(fmt::format("element type {} is not supported", type));
+    return std::unexpected(fmt::format("element type {} is not supported", type->text));
   const int64_t elements = checkedElements(*shape), end = (*offsets)[1];
   begin = (*offsets)[0];
   if (elements < 0 || end < begin || end > static_cast<int64_t>(data.size()) ||
       end - begin != elements * static_cast<int64_t>(dtypeSize(code->dtype)))
     return std::unexpected(fmt::format("data_offsets [{}, {}] do not fit shape {} of {} in {} bytes of data",
-                                       begin, end, entry["shape"].dump(), type, data.size()));
+                                       begin, end, jsonText(*shape), type->text, data.size()));
   return TensorView{name, code->dtype, *shape, data.substr(begin, end - begin)};
 }
 
 std::string formatHeader(const std::vector<TensorView> &tensors,
                          const std::map<std::string, std::string> &metadata) {
-  json header = json::object(); // sorted by key
-  if (!metadata.empty())
-    header[std::string(kMetadata)] = metadata;
+  std::map<std::string_view, std::string> entries; // sorted, so that a file does not depend on who writes it
+  if (!metadata.empty()) {
+    JsonObject words;
+    for (const auto &[name, value] : metadata)
+      words.add(name, value);
+    entries[kMetadata] = words.text();
+  }
   size_t offset = 0;
   for (const TensorView &tensor : tensors) {
     const auto code = std::ranges::find(kCodes, tensor.dtype, &Code::dtype);
-    header[tensor.name] = {{"dtype", std::string(code->text)},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    const size_t begin = offset;
     offset += tensor.bytes.size();
+    entries[tensor.name] = JsonObject()
+                               .add("data_offsets", std::array{begin, offset})
+                               .add("dtype", code->text)
+                               .add("shape", tensor.shape)
+                               .text();
   }
-  std::string text = header.dump(-1, ' ', false, json::error_handler_t::replace);
+  JsonObject header;
+  for (const auto &[name, entry] : entries)
+    header.addText(name, entry);
+  std::string text = header.text();
   text.resize((text.size() + 7) / 8 * 8, ' '); // so that the data is aligned
   return text;
 }
@@ -124,22 +109,24 @@ StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view nam
   if (length > kMaxHeader || length > all.size() - sizeof length)
     return bad(fmt::format("not a safetensors file, or truncated: a header of {} bytes in a file of {}",
                            length, all.size()));
-  std::string why;
-  const std::optional<json> header = parseHeader(all.substr(sizeof length, length), why);
-  if (!header)
-    return bad(fmt::format("malformed safetensors header: {}", why));
+  const auto header = parseJsonValue(all.substr(sizeof length, length), kMaxDepth);
+  if (!header || !header->is(JsonValue::Kind::Object))
+    return bad(fmt::format("malformed safetensors header: {}",
+                           header ? "it is not a JSON object" : std::string_view(header.error())));
 
   const std::string_view data = all.substr(sizeof length + length);
   std::vector<std::pair<int64_t, int64_t>> ranges;
-  for (const auto &[key, entry] : header->items()) {
+  for (size_t i = 0; i < header->items.size(); ++i) {
+    const std::string &key = header->names[i];
+    const JsonValue &entry = header->items[i];
     if (key == kMetadata) {
-      if (!entry.is_object())
+      if (!entry.is(JsonValue::Kind::Object))
         return bad("__metadata__ is not an object");
-      for (const auto &[metaKey, value] : entry.items())
-        if (value.is_string())
-          file.metadata_[metaKey] = value.get<std::string>();
+      for (size_t j = 0; j < entry.items.size(); ++j)
+        if (entry.items[j].is(JsonValue::Kind::String))
+          file.metadata_[entry.names[j]] = entry.items[j].text;
         else
-          return bad(fmt::format("__metadata__ '{}' is not a string", metaKey));
+          return bad(fmt::format("__metadata__ '{}' is not a string", entry.names[j]));
       continue;
     }
     int64_t begin = 0;

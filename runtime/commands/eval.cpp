@@ -2,11 +2,11 @@
 #include <future>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "runtime/commands/commands.h"
 #include "runtime/commands/model_data.h"
 #include "runtime/evaluate.h"
+#include "support/json_value.h"
 
 namespace gradc {
 namespace {
@@ -28,11 +28,11 @@ void print(const EvalResult &result, bool json) {
     fmt::print("examples: {}\n", result.examples);
     return;
   }
-  nlohmann::ordered_json object = {{"loss", result.loss}};
+  JsonObject object;
+  object.add("loss", result.loss);
   for (const auto &[name, value] : result.metrics)
-    object[name] = value;
-  object["examples"] = result.examples;
-  fmt::print("{}\n", object.dump());
+    object.add(name, value);
+  fmt::print("{}\n", object.add("examples", result.examples).text());
 }
 
 } // namespace

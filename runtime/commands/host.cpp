@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "runtime/evaluate.h"
 #include "support/files.h"
 #include "support/hash.h"
+#include "support/json_value.h"
 
 namespace gradc {
 namespace {
@@ -68,19 +68,23 @@ Status checkBatches(Host &host, std::initializer_list<DataPass> passes) {
 }
 
 std::string runDescription(Host &host, std::string_view identity) {
-  using Json = nlohmann::ordered_json;
-  const Json object = {{"argv", commandLine()},           {"gradc", GRADC_VERSION},
-                       {"model", host.facts().name},      {"model_hash", modelHash(identity)},
-                       {"seed", host.facts().train.seed}, {"threads", host.threads().threads()},
-                       {"cpu", host.processor()},         {"features", host.processorFeatures()}};
-  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return JsonObject()
+             .add("argv", commandLine())
+             .add("gradc", GRADC_VERSION)
+             .add("model", host.facts().name)
+             .add("model_hash", modelHash(identity))
+             .add("seed", host.facts().train.seed)
+             .add("threads", host.threads().threads())
+             .add("cpu", host.processor())
+             .add("features", host.processorFeatures())
+             .lines() +
+         "\n";
 }
 
 std::map<std::string, std::string> weightsMetadata(const ModelFacts &model, std::string_view identity) {
   std::map<std::string, std::string> metadata = {{"format", "gradc/1"}, {"model_hash", modelHash(identity)}};
   if (!model.data.classNames.empty())
-    metadata["classes"] =
-        nlohmann::json(model.data.classNames).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    metadata["classes"] = jsonText(model.data.classNames);
   return metadata;
 }
 

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "runtime/commands/commands.h"
+#include "support/json_value.h"
 #include "support/npy.h"
 
 namespace gradc {
@@ -70,11 +70,10 @@ void show(const std::string &file, const std::vector<Prediction> &predictions, b
       fmt::print("{}: {} {:.4f}\n", file, p.name, p.probability);
     return;
   }
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  std::vector<std::string> list;
   for (const Prediction &p : predictions)
-    list.push_back({{"class", p.name}, {"probability", p.probability}});
-  const nlohmann::ordered_json object = {{"file", file}, {"predictions", list}};
-  fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    list.push_back(JsonObject().add("class", p.name).add("probability", p.probability).text());
+  fmt::print("{}\n", JsonObject().add("file", file).addText("predictions", jsonArray(list)).text());
 }
 
 } // namespace

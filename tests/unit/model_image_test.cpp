@@ -41,6 +41,15 @@ TEST(ModelImage, ReadsWhatItWrote) {
   EXPECT_EQ(read->facts.data.train.fields.at("x").at(1), "b");
 }
 
+TEST(ModelImage, UnpacksWhatItPacked) {
+  const std::string text = toJson(example()), packed = pack(text);
+  EXPECT_LT(packed.size(), text.size() / 2);
+  EXPECT_EQ(unpack(packed, text.size()), text);
+  EXPECT_EQ(unpack(packed, text.size() - 1), "");
+  EXPECT_EQ(unpack(packed, text.size() + 1), "");
+  EXPECT_EQ(unpack(packed.substr(0, packed.size() / 2), text.size()), "");
+}
+
 TEST(ModelImage, RefusesDamage) {
   std::string text = toJson(example());
   for (const char *damaged : {"", "{}", "[1]", "{\"facts\":3}"})

@@ -49,7 +49,7 @@ TEST(SafeTensors, RefusesWhatIsWrong) {
   EXPECT_EQ(message("{" + a + "}", "xyz"), "w: 3 bytes of data, but the tensors end at 2");
   EXPECT_EQ(message("{" + a + "," + a + "}", "xy"), "w: malformed safetensors header: 'a' stands twice");
   EXPECT_EQ(message("[]", ""), "w: malformed safetensors header: it is not a JSON object");
-  EXPECT_EQ(message("{", ""), "w: malformed safetensors header: it is not a JSON object");
+  EXPECT_EQ(message("{", ""), "w: malformed safetensors header: expected \" at byte 1");
   EXPECT_EQ(message(R"({"a":{"b":[[[[[]]]]]}})", ""),
             "w: malformed safetensors header: it is nested too deeply");
   EXPECT_EQ(message(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,3]}})", "xyz"),
