@@ -8,18 +8,6 @@
 namespace gradc {
 namespace {
 
-/// "static const gradc_port vars_x[] = {…};" and what stands for it in the program: its name, or 0 where it is empty.
-std::string array(std::string &text, std::string_view type, const std::string &name,
-                  const std::vector<std::string> &rows) {
-  if (rows.empty())
-    return "0";
-  text += fmt::format("static const {} {}[] = {{\n", type, name);
-  for (const std::string &row : rows)
-    text += "  " + row + ",\n";
-  text += "};\n";
-  return name;
-}
-
 /// Symbols of a kernel's further steps have a dot.
 std::string identifierOf(std::string symbol) {
   std::ranges::replace(symbol, '.', '_');
@@ -73,6 +61,19 @@ void TableText::declareKernels(const CompiledProgram &program) {
   }
 }
 
+/// Adds "static const gradc_port vars_x[] = {…};" and returns what stands for it in the program: its name, that of an
+/// equal one which is there already (programs of several batch sizes have the same variables), or 0 where it is empty.
+std::string TableText::array(std::string_view type, const std::string &name,
+                             const std::vector<std::string> &rows) {
+  if (rows.empty())
+    return "0";
+  const std::string content = fmt::format("{{\n  {},\n}}", fmt::join(rows, ",\n  "));
+  const auto [known, isNew] = arrays_.emplace(std::string(type) + content, name);
+  if (isNew)
+    text_ += fmt::format("static const {} {}[] = {};\n", type, name, content);
+  return known->second;
+}
+
 void TableText::addProgram(const std::string &name, const CompiledProgram &compiled) {
   declareKernels(compiled);
   const gradc_program &program = compiled.program();
@@ -88,11 +89,11 @@ void TableText::addProgram(const std::string &name, const CompiledProgram &compi
         fmt::format("{{{}, {}, {}}}", program.refs[i].space, program.refs[i].index, program.refs[i].offset));
   const std::string fields[] = {
       cString(program.name),
-      array(text_, "gradc_step", name + "_steps", steps),
-      array(text_, "gradc_ref", name + "_refs", refs),
-      array(text_, "gradc_port", name + "_vars", portRows(program.vars, program.num_vars)),
-      array(text_, "gradc_port", name + "_args", portRows(program.args, program.num_args)),
-      array(text_, "gradc_port", name + "_results", portRows(program.results, program.num_results)),
+      array("gradc_step", name + "_steps", steps),
+      array("gradc_ref", name + "_refs", refs),
+      array("gradc_port", name + "_vars", portRows(program.vars, program.num_vars)),
+      array("gradc_port", name + "_args", portRows(program.args, program.num_args)),
+      array("gradc_port", name + "_results", portRows(program.results, program.num_results)),
       "0"};
   text_ += fmt::format("static const gradc_program {} = {{{}, {}, {}, {}, {}, {}, {}, 0}};\n\n", name,
                        fmt::join(fields, ", "), program.num_steps, program.num_vars, program.num_args,

@@ -1,6 +1,7 @@
 // Tables of runtime/abi.h as C source, for objects and executables: data that names kernels by their symbols.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,9 +25,11 @@ public:
 
 private:
   void declareKernels(const CompiledProgram &program);
+  std::string array(std::string_view type, const std::string &name, const std::vector<std::string> &rows);
 
   std::string text_;
   std::set<std::string> declared_;
+  std::map<std::string, std::string> arrays_; // names by type and rows
 };
 
 } // namespace gradc

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,10 +66,19 @@ os.makedirs(args.scratch)
 
 compile("lenet", "--data", args.data, "--entry", "train")
 size = os.path.getsize(path("lenet"))
-check(f"the executable has {size} bytes, at most 540 KB (the aim is 400)", size <= 540 * 1024)
+check(f"the executable has {size} bytes, at most 400 KB", size <= 400 * 1024)
+needed = sorted(re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-dW", path("lenet"))))
+check(f"it links {', '.join(needed)}", needed == ["libc.so.6", "libm.so.6", "libstdc++.so.6", "libz.so.1"])
 libraries = sorted(line.split()[0].split(".")[0] for line in run("ldd", path("lenet")).splitlines())
-allowed = {"linux-vdso", "libstdc++", "libz", "libm", "libc", "libgcc_s", "/lib64/ld-linux-x86-64"}
-check(f"it links {', '.join(libraries)}", set(libraries) <= allowed)
+loaded = {"linux-vdso", "libstdc++", "libz", "libm", "libc", "/lib64/ld-linux-x86-64"}
+# libstdc++ itself asks for libgcc_s.
+check(f"it loads {', '.join(libraries)}", set(libraries) == loaded | {"libgcc_s"})
+versions = set(re.findall(r"@([A-Z]+)_([0-9.]+)", run("nm", "-D", "-u", path("lenet"))))
+newest = {of: max((v for name, v in versions if name == of), key=lambda v: [int(part) for part in v.split(".")])
+          for of in sorted({name for name, _ in versions})}
+oldest = {"GLIBC": [2, 34], "GLIBCXX": [3, 4, 29], "CXXABI": [1, 3, 13], "ZLIB": [1, 2, 9]}
+check(f"its symbols are of {newest}, which systems of 2021 have",
+      all([int(part) for part in v.split(".")] <= oldest[of] for of, v in newest.items()))
 
 compile("lenet.o", "--entry", "infer", "--batch", "1")
 code = text_bytes("lenet.o")
@@ -89,9 +99,21 @@ for first, second, out in ((gradc, [path("lenet")], "to-alone"), ([path("lenet")
     check(f"{out}: resumed in the other, the same weights",
           sha("gradc", "last.safetensors") == sha(out, "last.safetensors"))
 
-with open(path("alone", "metrics.jsonl")) as file:
-    first = next(e for e in map(json.loads, file) if e.get("event") == "first_step")
-print(f"first step after {first['seconds'] * 1e3:.1f} ms, {first['data_seconds'] * 1e3:.1f} ms of them waiting for data")
+
+
+def first_step():
+    """Milliseconds from the start to the end of the first step, without those of waiting for data."""
+    train([path("lenet")], "first", 1)
+    with open(path("first", "metrics.jsonl")) as file:
+        event = next(e for e in map(json.loads, file) if e.get("event") == "first_step")
+    return (event["seconds"] - event["data_seconds"]) * 1e3
+
+
+# What else runs on the machine may delay one run; it does not delay twenty.
+for _ in range(20):
+    if (first := first_step()) <= 50:
+        break
+check(f"the first step ends {first:.1f} ms after the start, data apart; at most 50", first <= 50)
 
 # A folder that holds nothing but the program, its libraries and the data.
 if os.geteuid() != 0:
