@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "codegen/cpu/target.h"
+#include "codegen/cuda/nvrtc.h"
 #include "codegen/object_cache.h"
 #include "driver/commands.h"
 #include "driver/compile_flags.h"
@@ -48,6 +49,11 @@ void printJson(const CpuTarget &target, const std::vector<Peaks> &peaks) {
   fmt::print("{}\n", object.dump());
 }
 
+std::string describeNvrtc() {
+  const StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
+  return nvrtc ? fmt::format("{} ({})", (*nvrtc)->version(), (*nvrtc)->path()) : "none: " + nvrtc.error().text;
+}
+
 void printPeaks(const Peaks &peaks) {
   const std::string threads = fmt::format("{} thread{}", peaks.threads, peaks.threads == 1 ? "" : "s");
   fmt::print("{:<18} {:.0f} GFLOP/s of multiply-adds; fork and join {:.2f} us\n", threads, peaks.gflops,
@@ -81,6 +87,7 @@ ExitCode runDoctor(int threads, bool json) {
                         : "none: " + (defaultCacheFolder().empty() ? std::string("no folder is known")
                                                                    : "cannot use " + defaultCacheFolder()));
   row("devices", "cpu");
+  row("NVRTC", describeNvrtc());
   for (const Peaks &p : *peaks)
     printPeaks(p);
   return ExitCode::Ok;

@@ -1,0 +1,66 @@
+// From one `kernel` op to CUDA C++ text. A kernel becomes one device function per step; what launches it, alone or
+// with others, is made around it (codegen/cuda/module.h).
+//
+//   // conv1 + conv1.bias + relu, n6/lenet.json:12
+//   __device__ __forceinline__ void conv2d_64x20x24x24_3fa9(int block, unsigned char *shared, const float *__restrict__ x, …)
+//
+// `block` counts from 0 to blocks - 1; all blocks have `threads` threads in one dimension. `shared` has sharedBytes bytes,
+// 16-byte aligned. Pointers are device memory, at least 256-byte aligned, row-major. The text needs no header: what it
+// calls stands in the prelude (codegen/cuda/prelude.h). Compiled with --fmad=false: what is written as fmaf is one fused
+// multiply-add, all else rounds by itself, so bits are the CPU's (ir/order.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codegen/cuda/target.h"
+#include "ir/ir.h"
+#include "runtime/cuda/abi.h"
+
+namespace gradc {
+
+inline constexpr int kCudaThreads =
+    256; // of a block, unless the kernel needs something else; equal ones may share a launch
+
+struct CudaStep {
+  std::string symbol; // of the device function; empty: a product
+  std::string text;   // the function, with a comment that names the model's nodes and ops
+  int64_t blocks = 1;
+  int threads = kCudaThreads;
+  int64_t sharedBytes = 0;
+  std::optional<gradc_cuda_product> product; // by cuBLAS instead of code
+  std::vector<int> buffers;    // what the parameters are, numbers of the kernel's buffers (CudaKernelContext)
+  double flops = 0, bytes = 0; // read and written in global memory: for the model of speed
+};
+
+struct CudaKernelCode {
+  std::vector<CudaStep> steps;
+  int64_t workspaceBytes = 0; // what the steps hand to each other: one more buffer after the results
+};
+
+/// What a generator gets. Buffers are numbered: operands, results, workspace.
+struct CudaKernelContext {
+  const Function &fn;
+  OpId kernel;
+  std::string symbol; // names of functions begin with it
+  const CudaTarget &target;
+
+  RegionId region() const { return fn[kernel].regions[0]; }
+  const RegionData &body() const { return fn[region()]; }
+  int operandBuffer(int i) const { return i; }
+  int resultBuffer(int i) const { return static_cast<int>(fn[kernel].operands.size()) + i; }
+  int workspaceBuffer() const { return resultBuffer(static_cast<int>(fn[kernel].results.size())); }
+};
+
+/// The code of a kernel of any kind.
+CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget &target,
+                              const std::string &symbol);
+
+// The generators, by kind. All are total for legal kernels of their kind.
+CudaKernelCode emitCudaMap(const CudaKernelContext &k);
+CudaKernelCode emitCudaRows(const CudaKernelContext &k);
+CudaKernelCode emitCudaContract(const CudaKernelContext &k);
+
+} // namespace gradc
