@@ -44,9 +44,7 @@ public:
   virtual std::vector<Object> objects() const = 0;
 };
 
-/// Compiles a function that plan-memory has placed (ir/plan.h). Arguments {var = @x} become ports among `vars`, in
-/// the order of the arguments; the others among `args`; results that are not a variable's among `results`, numbered
-/// as in the function. Several functions of a module may be compiled from several threads.
+/// Compiles a function that plan-memory has placed (ir/plan.h). Several functions of a module may be compiled from several threads.
 StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, const Function &fn,
                                                           const CompileOptions &options);
 
@@ -54,8 +52,5 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
 /// on functions that are not planned too.
 StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target,
                                CodeText form);
-
-/// "conv1+conv1.bias+relu": the model's names of what a kernel computes.
-std::string stepName(const Function &fn, OpId kernel);
 
 } // namespace gradc

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "codegen/program.h"
+#include "codegen/program_table.h"
 #include "ir/op.h"
 
 namespace gradc {

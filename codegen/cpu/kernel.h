@@ -57,8 +57,7 @@ bool isTransposingRelayout(const KernelContext &k);
 KernelCode emitScatter(KernelContext &k); // for isScatter
 bool isScatter(const KernelContext &k);
 
-/// `matmul_64x512x784_bias_relu_3fa9…`: what the kernel computes and a hash of region, types, layouts, schedule and
-/// target, without names and places. Kernels with equal symbols share code.
+/// codegen/kernel_symbol.h, for code of this target.
 std::string kernelSymbol(const Function &fn, OpId kernel, const CpuTarget &target);
 
 /// Fills `module` with the functions of a kernel.

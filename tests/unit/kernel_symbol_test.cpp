@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "codegen/cpu/kernel.h"
-#include "codegen/program.h"
+#include "codegen/program_table.h"
 #include "ir/text.h"
 
 namespace gradc {
