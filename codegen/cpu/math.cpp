@@ -2,11 +2,16 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/elementary.h"
+
 namespace gradc {
 namespace {
+
+namespace el = elementary;
 
 /// Short names for the vector operations of one element type.
 struct Vector {
@@ -38,7 +43,7 @@ struct Vector {
     return select(b().CreateFCmpOGT(c(bound), x), c(bound), x);
   }
   /// Horner's scheme, highest power first.
-  llvm::Value *poly(llvm::Value *x, std::initializer_list<double> coefficients) {
+  llvm::Value *poly(llvm::Value *x, std::span<const double> coefficients) {
     llvm::Value *p = nullptr;
     for (double k : coefficients)
       p = p ? fma(p, x, c(k)) : c(k);
@@ -75,14 +80,13 @@ llvm::Value *scaleByPowerOfTwo(Vector v, llvm::Value *p, llvm::Value *n) {
 
 /// e^x = 2^n · e^r with |r| <= ln 2 / 2.
 llvm::Value *expF32(Vector v, llvm::Value *x) {
-  x = v.atLeast(-104, v.atMost(89, x));
+  x = v.atLeast(el::kExpLowest, v.atMost(el::kExpHighest, x));
   // A NaN goes through p; as an exponent it would have no integer value.
   llvm::Value *isNumber = v.b().CreateFCmpORD(x, x);
-  llvm::Value *n = v.rint(v.mul(v.select(isNumber, x, v.c(0)), v.c(1.44269504088896341)));
-  llvm::Value *r = v.fma(n, v.c(-0.693359375), x);
-  r = v.fma(n, v.c(2.12194440e-4), r);
-  llvm::Value *p = v.poly(r, {1.9875691500E-4, 1.3981999507E-3, 8.3334519073E-3, 4.1665795894E-2,
-                              1.6666665459E-1, 5.0000001201E-1});
+  llvm::Value *n = v.rint(v.mul(v.select(isNumber, x, v.c(0)), v.c(el::kLog2E)));
+  llvm::Value *r = v.fma(n, v.c(-el::kLn2High), x);
+  r = v.fma(n, v.c(-el::kLn2Low), r);
+  llvm::Value *p = v.poly(r, el::kExp);
   p = v.add(v.fma(p, v.mul(r, r), r), v.c(1));
   return scaleByPowerOfTwo(v, p, n);
 }
@@ -90,20 +94,18 @@ llvm::Value *expF32(Vector v, llvm::Value *x) {
 /// log x = log m + k · log 2 with m in [√½, √2).
 llvm::Value *logF32(Vector v, llvm::Value *x) {
   llvm::IRBuilder<> &b = v.b();
-  llvm::Value *denormal = b.CreateFCmpOLT(x, v.c(1.17549435e-38));
-  llvm::Value *scaled = v.select(denormal, v.mul(x, v.c(8388608)), x);
-  llvm::Value *i = b.CreateSub(v.bits(scaled), v.i(0x3f3504f3));
-  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(0x7fffff)), v.i(0x3f3504f3)));
+  llvm::Value *denormal = b.CreateFCmpOLT(x, v.c(el::kSmallestNormal));
+  llvm::Value *scaled = v.select(denormal, v.mul(x, v.c(el::kDenormalScale)), x);
+  llvm::Value *i = b.CreateSub(v.bits(scaled), v.i(el::kSqrtHalfBits));
+  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(0x7fffff)), v.i(el::kSqrtHalfBits)));
   llvm::Value *k = b.CreateSIToFP(b.CreateAShr(i, v.i(23)), v.type());
-  k = v.select(denormal, v.sub(k, v.c(23)), k);
+  k = v.select(denormal, v.sub(k, v.c(el::kDenormalShift)), k);
   llvm::Value *f = v.sub(m, v.c(1)), *z = v.mul(f, f);
-  llvm::Value *y =
-      v.poly(f, {7.0376836292E-2, -1.1514610310E-1, 1.1676998740E-1, -1.2420140846E-1, 1.4249322787E-1,
-                 -1.6668057665E-1, 2.0000714765E-1, -2.4999993993E-1, 3.3333331174E-1});
+  llvm::Value *y = v.poly(f, el::kLog);
   y = v.mul(v.mul(f, z), y);
-  y = v.fma(k, v.c(-2.12194440e-4), y);
+  y = v.fma(k, v.c(el::kLn2Low), y);
   y = v.fma(z, v.c(-0.5), y);
-  llvm::Value *r = v.fma(k, v.c(0.693359375), v.add(f, y));
+  llvm::Value *r = v.fma(k, v.c(el::kLn2High), v.add(f, y));
   constexpr double kInf = std::numeric_limits<double>::infinity();
   r = v.select(b.CreateFCmpOEQ(x, v.c(kInf)), x, r);
   r = v.select(b.CreateFCmpOEQ(x, v.c(0)), v.c(-kInf), r);
@@ -113,23 +115,21 @@ llvm::Value *logF32(Vector v, llvm::Value *x) {
 /// log2 of a positive f64 to about 1e-13: 2·artanh(s), s = (m - 1) / (m + 1).
 llvm::Value *log2F64(Vector v, llvm::Value *x) {
   llvm::IRBuilder<> &b = v.b();
-  constexpr int64_t kSqrtHalf = 0x3fe6a09e667f3bcd, kMantissa = 0xfffffffffffff;
-  llvm::Value *i = b.CreateSub(v.bits(x), v.i(kSqrtHalf));
-  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(kMantissa)), v.i(kSqrtHalf)));
+  llvm::Value *i = b.CreateSub(v.bits(x), v.i(el::kSqrtHalfBitsF64));
+  llvm::Value *m = v.fromBits(b.CreateAdd(b.CreateAnd(i, v.i(el::kMantissaF64)), v.i(el::kSqrtHalfBitsF64)));
   llvm::Value *k = b.CreateSIToFP(b.CreateAShr(i, v.i(52)), v.type());
   llvm::Value *f = v.sub(m, v.c(1));
   llvm::Value *s = b.CreateFDiv(f, v.add(f, v.c(2))), *z = v.mul(s, s);
-  llvm::Value *p = v.poly(z, {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1});
-  return v.fma(v.mul(s, p), v.c(2 * 1.4426950408889634), k);
+  llvm::Value *p = v.poly(z, el::kLog2F64);
+  return v.fma(v.mul(s, p), v.c(el::kTwoLog2E), k);
 }
 
 /// 2^t for |t| <= 1000, to about 1e-12.
 llvm::Value *exp2F64(Vector v, llvm::Value *t) {
   llvm::IRBuilder<> &b = v.b();
   llvm::Value *n = v.rint(t);
-  llvm::Value *r = v.mul(v.sub(t, n), v.c(0.6931471805599453));
-  llvm::Value *p = v.poly(r, {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120,
-                              1.0 / 24, 1.0 / 6, 0.5, 1, 1});
+  llvm::Value *r = v.mul(v.sub(t, n), v.c(el::kLn2));
+  llvm::Value *p = v.poly(r, el::kExp2F64);
   llvm::Value *exponent = b.CreateShl(b.CreateFPToSI(n, v.intType()), v.i(52));
   return v.fromBits(b.CreateAdd(v.bits(p), exponent));
 }
@@ -145,7 +145,7 @@ llvm::Value *powF32(Vector v, llvm::Value *x, llvm::Value *y) {
   log = d.select(isZero, d.c(-kInf), d.select(isInf, d.c(kInf), log));
   llvm::Value *t = d.mul(b.CreateFPExt(y, d.type()), log);
   llvm::Value *isNumber = b.CreateFCmpORD(t, t);
-  t = d.atLeast(-200, d.atMost(200, d.select(isNumber, t, d.c(0))));
+  t = d.atLeast(-el::kPowBound, d.atMost(el::kPowBound, d.select(isNumber, t, d.c(0))));
   llvm::Value *r = b.CreateFPTrunc(exp2F64(d, t), v.type());
 
   llvm::Value *nan = v.c(std::numeric_limits<double>::quiet_NaN());
@@ -180,12 +180,11 @@ llvm::Value *emitTanh(Emit &e, llvm::Value *x) {
     return perLane(e, "tanh", {x});
   Vector v{e};
   llvm::Value *t = v.fabs(x), *z = v.mul(x, x);
-  llvm::Value *near = v.poly(
-      z, {-5.70498872745E-3, 2.06390887954E-2, -5.37397155531E-2, 1.33314422036E-1, -3.33332819422E-1});
+  llvm::Value *near = v.poly(z, el::kTanh);
   near = v.fma(v.mul(near, z), x, x);
   llvm::Value *grown = v.add(expF32(v, v.add(t, t)), v.c(1));
   llvm::Value *far = v.sub(v.c(1), e.b.CreateFDiv(v.c(2), grown));
-  return v.select(e.b.CreateFCmpOLT(t, v.c(0.625)), near, v.copysign(far, x));
+  return v.select(e.b.CreateFCmpOLT(t, v.c(el::kTanhNear)), near, v.copysign(far, x));
 }
 
 /// An odd polynomial near 0, else 1 - e^q(|x|).
@@ -194,17 +193,16 @@ llvm::Value *emitErf(Emit &e, llvm::Value *x) {
     return perLane(e, "erf", {x});
   Vector v{e};
   llvm::Value *t = v.fabs(x), *s = v.mul(x, x);
-  llvm::Value *r = v.fma(v.c(-1.72853470e-5), t, v.c(3.83197126e-4));
-  llvm::Value *u = v.fma(v.c(-3.88396438e-3), t, v.c(2.42546219e-2));
+  llvm::Value *r = v.fma(v.c(el::kErfFarA), t, v.c(el::kErfFarB));
+  llvm::Value *u = v.fma(v.c(el::kErfFarC), t, v.c(el::kErfFarD));
   r = v.fma(r, s, u);
-  for (double k : {-1.06777877e-1, -6.34846687e-1, -1.28717512e-1})
+  for (double k : el::kErfFar)
     r = v.fma(r, t, v.c(k));
   r = v.fma(r, t, e.b.CreateFNeg(t));
   llvm::Value *far = v.copysign(v.sub(v.c(1), expF32(v, r)), x);
-  llvm::Value *near = v.poly(
-      s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1});
+  llvm::Value *near = v.poly(s, el::kErf);
   near = v.fma(near, x, x);
-  return v.select(e.b.CreateFCmpOGT(t, v.c(0.927734375)), far, near);
+  return v.select(e.b.CreateFCmpOGT(t, v.c(el::kErfNear)), far, near);
 }
 
 } // namespace gradc

@@ -54,6 +54,9 @@ struct CudaKernelContext {
   int workspaceBuffer() const { return resultBuffer(static_cast<int>(fn[kernel].results.size())); }
 };
 
+/// The kernel's name for this target (codegen/kernel_symbol.h).
+std::string cudaKernelSymbol(const Function &fn, OpId kernel, const CudaTarget &target);
+
 /// The code of a kernel of any kind.
 CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget &target,
                               const std::string &symbol);

@@ -1,0 +1,128 @@
+// Kernels without reductions between elements: a thread per element, or per four neighbours where the tensor is large
+// and its rows allow it. Kind `multi` is several such ranges of blocks, one after the other.
+#include <algorithm>
+
+#include "codegen/cuda/step_writer.h"
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "support/tiling.h"
+
+namespace gradc {
+namespace {
+
+/// Results that one range of blocks computes together.
+struct Nest {
+  Type type;
+  std::vector<int> results; // numbers
+};
+
+std::vector<Nest> nestsOf(const CudaKernelContext &k) {
+  std::vector<Nest> nests;
+  const std::vector<ValueId> &yields = k.body().yields;
+  for (size_t i = 0; i < yields.size(); ++i) {
+    const Type &type = k.fn.type(yields[i]);
+    auto same = [&](const Nest &nest) {
+      return nest.type.shape == type.shape && nest.type.layout == type.layout;
+    };
+    auto found = std::ranges::find_if(nests, same);
+    if (found == nests.end())
+      found = nests.insert(nests.end(), {type, {}});
+    found->results.push_back(static_cast<int>(i));
+  }
+  return nests;
+}
+
+/// Fewer elements keep more threads busy one by one.
+constexpr int64_t kLargeEnough = int64_t{1} << 16;
+constexpr int kVectorWidth = 4;
+
+/// Four elements cost registers and text only where an element is cheap and lies beside its neighbours.
+int widthOf(const CudaKernelContext &k, const Nest &nest) {
+  const Shape &shape = nest.type.shape;
+  if (!nest.type.layout.empty() || nest.type.elements() < kLargeEnough ||
+      shape[shape.rank() - 1] % kVectorWidth != 0)
+    return 1;
+  auto isPlain = [&](OpId id) {
+    const OpDef &def = *k.fn[id].def;
+    return def.scalar || def.name == "broadcast" || def.name == "reshape" || def.name == "constant" ||
+           def.name == "random_uniform" || def.name == "iota";
+  };
+  auto isNarrow = [&](ValueId v) { return dtypeSize(k.fn.type(v).dtype) <= 4 || k.fn.type(v).rank() == 0; };
+  return std::ranges::all_of(k.body().ops, isPlain) && std::ranges::all_of(k.body().args, isNarrow) &&
+                 std::ranges::all_of(k.body().yields, isNarrow)
+             ? kVectorWidth
+             : 1;
+}
+
+/// Where the elements of a nest lie in memory: n16's last block is filled up.
+Shape memoryShape(const Nest &nest) {
+  Shape memory = nest.type.shape;
+  if (hasPadding(nest.type))
+    memory[0] = laneBlocks(memory[0]) * kLanes;
+  return memory;
+}
+
+int64_t threadsOf(const CudaKernelContext &k, const Nest &nest) {
+  return memoryShape(nest).elements() / widthOf(k, nest);
+}
+
+/// The index of element `number` of the memory.
+CudaIndices indexOf(CudaIndexMath &math, const Nest &nest, const CudaIndex &number) {
+  const Shape memory = memoryShape(nest);
+  if (nest.type.layout != kLayoutN16)
+    return math.dims(memory, number);
+  const int64_t rest = memory.elements() / memory[0]; // neighbours in memory are examples
+  const CudaIndex inner = math.div(number, kLanes);
+  CudaIndices at = math.dims(memory, math.mod(inner, rest));
+  at[0] = math.add(math.mul(math.div(inner, rest), kLanes), math.mod(number, kLanes));
+  return at;
+}
+
+/// Writes one thread of a nest, whose blocks begin at `first`.
+void writeNest(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, int64_t first) {
+  CudaElements &m = w.m;
+  m.lanes = widthOf(k, nest);
+  const int64_t threads = threadsOf(k, nest);
+  const std::string i = w.text.define(m.math.indexType(), "i",
+                                      fmt::format("{} * {}{} + int(threadIdx.x)",
+                                                  first == 0 ? "block" : fmt::format("(block - {})", first),
+                                                  kCudaThreads, m.math.indexType() == "int" ? "" : "LL"));
+  m.when(threads % kCudaThreads == 0 ? "" : fmt::format("{} < {}", i, threads), [&] {
+    const CudaIndex number =
+        m.math.add(m.math.mul(m.math.counter(i, threads), m.lanes), m.math.lanes(m.lanes));
+    const CudaIndices at = indexOf(m.math, nest, number);
+    std::vector<CudaStepWriter::Store> stores;
+    for (int result : nest.results)
+      stores.push_back({result, at});
+    const std::string inside =
+        m.math.below(at.empty() ? CudaIndex(0) : at[0], at.empty() ? 1 : nest.type.shape[0]);
+    m.when(inside, [&] { w.storeAll(stores); });
+    if (inside.empty())
+      return;
+    m.block("else", [&] { // padding is zero
+      for (int result : nest.results) {
+        const Type &type = k.fn.type(k.body().yields[static_cast<size_t>(result)]);
+        m.store(type, w.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
+      }
+    });
+  });
+}
+
+} // namespace
+
+CudaKernelCode emitCudaMap(const CudaKernelContext &k) {
+  const std::vector<Nest> nests = nestsOf(k);
+  CudaStepWriter w(k);
+  int64_t blocks = 0;
+  for (const Nest &nest : nests) {
+    const int64_t end = blocks + ceilDiv(threadsOf(k, nest), kCudaThreads);
+    w.m.when(nests.size() == 1 ? "" : fmt::format("block >= {} && block < {}", blocks, end),
+             [&] { writeNest(k, w, nest, blocks); });
+    blocks = end;
+  }
+  CudaKernelCode code;
+  code.steps.push_back(std::move(w).finish(blocks));
+  return code;
+}
+
+} // namespace gradc

@@ -1,0 +1,277 @@
+#include "codegen/cuda/prelude.h"
+
+#include <cctype>
+#include <span>
+#include <vector>
+
+#include "codegen/cuda/text.h"
+#include "codegen/elementary.h"
+#include "support/philox.h"
+
+namespace gradc {
+namespace {
+
+namespace el = elementary;
+
+std::string f32(double value) { return cudaLiteral(DType::F32, value); }
+std::string f64(double value) { return cudaLiteral(DType::F64, value); }
+
+/// Horner's scheme, highest power first.
+std::string polynomial(DType dtype, std::string_view x, std::span<const double> coefficients) {
+  std::string p;
+  for (double k : coefficients)
+    p = p.empty() ? cudaLiteral(dtype, k)
+                  : fmt::format("{}({}, {}, {})", dtype == DType::F32 ? "fmaf" : "fma", p, x,
+                                cudaLiteral(dtype, k));
+  return p;
+}
+
+std::string expText() {
+  return fmt::format(
+      R"(// e^x = 2^n * e^r with |r| <= ln 2 / 2; 2^n in two factors, so that denormal results round once.
+DEVICE float exp_f32(float x) {{
+  x = {highest} < x ? {highest} : x;
+  x = {lowest} > x ? {lowest} : x;
+  const float n = rintf((x == x ? x : 0.0f) * {log2e});
+  float r = fmaf(n, {high}, x);
+  r = fmaf(n, {low}, r);
+  float p = {p};
+  p = fmaf(p, r * r, r) + 1.0f;
+  const int whole = int(n), half = whole >> 1;
+  return p * __int_as_float((half + 127) << 23) * __int_as_float((whole - half + 127) << 23);
+}}
+)",
+      fmt::arg("highest", f32(el::kExpHighest)), fmt::arg("lowest", f32(el::kExpLowest)),
+      fmt::arg("log2e", f32(el::kLog2E)), fmt::arg("high", f32(-el::kLn2High)),
+      fmt::arg("low", f32(-el::kLn2Low)), fmt::arg("p", polynomial(DType::F32, "r", el::kExp)));
+}
+
+std::string logText() {
+  return fmt::format(
+      R"(// log x = log m + k * log 2 with m in [sqrt(1/2), sqrt(2)).
+DEVICE float log_f32(float x) {{
+  const bool denormal = x < {smallest};
+  const float scaled = denormal ? x * {scale} : x;
+  const int i = int(unsigned(__float_as_int(scaled)) - {half}u);
+  const float m = __int_as_float((i & 0x7fffff) + {half});
+  float k = float(i >> 23);
+  k = denormal ? k - {shift} : k;
+  const float f = m - 1.0f, z = f * f;
+  float y = {p};
+  y = f * z * y;
+  y = fmaf(k, {low}, y);
+  y = fmaf(z, -0.5f, y);
+  float r = fmaf(k, {high}, f + y);
+  r = x == INFINITY ? x : r;
+  r = x == 0.0f ? -INFINITY : r;
+  return x >= 0.0f ? r : NAN;
+}}
+)",
+      fmt::arg("smallest", f32(el::kSmallestNormal)), fmt::arg("scale", f32(el::kDenormalScale)),
+      fmt::arg("half", el::kSqrtHalfBits), fmt::arg("shift", f32(el::kDenormalShift)),
+      fmt::arg("p", polynomial(DType::F32, "f", el::kLog)), fmt::arg("low", f32(el::kLn2Low)),
+      fmt::arg("high", f32(el::kLn2High)));
+}
+
+std::string tanhText() {
+  return fmt::format(
+      R"(// An odd polynomial near 0, else 1 - 2 / (e^2|x| + 1).
+DEVICE float tanh_f32(float x) {{
+  const float t = fabsf(x), z = x * x;
+  const float near = fmaf({p} * z, x, x);
+  const float far = 1.0f - 2.0f / (exp_f32(t + t) + 1.0f);
+  return t < {bound} ? near : copysignf(far, x);
+}}
+)",
+      fmt::arg("p", polynomial(DType::F32, "z", el::kTanh)), fmt::arg("bound", f32(el::kTanhNear)));
+}
+
+std::string erfText() {
+  std::string far = "fmaf(r, s, u)";
+  for (double k : el::kErfFar)
+    far = fmt::format("fmaf({}, t, {})", far, f32(k));
+  return fmt::format(
+      R"(// An odd polynomial near 0, else 1 - e^q(|x|).
+DEVICE float erf_f32(float x) {{
+  const float t = fabsf(x), s = x * x;
+  const float r = fmaf({a}, t, {b}), u = fmaf({c}, t, {d});
+  const float far = 1.0f - exp_f32(fmaf({far}, t, -t));
+  const float near = fmaf({p}, x, x);
+  return t > {bound} ? copysignf(far, x) : near;
+}}
+)",
+      fmt::arg("a", f32(el::kErfFarA)), fmt::arg("b", f32(el::kErfFarB)), fmt::arg("c", f32(el::kErfFarC)),
+      fmt::arg("d", f32(el::kErfFarD)), fmt::arg("far", far),
+      fmt::arg("p", polynomial(DType::F32, "s", el::kErf)), fmt::arg("bound", f32(el::kErfNear)));
+}
+
+std::string powText() {
+  return fmt::format(
+      R"(// |x|^y in f64 precision, then the sign and the cases that C's pow names.
+DEVICE double log2_f64(double x) {{
+  const long long i = (long long)(Unsigned64(__double_as_longlong(x)) - {half}ull);
+  const double m = __longlong_as_double((i & {mantissa}ll) + {half}ll);
+  const double k = double(i >> 52), f = m - 1.0;
+  const double s = f / (f + 2.0), z = s * s;
+  return fma(s * {log}, {twoLog2e}, k);
+}}
+DEVICE double exp2_f64(double t) {{
+  const double n = rint(t), r = (t - n) * {ln2};
+  const double p = {exp};
+  return __longlong_as_double(__double_as_longlong(p) + ((long long)(n) << 52));
+}}
+DEVICE float pow_f32(float x, float y) {{
+  const float magnitude = fabsf(x);
+  const bool is_inf = magnitude == INFINITY;
+  double log = log2_f64(double(magnitude));
+  log = magnitude == 0.0f ? -double(INFINITY) : is_inf ? double(INFINITY) : log;
+  double t = double(y) * log;
+  t = t == t ? t : 0.0;
+  t = {bound} < t ? {bound} : t;
+  t = -{bound} > t ? -{bound} : t;
+  float r = float(exp2_f64(t));
+  const float half = y * 0.5f;
+  const bool is_whole = floorf(y) == y, is_odd = is_whole && floorf(half) != half;
+  r = is_odd ? copysignf(r, x) : r;
+  r = (x < 0.0f && !(is_whole || is_inf)) || x != x || y != y ? NAN : r;
+  const bool one = x == 1.0f || y == 0.0f || (x == -1.0f && fabsf(y) == INFINITY);
+  return one ? 1.0f : r;
+}}
+)",
+      fmt::arg("half", el::kSqrtHalfBitsF64), fmt::arg("mantissa", el::kMantissaF64),
+      fmt::arg("log", polynomial(DType::F64, "z", el::kLog2F64)), fmt::arg("twoLog2e", f64(el::kTwoLog2E)),
+      fmt::arg("ln2", f64(el::kLn2)), fmt::arg("exp", polynomial(DType::F64, "r", el::kExp2F64)),
+      fmt::arg("bound", f64(el::kPowBound)));
+}
+
+/// The same for every type that arithmetic is done in.
+std::string forTypes(std::string_view form) {
+  std::string text;
+  for (const char *type : {"float", "double", "int", "long long"})
+    text += fmt::format(fmt::runtime(form), fmt::arg("T", type));
+  return text;
+}
+
+std::string philoxText() {
+  return fmt::format(
+      R"(// Philox 4x32-10: four words for one (key, step, group).
+DEVICE uint4 philox(Unsigned64 key, Unsigned64 step, Unsigned64 group) {{
+  uint4 c = {{unsigned(group), unsigned(group >> 32), unsigned(step), unsigned(step >> 32)}};
+  unsigned k0 = unsigned(key), k1 = unsigned(key >> 32);
+#pragma unroll
+  for (int round = 0; round < {rounds}; ++round) {{
+    const Unsigned64 p0 = Unsigned64({m0}u) * c.x, p1 = Unsigned64({m1}u) * c.z;
+    c = {{unsigned(p1 >> 32) ^ c.y ^ k0, unsigned(p1), unsigned(p0 >> 32) ^ c.w ^ k1, unsigned(p0)}};
+    k0 += {w0}u;
+    k1 += {w1}u;
+  }}
+  return c;
+}}
+)",
+      fmt::arg("rounds", kPhiloxRounds), fmt::arg("m0", kPhiloxMultiplier0),
+      fmt::arg("m1", kPhiloxMultiplier1), fmt::arg("w0", kPhiloxWeyl0), fmt::arg("w1", kPhiloxWeyl1));
+}
+
+struct Definition {
+  std::string_view name; // by which code calls it
+  std::string text;
+};
+
+/// A definition comes after those that it uses.
+std::vector<Definition> definitions() {
+  return {
+      {"maximum", "// NaN where either is NaN; the second of equals.\n" +
+                      forTypes("DEVICE {T} maximum({T} a, {T} b) {{ return a > b || a != a ? a : b; }}\n")},
+      {"minimum", forTypes("DEVICE {T} minimum({T} a, {T} b) {{ return a < b || a != a ? a : b; }}\n")},
+      {"sign", "DEVICE float sign(float x) { return x != x ? x : x == 0.0f ? 0.0f : copysignf(1.0f, x); }\n"
+               "DEVICE double sign(double x) { return x != x ? x : x == 0.0 ? 0.0 : copysign(1.0, x); }\n"
+               "DEVICE int sign(int x) { return (x > 0) - (x < 0); }\n"
+               "DEVICE long long sign(long long x) { return (x > 0) - (x < 0); }\n"},
+      {"wrap_add", "DEVICE int wrap_add(int a, int b) { return int(unsigned(a) + unsigned(b)); }\n"
+                   "DEVICE long long wrap_add(long long a, long long b) {\n"
+                   "  return (long long)(Unsigned64(a) + Unsigned64(b));\n}\n"},
+      {"wrap_sub", "DEVICE int wrap_sub(int a, int b) { return int(unsigned(a) - unsigned(b)); }\n"
+                   "DEVICE long long wrap_sub(long long a, long long b) {\n"
+                   "  return (long long)(Unsigned64(a) - Unsigned64(b));\n}\n"},
+      {"wrap_mul", "DEVICE int wrap_mul(int a, int b) { return int(unsigned(a) * unsigned(b)); }\n"
+                   "DEVICE long long wrap_mul(long long a, long long b) {\n"
+                   "  return (long long)(Unsigned64(a) * Unsigned64(b));\n}\n"},
+      {"clamp_index",
+       "DEVICE int clamp_index(int i, int most) { return i < 0 ? 0 : i > most ? most : i; }\n"},
+      {"exp_f32", expText()},
+      {"log_f32", logText()},
+      {"tanh_f32", tanhText()},
+      {"erf_f32", erfText()},
+      {"pow_f32", powText()},
+      {"philox", philoxText()},
+      {"philox_word", "DEVICE unsigned philox_word(uint4 words, int i) {\n"
+                      "  return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;\n}\n"},
+      {"bf16_from_f32",
+       "// To nearest even; a NaN stays one.\n"
+       "DEVICE unsigned short bf16_from_f32(float x) {\n"
+       "  const unsigned bits = __float_as_uint(x);\n"
+       "  const unsigned kept = x != x ? bits | 0x400000u : bits + (bits >> 16 & 1u) + 0x7fffu;\n"
+       "  return (unsigned short)(kept >> 16);\n}\n"},
+      {"f32_from_bf16",
+       "DEVICE float f32_from_bf16(unsigned short x) { return __uint_as_float(unsigned(x) << 16); }\n"},
+      {"f16_from_f32", "DEVICE unsigned short f16_from_f32(float x) {\n  unsigned short y;\n"
+                       "  asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(y) : \"f\"(x));\n  return y;\n}\n"},
+      {"f16_from_f64", "DEVICE unsigned short f16_from_f64(double x) {\n  unsigned short y;\n"
+                       "  asm(\"cvt.rn.f16.f64 %0, %1;\" : \"=h\"(y) : \"d\"(x));\n  return y;\n}\n"},
+      {"f32_from_f16", "DEVICE float f32_from_f16(unsigned short x) {\n  float y;\n"
+                       "  asm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(y) : \"h\"(x));\n  return y;\n}\n"},
+      {"to_i32", "// Towards zero, into the range; NaN gives 0.\n"
+                 "DEVICE int to_i32(float x) { return x != x ? 0 : __float2int_rz(x); }\n"
+                 "DEVICE int to_i32(double x) { return x != x ? 0 : __double2int_rz(x); }\n"},
+      {"to_i64", "DEVICE long long to_i64(float x) { return x != x ? 0 : __float2ll_rz(x); }\n"
+                 "DEVICE long long to_i64(double x) { return x != x ? 0 : __double2ll_rz(x); }\n"},
+      {"to_i8",
+       "DEVICE signed char to_i8(double x) {\n"
+       "  return x != x ? 0 : (signed char)(int(x < -128.0 ? -128.0 : x > 127.0 ? 127.0 : x));\n}\n"},
+      {"to_u8", "DEVICE unsigned char to_u8(double x) {\n"
+                "  return x != x ? 0 : (unsigned char)(int(x < 0.0 ? 0.0 : x > 255.0 ? 255.0 : x));\n}\n"},
+      {"tree16", "// p[j] += p[j + h] for h = 8, 4, 2, 1 on the partial sums of 16 neighbouring lanes; all "
+                 "get the sum.\n"
+                 "template <class T, class Combine> DEVICE T tree16(T x, Combine combine) {\n"
+                 "#pragma unroll\n"
+                 "  for (int h = 8; h > 0; h /= 2) {\n"
+                 "    const T other = __shfl_xor_sync(0xffffffffu, x, h);\n"
+                 "    const bool upper = threadIdx.x & h;\n"
+                 "    x = combine(upper ? other : x, upper ? x : other);\n"
+                 "  }\n"
+                 "  return x;\n}\n"},
+  };
+}
+
+bool isWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+bool calls(std::string_view code, std::string_view name) {
+  for (size_t at = code.find(name); at != std::string_view::npos; at = code.find(name, at + 1)) {
+    const size_t end = at + name.size();
+    if ((at == 0 || !isWord(code[at - 1])) && end < code.size() && code[end] == '(')
+      return true;
+  }
+  return false;
+}
+
+} // namespace
+
+std::string cudaPrelude(std::string_view code) {
+  const std::vector<Definition> all = definitions();
+  std::vector<bool> used(all.size());
+  for (size_t i = all.size(); i-- > 0;) {
+    used[i] = calls(code, all[i].name);
+    for (size_t user = i + 1; user < all.size(); ++user)
+      used[i] = used[i] || (used[user] && calls(all[user].text, all[i].name));
+  }
+  std::string text = "#define INFINITY __int_as_float(0x7f800000)\n"
+                     "#define NAN __int_as_float(0x7fc00000)\n"
+                     "#define DEVICE __device__ __forceinline__\n"
+                     "using Unsigned64 = unsigned long long;\n\n";
+  for (size_t i = 0; i < all.size(); ++i)
+    if (used[i])
+      text += all[i].text + "\n";
+  return text;
+}
+
+} // namespace gradc

@@ -1,0 +1,147 @@
+#include "codegen/cuda/text.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "ir/attribute.h"
+#include "ir/tensor.h"
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+bool isWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+/// Words of the language and of the prelude that a model's name may be.
+constexpr std::string_view kReserved[] = {
+    "auto",     "block",    "bool",     "break",    "case",   "char",   "class",  "const",    "continue",
+    "default",  "delete",   "do",       "double",   "else",   "enum",   "exp",    "extern",   "false",
+    "float",    "for",      "friend",   "goto",     "if",     "inline", "int",    "lane",     "log",
+    "long",     "maximum",  "minimum",  "new",      "not",    "or",     "and",    "operator", "private",
+    "public",   "register", "return",   "shared",   "short",  "signed", "sizeof", "static",   "struct",
+    "switch",   "tanh",     "template", "this",     "throw",  "true",   "try",    "typedef",  "union",
+    "unsigned", "using",    "void",     "volatile", "while",  "warp",   "xor",    "abs",      "floor",
+    "pow",      "sqrt",     "sign",     "erf",      "philox", "clamp",  "min",    "max",      "gamma",
+    "y0",       "y1",       "j0",       "j1",       "word"};
+
+} // namespace
+
+void CudaText::line(std::string_view text) {
+  if (!text.empty() && text[0] != '#')
+    text_.append(static_cast<size_t>(2 * depth_), ' ');
+  text_ += text;
+  text_ += '\n';
+}
+
+void CudaText::open(std::string_view head) {
+  line(std::string(head) + (head.empty() ? "{" : " {"));
+  ++depth_;
+}
+
+void CudaText::close(std::string_view tail) {
+  --depth_;
+  line("}" + std::string(tail));
+}
+
+std::string CudaText::name(std::string_view base) {
+  std::string word;
+  for (char c : base.substr(0, base.find('~')))
+    word += isWord(c) ? c : '_';
+  if (word.empty() || std::isdigit(static_cast<unsigned char>(word[0])) || word.starts_with("__"))
+    word = "v" + word;
+  std::string unique = word;
+  for (int i = 1;
+       std::ranges::find(kReserved, unique) != std::end(kReserved) || !names_.insert(unique).second; ++i)
+    unique = word + (std::isdigit(static_cast<unsigned char>(word.back())) ? "_" : "") + std::to_string(i);
+  return unique;
+}
+
+std::string CudaText::define(std::string_view type, std::string_view base, std::string_view value) {
+  std::string unique = name(base);
+  line("const {} {} = {};", type, unique, value);
+  return unique;
+}
+
+std::string_view cudaType(DType dtype) {
+  switch (dtype) {
+  case DType::F32: return "float";
+  case DType::F64: return "double";
+  case DType::BF16:
+  case DType::F16: return "unsigned short";
+  case DType::I8: return "signed char";
+  case DType::U8: return "unsigned char";
+  case DType::I32: return "int";
+  case DType::I64: return "long long";
+  case DType::Bool: return "bool";
+  }
+  CHECK(false, "dtype {}", static_cast<int>(dtype));
+}
+
+std::string_view cudaMemoryType(DType dtype) {
+  return dtype == DType::Bool ? "unsigned char" : cudaType(dtype);
+}
+
+std::string cudaLiteral(int64_t value) {
+  if (value == INT64_MIN)
+    return "(-9223372036854775807LL - 1)";
+  const bool wide = value != static_cast<int32_t>(value) || value == INT32_MIN;
+  return std::to_string(value) + (wide ? "LL" : "");
+}
+
+std::string cudaLiteral(DType dtype, double value) {
+  switch (dtype) {
+  case DType::Bool: return value != 0 ? "true" : "false";
+  case DType::BF16: return std::to_string(bf16FromFloat(static_cast<float>(value)));
+  case DType::F16: return std::to_string(f16FromFloat(static_cast<float>(value)));
+  case DType::F32:
+  case DType::F64: break;
+  case DType::I64: return cudaLiteral(static_cast<int64_t>(value)) + (std::abs(value) < 0x1p31 ? "LL" : "");
+  default: return cudaLiteral(static_cast<int64_t>(value));
+  }
+  const bool narrow = dtype == DType::F32;
+  if (narrow)
+    value = static_cast<double>(static_cast<float>(value));
+  std::string text = std::isnan(value)   ? "NAN"
+                     : std::isinf(value) ? (value < 0 ? "-INFINITY" : "INFINITY")
+                     : narrow            ? floatText(static_cast<float>(value)) + "f"
+                                         : floatText(value);
+  return text;
+}
+
+bool isCudaNumber(std::string_view expression) {
+  if (expression.starts_with('-'))
+    expression.remove_prefix(1);
+  if (expression == "INFINITY")
+    return true;
+  if (expression.empty() || std::isdigit(static_cast<unsigned char>(expression[0])) == 0)
+    return false;
+  for (size_t i = 1; i < expression.size(); ++i)
+    if (!isWord(expression[i]) && expression[i] != '.' &&
+        !((expression[i] == '-' || expression[i] == '+') && expression[i - 1] == 'e'))
+      return false;
+  return true;
+}
+
+std::string cudaOperand(std::string_view expression) {
+  if (std::ranges::all_of(expression, isWord) || (isCudaNumber(expression) && !expression.starts_with('-')))
+    return std::string(expression);
+  // A call or an element: a name, and one pair of brackets that ends where the expression ends.
+  size_t at = 0;
+  while (at < expression.size() && (isWord(expression[at]) || expression[at] == '.'))
+    ++at;
+  if (at == expression.size())
+    return std::string(expression);
+  if (expression[at] == '(' || expression[at] == '[') {
+    int depth = 0;
+    for (size_t i = at; i < expression.size(); ++i) {
+      depth += expression[i] == '(' || expression[i] == '[';
+      depth -= expression[i] == ')' || expression[i] == ']';
+      if (depth == 0)
+        return i + 1 == expression.size() ? std::string(expression) : "(" + std::string(expression) + ")";
+    }
+  }
+  return "(" + std::string(expression) + ")";
+}
+
+} // namespace gradc
