@@ -1,6 +1,8 @@
 #include "codegen/cuda/index.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 #include "support/check.h"
 #include "support/tiling.h"
@@ -143,33 +145,34 @@ CudaIndex CudaIndexMath::asCounter(const CudaIndex &a) {
   return canonical(std::move(index));
 }
 
-CudaIndex CudaIndexMath::div(const CudaIndex &a, int64_t divisor) {
-  if (divisor == 1)
-    return a;
+/// As split, where the rest is the remainder: what cannot be told apart is computed and given a name.
+CudaIndexMath::Parts CudaIndexMath::divided(const CudaIndex &a, int64_t divisor) {
   Parts parts = split(a, divisor);
   if (parts.rest.least() >= 0 && parts.rest.most() < divisor)
-    return parts.quotient;
+    return parts;
   if (laneFactor(parts.rest) != 0)
-    return div(atLane(a), divisor);
-  const CudaIndex whole = parts.rest.least() >= 0 ? parts.rest : a;
-  const CudaIndex outside = parts.rest.least() >= 0 ? parts.quotient : CudaIndex(0);
-  if (whole.most() < divisor)
-    return outside;
-  return add(outside, split(asCounter(whole), divisor).quotient);
+    return divided(atLane(a), divisor);
+  CudaIndex multiple,
+      rest = a; // whole multiples stay outside of the division, where the rest is not negative
+  if (parts.rest.least() >= 0) {
+    auto isMultiple = [&](const CudaDigit &digit) { return digit.factor % divisor == 0; };
+    std::ranges::copy_if(a.digits, std::back_inserter(multiple.digits), isMultiple);
+    std::erase_if(rest.digits, isMultiple);
+    rest.constant = parts.rest.constant;
+    multiple.constant = a.constant - rest.constant;
+  }
+  if (rest.least() < 0 || rest.most() >= divisor)
+    rest = asCounter(rest);
+  const Parts inner = split(rest, divisor);
+  return {add(split(multiple, divisor).quotient, inner.quotient), inner.rest};
+}
+
+CudaIndex CudaIndexMath::div(const CudaIndex &a, int64_t divisor) {
+  return divisor == 1 ? a : divided(a, divisor).quotient;
 }
 
 CudaIndex CudaIndexMath::mod(const CudaIndex &a, int64_t divisor) {
-  if (divisor == 1)
-    return 0;
-  Parts parts = split(a, divisor);
-  if (parts.rest.least() >= 0 && parts.rest.most() < divisor)
-    return parts.rest;
-  if (laneFactor(parts.rest) != 0)
-    return mod(atLane(a), divisor);
-  const CudaIndex whole = parts.rest.least() >= 0 ? parts.rest : a;
-  if (whole.most() < divisor)
-    return whole;
-  return split(asCounter(whole), divisor).rest;
+  return divisor == 1 ? CudaIndex(0) : divided(a, divisor).rest;
 }
 
 CudaIndex CudaIndexMath::linear(const Shape &shape, const CudaIndices &at) {
@@ -215,14 +218,15 @@ std::string CudaIndexMath::digitText(const CudaDigit &digit) {
 }
 
 std::string CudaIndexMath::text(const CudaIndex &given) {
-  const CudaIndex index = atLane(given);
+  CudaIndex index = atLane(given);
+  std::ranges::stable_sort(index.digits, std::greater(),
+                           [](const CudaDigit &digit) { return std::abs(digit.factor); });
   std::string sum;
   auto append = [&](bool negative, const std::string &term) {
     sum += sum.empty() ? (negative ? "-" : "") : (negative ? " - " : " + ");
     sum += term;
   };
-  for (size_t i = index.digits.size(); i-- > 0;) { // the largest strides first, as a rule
-    const CudaDigit &digit = index.digits[i];
+  for (const CudaDigit &digit : index.digits) {
     const int64_t factor = std::abs(digit.factor);
     std::string term = digitText(digit);
     append(digit.factor < 0, factor == 1 ? term : fmt::format("{} * {}", term, factor));

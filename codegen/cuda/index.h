@@ -87,6 +87,7 @@ private:
   CudaIndex canonical(CudaIndex index) const;
   CudaDigit canonical(CudaDigit digit) const;
   Parts split(const CudaIndex &a, int64_t divisor);
+  Parts divided(const CudaIndex &a, int64_t divisor);
   CudaIndex asCounter(const CudaIndex &a);
   std::string digitText(const CudaDigit &digit);
 

@@ -134,13 +134,15 @@ std::string CudaElements::elementwise(OpId op, const CudaIndices &at) {
   const DType dtype = fn.type(data.operands.back()).dtype, result = fn.type(data.results[0]).dtype;
   const ScalarProgram program = scalarProgram(*data.def, withDefaults(*data.def, data.attrs));
   const std::vector<int> used = uses(program);
+  std::vector<std::string> operands;
+  for (ValueId operand : data.operands)
+    operands.push_back(emit(operand, at));
   std::vector<Expression> values;
   for (size_t i = 0; i < program.nodes.size(); ++i) {
     const ScalarNode &node = program.nodes[i];
     if (node.leaf == Leaf::Operand) {
-      const ValueId operand = data.operands[static_cast<size_t>(node.number)];
-      std::string text = emit(operand, at);
-      values.push_back({std::move(text), fn.type(operand).dtype == DType::Bool});
+      const auto number = static_cast<size_t>(node.number);
+      values.push_back({operands[number], fn.type(data.operands[number]).dtype == DType::Bool});
       continue;
     }
     if (node.leaf == Leaf::Constant) {

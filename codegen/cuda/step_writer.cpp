@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "codegen/program.h"
+#include "codegen/program_table.h"
 #include "ir/text.h"
 #include "support/tiling.h"
 
