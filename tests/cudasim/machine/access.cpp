@@ -1,0 +1,164 @@
+// Bounds, alignment and the counters of accesses; races.cpp has the rest.
+#include "machine/access.h"
+#include "machine/block.h"
+#include "machine/races.h"
+#include <bit>
+#include <fmt/format.h>
+
+namespace cudasim {
+namespace {
+
+const char *verb(Mode mode) {
+  return mode == Mode::Store ? "store" : mode == Mode::Atomic ? "atomic" : "load";
+}
+
+bool checkAlignment(Warp &w, const Pattern &p, uint64_t base, const char *space, Mode mode) {
+  uint64_t below = p.bytes - 1;
+  if (!((base | p.alignment) & below))
+    return true;
+  bool found = false;
+  forEach(p.mask, [&](int l) {
+    uint64_t address = base + static_cast<uint64_t>(p.relative[l]);
+    if (!found && (address & below)) {
+      found = true;
+      w.fault(kMisalignedAddress, l,
+              fmt::format("misaligned {} {} of {} bytes at an address that is {} modulo {}", space,
+                          verb(mode), p.bytes, address & below, p.bytes));
+    }
+  });
+  return false;
+}
+
+void countGlobal(Counters &c, const Pattern &p, Mode mode) {
+  uint64_t bytes = static_cast<uint64_t>(std::popcount(p.mask)) * p.bytes;
+  if (mode == Mode::Atomic) {
+    ++c.atomicRequests;
+  } else if (mode == Mode::Store) {
+    ++c.globalStoreRequests;
+    c.globalStoreSectors += p.sectors;
+    c.globalStoreBytes += bytes;
+  } else {
+    ++c.globalLoadRequests;
+    c.globalLoadSectors += p.sectors;
+    c.globalLoadBytes += bytes;
+  }
+}
+
+// Lanes whose addresses lie in different allocations are looked at one by one.
+bool resolveApart(Warp &w, const Pattern &whole, uint64_t base, Mode mode) {
+  Memory &memory = w.block->grid.memory;
+  for (uint32_t left = whole.mask; left; left &= left - 1) {
+    int lane = std::countr_zero(left);
+    uint64_t address = base + static_cast<uint64_t>(whole.relative[lane]);
+    auto allocation = memory.check(reinterpret_cast<const void *>(address), whole.bytes);
+    if (!allocation) {
+      w.fault(kIllegalAddress, lane,
+              fmt::format("global {} out of bounds: {}", verb(mode), allocation.error()));
+      return false;
+    }
+    Addresses one{.base = address, .mask = 1U << lane};
+    one.relative.fill(0);
+    Pattern single;
+    match(single, one, Space::Global, whole.bytes, whole.cell);
+    if (!touchGlobal(w, single, **allocation, address, mode))
+      return false;
+  }
+  return true;
+}
+
+bool resolveGlobal(Warp &w, Pattern &p, uint64_t base, Mode mode) {
+  uint64_t low = base + static_cast<uint64_t>(p.low), high = base + static_cast<uint64_t>(p.high);
+  Allocation *&allocation = p.allocation;
+  if (!allocation || low < allocation->begin || high > allocation->end() || high < low)
+    allocation = w.block->grid.memory.find(low, high);
+  if (!checkAlignment(w, p, base, "global", mode))
+    return false;
+  countGlobal(w.block->grid.counters, p, mode);
+  return allocation ? touchGlobal(w, p, *allocation, base, mode) : resolveApart(w, p, base, mode);
+}
+
+bool resolveShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
+  Block &block = *w.block;
+  auto size = static_cast<uint64_t>(block.sharedBytes);
+  for (uint32_t left = p.mask; left; left &= left - 1) {
+    uint64_t address = base + static_cast<uint64_t>(p.relative[std::countr_zero(left)]);
+    if (address + p.bytes <= size && address <= size)
+      continue;
+    w.fault(kIllegalAddress, std::countr_zero(left),
+            fmt::format("shared {} out of bounds: {} bytes at {} of {} bytes", verb(mode), p.bytes,
+                        static_cast<int64_t>(address), size));
+    return false;
+  }
+  if (!checkAlignment(w, p, base, "shared", mode))
+    return false;
+  Counters &c = block.grid.counters;
+  ++(mode == Mode::Atomic ? c.atomicRequests : writes(mode) ? c.sharedStoreRequests : c.sharedLoadRequests);
+  c.sharedWaves += p.waves;
+  c.sharedReplays += p.waves - p.ideal;
+  return touchShared(w, p, base, mode);
+}
+
+// Addresses are offsets into what the parameters or all lanes' local memory hold.
+bool resolveFlat(Warp &w, const Pattern &p, uint64_t base, uint64_t size, const char *space, Mode mode) {
+  for (uint32_t left = p.mask; left; left &= left - 1) {
+    uint64_t address = base + static_cast<uint64_t>(p.relative[std::countr_zero(left)]);
+    if (address + p.bytes <= size && address <= size)
+      continue;
+    w.fault(kIllegalAddress, std::countr_zero(left), fmt::format("{} {} out of bounds", space, verb(mode)));
+    return false;
+  }
+  return checkAlignment(w, p, base, space, mode);
+}
+
+// A lane's own local memory begins at lane * localBytes.
+bool spreadLocal(Warp &w, Addresses &a, uint32_t bytes, Mode mode) {
+  auto size = static_cast<uint64_t>(w.block->localBytes);
+  int first = std::countr_zero(a.mask);
+  for (uint32_t left = a.mask; left; left &= left - 1) {
+    int lane = std::countr_zero(left);
+    uint64_t address = a.base + static_cast<uint64_t>(a.relative[lane]);
+    if (address + bytes > size || address > size) {
+      w.fault(kIllegalAddress, lane,
+              fmt::format("local {} out of bounds: {} bytes at {} of {} bytes", verb(mode), bytes,
+                          static_cast<int64_t>(address), size));
+      return false;
+    }
+    a.relative[lane] += (lane - first) * static_cast<int64_t>(size);
+  }
+  a.base += static_cast<uint64_t>(first) * size;
+  return true;
+}
+
+} // namespace
+
+bool resolve(Warp &w, Pattern &pattern, const Addresses &addresses, Space space, uint32_t bytes, Mode mode,
+             Resolved &out) {
+  Block &block = *w.block;
+  const Program &program = block.grid.program;
+  out.pattern = &pattern;
+  if (space == Space::Shared) {
+    match(pattern, addresses, space, bytes, program.sharedCell);
+    out.base = block.shared.data() + addresses.base;
+    return resolveShared(w, pattern, addresses.base, mode);
+  }
+  if (space == Space::Local) {
+    Addresses spread = addresses;
+    if (!spreadLocal(w, spread, bytes, mode))
+      return false;
+    match(pattern, spread, space, bytes, 1);
+    out.base = w.local + spread.base;
+    ++block.grid.counters.localRequests;
+    return checkAlignment(w, pattern, spread.base, "local", mode);
+  }
+  if (space == Space::Param) {
+    match(pattern, addresses, space, bytes, 1);
+    const auto &parameters = block.grid.launch.parameters;
+    out.base = reinterpret_cast<unsigned char *>(const_cast<std::byte *>(parameters.data())) + addresses.base;
+    return resolveFlat(w, pattern, addresses.base, parameters.size(), "parameter", mode);
+  }
+  match(pattern, addresses, space, bytes, program.globalCell);
+  out.base = reinterpret_cast<unsigned char *>(addresses.base);
+  return resolveGlobal(w, pattern, addresses.base, mode);
+}
+
+} // namespace cudasim

@@ -1,0 +1,74 @@
+// Memory accesses of a warp: where each lane's bytes are, what is wrong with them, what they cost.
+#pragma once
+#include "machine/memory.h"
+#include "ptx/module.h"
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace cudasim {
+
+struct Warp;
+struct Inst;
+struct Block;
+
+enum class Mode : uint8_t { Load, LoadNonCoherent, LoadRelaxed, Store, Atomic };
+inline bool writes(Mode mode) { return mode == Mode::Store || mode == Mode::Atomic; }
+
+// Generic addresses: where shared, local and parameter memory appear among them.
+constexpr uint64_t kWindowBytes = 1ULL << 40;
+constexpr uint64_t kSharedWindow = 0x4000'0000'0000'0000, kLocalWindow = 0x5000'0000'0000'0000,
+                   kParamWindow = 0x6000'0000'0000'0000;
+
+// An access site of the code nearly always has the same addresses relative to its first lane. What follows from them alone is kept,
+// so that counting sectors and bank conflicts costs little.
+struct CellUse {
+  int64_t cell = 0;   // relative to the cell of the base
+  uint32_t lanes = 0; // that touch it
+};
+
+struct Pattern {
+  std::array<int64_t, 32> relative{}; // to the first active lane; 0 for lanes that do nothing
+  uint32_t mask = 0, phase = 0;       // phase: the base modulo a sector or a bank
+  uint32_t bytes = 0;
+  int64_t low = 0, high = 0; // extent, relative to the base
+  uint64_t alignment = 0;    // or of all relatives
+  bool contiguous = false;   // lane l at l * bytes, all lanes: a row of memory
+  bool overlaps = false;     // two lanes share bytes
+  uint32_t sectors = 0, waves = 0, ideal = 0;
+  std::vector<CellUse> cells;       // what the race check remembers things of, by address
+  int cell = 0;                     // its bytes
+  Allocation *allocation = nullptr; // where it was found last
+};
+
+struct Resolved {
+  unsigned char *base = nullptr; // lane l's bytes are at base + pattern->relative[l]
+  const Pattern *pattern = nullptr;
+};
+
+// The addresses of one instruction of a warp, inactive lanes equal to the base.
+struct Addresses {
+  std::array<int64_t, 32> relative;
+  uint64_t base;
+  uint32_t mask;
+};
+
+// False: faulted. The space is not Generic.
+bool resolve(Warp &, Pattern &, const Addresses &, ptx::Space, uint32_t bytes, Mode, Resolved &);
+
+// Where an address of the generic space points to, and what to subtract from it.
+ptx::Space spaceOf(uint64_t generic, uint64_t &window);
+
+// A pattern of these addresses, kept from the last time if they are the same.
+void match(Pattern &, const Addresses &, ptx::Space, uint32_t bytes, int cell);
+
+// What the race check remembers of a cell of shared memory.
+struct SharedCell {
+  uint32_t writeEpoch = 0, readEpoch = 0; // of the block, counted by barriers
+  uint32_t readers = 0;                   // warps
+  uint16_t writer = 0;                    // thread
+  uint16_t writerSync = 0;                // its warp's syncEpoch
+  bool atomic = false;
+};
+
+} // namespace cudasim

@@ -1,0 +1,101 @@
+// What instructions with addresses share.
+#pragma once
+#include "machine/block.h"
+#include "machine/decoder.h"
+#include <utility>
+
+namespace cudasim {
+
+// The addresses of a warp: a base register of 32 or 64 bits, or none, and an offset.
+template <class T> Addresses addressesOf(const T *base, int64_t offset, uint32_t mask) {
+  Addresses result{.mask = mask};
+  int first = std::countr_zero(mask);
+  T start = base[first];
+  result.base = static_cast<uint64_t>(start) + static_cast<uint64_t>(offset);
+  for (int l = 0; l < kLanes; ++l)
+    result.relative[l] =
+        mask >> l & 1 ? static_cast<int64_t>(static_cast<uint64_t>(base[l]) - static_cast<uint64_t>(start))
+                      : 0;
+  return result;
+}
+
+inline Addresses addressesOf(Warp &w, int32_t slot, bool wide, int64_t offset) {
+  if (slot < 0) {
+    Addresses result{.base = static_cast<uint64_t>(offset), .mask = w.mask};
+    result.relative.fill(0);
+    return result;
+  }
+  return wide ? addressesOf(lanes<uint64_t>(w, slot), offset, w.mask)
+              : addressesOf(lanes<uint32_t>(w, slot), offset, w.mask);
+}
+
+// The lanes whose generic address is in the same space as the first one's, as addresses of that space.
+inline Addresses sameSpace(const Addresses &all, Space &space) {
+  uint64_t window = 0;
+  int first = std::countr_zero(all.mask);
+  uint64_t base = all.base + static_cast<uint64_t>(all.relative[first]);
+  space = spaceOf(base, window);
+  Addresses result{.base = base - window, .mask = 0};
+  result.relative.fill(0);
+  forEach(all.mask, [&](int l) {
+    uint64_t other = 0, address = all.base + static_cast<uint64_t>(all.relative[l]);
+    if (spaceOf(address, other) != space)
+      return;
+    result.mask |= 1U << l;
+    result.relative[l] = static_cast<int64_t>(address - base);
+  });
+  return result;
+}
+
+// An access: f(resolved, lanes) moves the bytes, once for each space that the addresses are in.
+template <class F>
+void access(Warp &w, const Inst &i, int32_t site, Space space, Addresses addresses, uint32_t bytes, Mode mode,
+            F f) {
+  Pattern &pattern = w.block->grid.patterns[static_cast<size_t>(site)];
+  uint32_t mask = w.mask;
+  while (addresses.mask) {
+    Space here = space;
+    Addresses part = space == Space::Generic ? sameSpace(addresses, here) : addresses;
+    w.mask = part.mask;
+    Resolved resolved;
+    if (!resolve(w, pattern, part, here, bytes, mode, resolved))
+      break;
+    f(resolved, part.mask);
+    addresses.mask &= ~part.mask;
+  }
+  w.mask = mask;
+  (void)i;
+}
+
+// Takes ".global", ".shared::cta" and so on; Generic if there is none.
+inline Space takeSpace(Form &f) {
+  switch (f.takeOneOf({"global", "shared", "shared::cta", "local", "param", "param::entry", "const"})) {
+  case 0: return Space::Global;
+  case 1:
+  case 2: return Space::Shared;
+  case 3: return Space::Local;
+  case 4:
+  case 5: return Space::Param;
+  case 6: return Space::Const;
+  default: return Space::Generic;
+  }
+}
+
+// Says what the smallest access of a space is, for the race checks' cells.
+inline void noteCell(Form &f, Space space, int bytes) {
+  if (space == Space::Shared || space == Space::Generic)
+    f.sharedCell(bytes);
+  if (space == Space::Global || space == Space::Generic || space == Space::Const)
+    f.globalCell(bytes);
+}
+
+// A symbol's address and the space of the instruction must go together.
+inline void checkSpace(Form &f, const Form::Address &address, Space space) {
+  bool symbol = address.space != Space::Generic;
+  bool agrees = address.space == space || (address.space == Space::Const && space == Space::Global) ||
+                (address.space == Space::Global && space == Space::Generic);
+  if (symbol && !agrees)
+    f.fail("the symbol is in another space");
+}
+
+} // namespace cudasim

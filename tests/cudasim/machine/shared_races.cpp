@@ -1,0 +1,117 @@
+#include "machine/block.h"
+#include "machine/races.h"
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace cudasim {
+namespace {
+
+bool allOnes(const unsigned char *marks, int bytes) {
+  return std::all_of(marks, marks + bytes, [](unsigned char mark) { return mark != 0; });
+}
+
+std::string place(uint64_t cell, const Program &program) {
+  return fmt::format("byte {} of shared memory", cell * static_cast<uint64_t>(program.sharedCell));
+}
+
+// Within a warp lanes see each other's writes after bar.warp.sync only.
+bool racesWithWriter(const Warp &w, const SharedCell &cell, uint32_t lanes) {
+  if (cell.writeEpoch != w.block->epoch)
+    return false;
+  if (cell.writer / kLanes != w.id)
+    return true;
+  bool others = (lanes & ~(1U << cell.writer % kLanes)) != 0;
+  return others && cell.writerSync == w.syncEpoch;
+}
+
+void report(Warp &w, const SharedCell &cell, const CellUse &use, uint64_t number, std::string_view what,
+            Mode mode) {
+  std::string_view fence =
+      cell.writer / kLanes == w.id && cell.writeEpoch == w.block->epoch ? "__syncwarp" : "barrier";
+  uint32_t others = cell.writer / kLanes == w.id ? use.lanes & ~(1U << cell.writer % kLanes) : use.lanes;
+  int lane = std::countr_zero(others ? others : use.lanes);
+  std::string who = what.find("read") == std::string_view::npos || !writes(mode)
+                        ? fmt::format(" thread {} wrote", cell.writer)
+                        : "";
+  w.fault(kLaunchFailed, lane,
+          fmt::format("race in shared memory: {}{} since the last {} ({})", what, who, fence,
+                      place(number, w.block->grid.program)));
+}
+
+bool checkRead(Warp &w, SharedCell &cell, const CellUse &use, uint64_t number, Mode mode) {
+  if (racesWithWriter(w, cell, use.lanes) && !(cell.atomic && mode == Mode::LoadRelaxed)) {
+    report(w, cell, use, number, "reads what", mode);
+    return false;
+  }
+  if (cell.readEpoch != w.block->epoch) {
+    cell.readEpoch = w.block->epoch;
+    cell.readers = 0;
+  }
+  cell.readers |= 1U << w.id;
+  return true;
+}
+
+bool checkWrite(Warp &w, SharedCell &cell, const CellUse &use, uint64_t number, Mode mode) {
+  bool bothAtomic = mode == Mode::Atomic && cell.atomic;
+  if (!bothAtomic && racesWithWriter(w, cell, use.lanes)) {
+    report(w, cell, use, number, "overwrites what", mode);
+    return false;
+  }
+  bool othersRead = cell.readEpoch == w.block->epoch && (cell.readers & ~(1U << w.id));
+  if (othersRead) {
+    report(w, cell, use, number, "overwrites what another warp read", mode);
+    return false;
+  }
+  cell.writeEpoch = w.block->epoch;
+  cell.writer = static_cast<uint16_t>(w.id * kLanes + 31 - std::countl_zero(use.lanes));
+  cell.writerSync = w.syncEpoch;
+  cell.atomic = mode == Mode::Atomic;
+  return true;
+}
+
+} // namespace
+
+bool touchShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
+  Block &block = *w.block;
+  const Options &options = block.grid.options;
+  uint64_t first = base / static_cast<uint64_t>(p.cell);
+  for (const CellUse &use : p.cells) {
+    uint64_t number = first + static_cast<uint64_t>(use.cell);
+    unsigned char *marks = block.sharedInitialised.data() + number * static_cast<uint64_t>(p.cell);
+    if (mode != Mode::Store && options.uninitialised && !allOnes(marks, p.cell)) {
+      w.fault(kLaunchFailed, std::countr_zero(use.lanes),
+              fmt::format("read of uninitialised shared memory ({})", place(number, block.grid.program)));
+      return false;
+    }
+    if (mode == Mode::Store)
+      std::fill_n(marks, p.cell, 1);
+    if (!options.races)
+      continue;
+    SharedCell &cell = block.cells[number];
+    if (!(writes(mode) ? checkWrite(w, cell, use, number, mode) : checkRead(w, cell, use, number, mode)))
+      return false;
+  }
+  return true;
+}
+
+void poisonShared(Block &block, uint64_t address, uint32_t bytes) {
+  std::fill_n(block.shared.data() + address, bytes, 0xFF);
+  std::fill_n(block.sharedInitialised.data() + address, bytes, 0);
+}
+
+void landShared(Warp &w, int lane, uint64_t address, uint32_t bytes) {
+  Block &block = *w.block;
+  std::fill_n(block.sharedInitialised.data() + address, bytes, 1);
+  if (!block.grid.options.races)
+    return;
+  auto size = static_cast<uint64_t>(block.grid.program.sharedCell);
+  for (uint64_t number = address / size; number < (address + bytes) / size; ++number) {
+    SharedCell &cell = block.cells[number];
+    cell.writeEpoch = block.epoch;
+    cell.writer = static_cast<uint16_t>(w.id * kLanes + lane);
+    cell.writerSync = w.syncEpoch;
+    cell.atomic = false;
+  }
+}
+
+} // namespace cudasim
