@@ -74,4 +74,9 @@ std::string kernelSymbol(const Function &fn, OpId kernel, std::string_view gener
   return name + "_" + hex(hasher.digest64());
 }
 
+const Location &kernelPlace(const Function &fn, OpId kernel) {
+  const OpData *main = mainOp(fn, fn[kernel].regions[0]);
+  return main && main->loc.known() ? main->loc : fn[kernel].loc;
+}
+
 } // namespace gradc

@@ -13,4 +13,7 @@ namespace gradc {
 /// decides which code is made: a version of the generator, and the target.
 std::string kernelSymbol(const Function &fn, OpId kernel, std::string_view generator);
 
+/// Where the op that names the kernel stands in the model file.
+const Location &kernelPlace(const Function &fn, OpId kernel);
+
 } // namespace gradc

@@ -12,11 +12,13 @@
 #include "codegen/cpu/jit.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/program_memory.h"
+#include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
 #include "ir/cost.h"
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "support/check.h"
+#include "support/hash.h"
 
 namespace gradc {
 namespace {
@@ -32,6 +34,18 @@ struct Unit {
   KernelObject object;
   bool ready = false;
 };
+
+const ObjectCache *cacheOf(const CompileOptions &options) { return options.debug ? nullptr : options.cache; }
+
+/// With debug information code belongs to a line of the model file.
+std::string symbolOf(const Function &fn, OpId kernel, const CpuTarget &target, bool debug) {
+  const std::string symbol = kernelSymbol(fn, kernel, target);
+  if (!debug)
+    return symbol;
+  Hasher hasher;
+  hasher.add(stepName(fn, kernel)).add(kernelPlace(fn, kernel).line);
+  return symbol + "_" + hex(hasher.digest64());
+}
 
 /// Fills in what the cache does not have, with a compiler per thread. Products and convolutions take longest, so they
 /// go first.
@@ -54,9 +68,10 @@ Status compileMissing(const Function &fn, std::deque<Unit> &units, const Compile
     }
     for (size_t i = next++; i < missing.size(); i = next++) {
       Unit &unit = *missing[i];
-      unit.object = compiler->compile(fn, unit.kernel, unit.symbol);
+      unit.object =
+          compiler->compile(fn, unit.kernel, unit.symbol, options.debug ? stepName(fn, unit.kernel) : "");
       unit.ready = true;
-      if (options.cache)
+      if (cacheOf(options))
         options.cache->store(unit.symbol, unit.object);
     }
   };
@@ -68,7 +83,7 @@ Status compileMissing(const Function &fn, std::deque<Unit> &units, const Compile
     work();
   for (std::thread &thread : threads)
     thread.join();
-  if (options.cache && !missing.empty())
+  if (cacheOf(options) && !missing.empty())
     options.cache->trim();
   return problem;
 }
@@ -102,11 +117,12 @@ Status Program::makeCode(const Function &fn, const CompileOptions &options) {
   for (OpId op : fn.body().ops) {
     if (!takesStep(fn, op))
       continue;
-    std::string symbol = kernelSymbol(fn, op, options.target);
+    std::string symbol = symbolOf(fn, op, options.target, options.debug);
     Unit *&unit = known[symbol];
     if (!unit) {
       unit = &units_.emplace_back(Unit{symbol, op, {}, false});
-      if (std::optional<KernelObject> cached = options.cache ? options.cache->load(symbol) : std::nullopt) {
+      if (std::optional<KernelObject> cached =
+              cacheOf(options) ? options.cache->load(symbol) : std::nullopt) {
         unit->object = *std::move(cached);
         unit->ready = true;
         ++statistics_.fromCache;
@@ -201,7 +217,7 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
 }
 
 StatusOr<std::string> emitText(const Module &module, const Function &given, const CpuTarget &target,
-                               CodeText form) {
+                               CodeText form, bool debug) {
   std::optional<Function> whole = withConstants(module, given);
   const Function &fn = whole ? *whole : given;
   StatusOr<KernelCompiler> compiler = KernelCompiler::create(target);
@@ -212,14 +228,14 @@ StatusOr<std::string> emitText(const Module &module, const Function &given, cons
   for (OpId op : fn.body().ops) {
     if (fn[op].def->name != "kernel")
       continue;
-    std::string symbol = kernelSymbol(fn, op, target);
+    std::string symbol = symbolOf(fn, op, target, debug);
     if (!names.contains(symbol))
       order.emplace_back(symbol, op);
     names[symbol] += stepName(fn, op) + "\n";
   }
   std::string text;
   for (const auto &[symbol, op] : order)
-    text += compiler->text(fn, op, symbol, form, names[symbol]) + "\n";
+    text += compiler->text(fn, op, symbol, form, names[symbol], debug ? stepName(fn, op) : "") + "\n";
   return text;
 }
 

@@ -18,6 +18,8 @@ struct CompileOptions {
   int threads = 1;                    // compile workers
   const ObjectCache *cache = nullptr; // null: --no-cache
   bool link = true; // into this process; else the table has no addresses, and objects() the code
+  bool debug =
+      false; // debug information: kernels of equal code at several places are several, none is cached
 };
 
 struct CompileStatistics {
@@ -51,6 +53,6 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
 /// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Works
 /// on functions that are not planned too.
 StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target,
-                               CodeText form);
+                               CodeText form, bool debug = false);
 
 } // namespace gradc

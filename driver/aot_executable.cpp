@@ -54,9 +54,8 @@ std::vector<std::string> linkCommand(const std::vector<std::string> &kernels, bo
                                       "model.c"};
   command.insert(command.end(), kernels.begin(), kernels.end());
   command.push_back(runtime + "/libgradc_standalone.a");
-  for (const char *word :
-       {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1", "-Wl,--as-needed",
-        "-Wl,--build-id=none", "-Wl,-z,noexecstack"})
+  for (const char *word : {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1",
+                           "-Wl,--as-needed", "-Wl,--build-id=none", "-Wl,-z,noexecstack"})
     command.emplace_back(word);
   command.emplace_back(isStatic ? "-static-pie" : "-pie");
   return command;
@@ -76,6 +75,8 @@ StatusOr<std::string> linkExecutable(const ExecutableParts &parts) {
     done = folder->write("weights.safetensors", parts.weights);
   if (done.ok())
     done = folder->run(linkCommand(*kernels, parts.isStatic));
+  if (done.ok() && parts.debug)
+    return folder->read("linked");
   // Of all symbols only the layers' names stay: for profilers.
   if (done.ok())
     done = folder->run({"objcopy", "-w", "--strip-all", "-K", "train_step.b*", "-K", "eval.b*", "-K",

@@ -15,6 +15,7 @@ struct ExecutableParts {
   std::vector<CompiledVersion> versions; // the best first
   std::string weights;                   // to embed; empty: none
   bool isStatic = false;                 // link nothing dynamically
+  bool debug = false;                    // keep symbols and debug information
 };
 
 /// The bytes of the executable.

@@ -48,7 +48,8 @@ StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags
   std::string text;
   for (const auto &fn : module.functions) {
     StatusOr<std::string> code =
-        emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly);
+        emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly,
+                 flags.artifact.debug);
     if (!code)
       return code;
     text += *code;

@@ -104,7 +104,10 @@ StatusOr<std::vector<CompiledVersion>> compileVersions(const LoadedModel &model,
       return std::unexpected(can);
     StatusOr<CompiledVersion> version =
         compileVersion(model, keys, versions.empty() ? compile : withoutPrinting(compile),
-                       {.target = *target, .threads = availableCores(), .cache = cache ? &*cache : nullptr});
+                       {.target = *target,
+                        .threads = availableCores(),
+                        .cache = cache ? &*cache : nullptr,
+                        .debug = flags.debug});
     if (!version)
       return std::unexpected(version.error());
     versions.push_back(std::move(*version));
@@ -145,7 +148,8 @@ StatusOr<std::string> makeExecutable(const LoadedModel &model, Compiled compiled
                                    .weightsFile = beside},
                          .versions = std::move(compiled.versions),
                          .weights = beside.empty() ? std::move(compiled.weights) : "",
-                         .isStatic = flags.isStatic});
+                         .isStatic = flags.isStatic,
+                         .debug = flags.debug});
 }
 
 StatusOr<std::string> makeObject(const LoadedModel &model, const ModelFlags &modelFlags, Compiled compiled,
@@ -185,6 +189,8 @@ void addArtifactFlags(CLI::App &command, ArtifactFlags &flags) {
   command.add_flag("--report", flags.report, "Print the sizes of code, weights and memory, step by step")
       ->group(group);
   command.add_flag("--static", flags.isStatic, "Link no shared library")->group(group);
+  command.add_flag("-g", flags.debug, "Debug information: the lines of the model file that code comes from")
+      ->group(group);
   command.add_flag("--no-cache", flags.noCache, "Compile everything, keep nothing")->group(group);
 }
 

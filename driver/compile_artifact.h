@@ -17,6 +17,7 @@ struct ArtifactFlags {
   std::vector<int64_t> batches;
   std::vector<std::string> processors; // one, or several for one file
   bool embedWeights = false, isStatic = false, multiVersioned = false, report = false, noCache = false;
+  bool debug = false; // -g; of --emit llvm and asm, too
 };
 
 /// Declares the flags that only artefacts have.

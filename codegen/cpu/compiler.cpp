@@ -58,9 +58,10 @@ struct KernelModule {
   }
 
   KernelModule(llvm::TargetMachine &machine, const CpuTarget &target, const Function &fn, OpId kernel,
-               const std::string &symbol)
-      : KernelModule(machine, symbol,
-                     [&](llvm::Module &module) { code = emitKernel(module, target, fn, kernel, symbol); }) {}
+               const std::string &symbol, const std::string &debugName)
+      : KernelModule(machine, symbol, [&](llvm::Module &module) {
+          code = emitKernel(module, target, fn, kernel, symbol, debugName);
+        }) {}
 
   llvm::SmallVector<char, 0> emit(llvm::TargetMachine &machine, llvm::CodeGenFileType form) {
     llvm::SmallVector<char, 0> bytes;
@@ -107,8 +108,9 @@ uint64_t KernelCompiler::neededFeatures() const {
   return needed;
 }
 
-KernelObject KernelCompiler::compile(const Function &fn, OpId kernel, const std::string &symbol) {
-  KernelModule module(*machine_, target_, fn, kernel, symbol);
+KernelObject KernelCompiler::compile(const Function &fn, OpId kernel, const std::string &symbol,
+                                     const std::string &debugName) {
+  KernelModule module(*machine_, target_, fn, kernel, symbol, debugName);
   llvm::SmallVector<char, 0> bytes = module.emit(*machine_, llvm::CodeGenFileType::ObjectFile);
   return {std::string(bytes.begin(), bytes.end()), std::move(module.code)};
 }
@@ -120,8 +122,8 @@ std::string KernelCompiler::object(const std::string &name, const std::function<
 }
 
 std::string KernelCompiler::text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
-                                 const std::string &comment) {
-  KernelModule module(*machine_, target_, fn, kernel, symbol);
+                                 const std::string &comment, const std::string &debugName) {
+  KernelModule module(*machine_, target_, fn, kernel, symbol, debugName);
   std::string text;
   std::string_view mark = form == CodeText::Llvm ? "; " : "# ";
   for (size_t at = 0; at < comment.size();) {

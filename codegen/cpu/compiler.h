@@ -25,12 +25,14 @@ public:
   /// What the processor must have, of support/cpu_features.h.
   uint64_t neededFeatures() const;
 
-  KernelObject compile(const Function &fn, OpId kernel, const std::string &symbol);
+  /// With a `debugName` the code has debug information, under that name.
+  KernelObject compile(const Function &fn, OpId kernel, const std::string &symbol,
+                       const std::string &debugName = {});
   /// An object file of the functions that `fill` makes.
   std::string object(const std::string &name, const std::function<void(llvm::Module &)> &fill);
   /// For people; `comment` lines go above the code.
   std::string text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
-                   const std::string &comment);
+                   const std::string &comment, const std::string &debugName = {});
 
 private:
   KernelCompiler(CpuTarget target, std::unique_ptr<llvm::TargetMachine> machine);

@@ -67,6 +67,7 @@ llvm::Value *ElementEmitter::compute(ValueId value, const LaneIndex &index) {
     return load(fn.type(value), buffer->second, index);
   OpId op = fn[value].def;
   CHECK(op != kNoOp, "no memory is bound to %{}", fn[value].name);
+  const Emit::At at(e, fn[op].loc);
   if (fn[op].def->scalar)
     return elementwise(op, index);
   const ElementRule *rule = findRule(fn[op].def->name);

@@ -2,6 +2,7 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/cpu/debug_places.h"
 #include "ir/tensor.h"
 #include "support/check.h"
 
@@ -16,6 +17,11 @@ void setCommonAttributes(llvm::Function *fn) {
 }
 
 } // namespace
+
+Emit::At::At(Emit &e, const Location &place) : e_(e), before_(e.b.getCurrentDebugLocation()) {
+  if (e.debug)
+    e.b.SetCurrentDebugLocation(e.debug->at(place));
+}
 
 llvm::Function *Emit::beginKernel(const std::string &name) {
   llvm::Type *pointer = b.getPtrTy();

@@ -15,8 +15,11 @@
 
 #include "codegen/cpu/target.h"
 #include "ir/type.h"
+#include "support/diagnostics.h"
 
 namespace gradc {
+
+class DebugPlaces;
 
 inline constexpr int kVectorLanes = 16;
 using Values = std::vector<llvm::Value *>;
@@ -29,6 +32,20 @@ public:
   llvm::IRBuilder<> b;
   llvm::Module &module;
   const CpuTarget &target;
+  DebugPlaces *debug = nullptr; // null: without debug information
+
+  /// While it lives, instructions are told to come from a place of the model file.
+  class At {
+  public:
+    At(Emit &e, const Location &place);
+    ~At() { e_.b.SetCurrentDebugLocation(before_); }
+    At(const At &) = delete;
+    At &operator=(const At &) = delete;
+
+  private:
+    Emit &e_;
+    llvm::DebugLoc before_;
+  };
 
   /// Starts `void name(ctx, buffers, begin, end)` (runtime/abi.h) and returns it with the insertion point inside.
   llvm::Function *beginKernel(const std::string &name);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/debug_places.h"
 #include "codegen/cpu/emit.h"
 #include "codegen/kernel_symbol.h"
 #include "support/check.h"
@@ -18,10 +19,9 @@ std::string kernelSymbol(const Function &fn, OpId kernel, const CpuTarget &targe
   return kernelSymbol(fn, kernel, fmt::format("cpu {} {}", kGeneratorVersion, target.key()));
 }
 
-KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Function &fn, OpId kernel,
-                      const std::string &symbol) {
-  Emit e(module, target);
-  KernelContext context{e, fn, kernel, symbol};
+namespace {
+
+KernelCode emitCode(KernelContext &context) {
   if (isTransposingRelayout(context))
     return emitRelayout(context);
   if (isScatter(context))
@@ -32,11 +32,27 @@ KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Funct
   };
   constexpr Generator generators[] = {
       {"map", emitMap}, {"multi", emitMap}, {"rows", emitRows}, {"contract", emitContract}};
-  const std::string &kind = fn[kernel].attrs.str("kind");
+  const std::string &kind = context.fn[context.kernel].attrs.str("kind");
   for (const Generator &generator : generators)
     if (generator.kind == kind)
       return generator.emit(context);
   CHECK(false, "kernel of kind {}", kind);
+}
+
+} // namespace
+
+KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Function &fn, OpId kernel,
+                      const std::string &symbol, const std::string &debugName) {
+  Emit e(module, target);
+  KernelContext context{e, fn, kernel, symbol};
+  if (debugName.empty())
+    return emitCode(context);
+  DebugPlaces debug(module, kernelPlace(fn, kernel), debugName);
+  e.debug = &debug;
+  e.b.SetCurrentDebugLocation(debug.kernel());
+  KernelCode code = emitCode(context);
+  debug.finish();
+  return code;
 }
 
 } // namespace gradc

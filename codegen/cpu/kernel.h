@@ -60,8 +60,8 @@ bool isScatter(const KernelContext &k);
 /// codegen/kernel_symbol.h, for code of this target.
 std::string kernelSymbol(const Function &fn, OpId kernel, const CpuTarget &target);
 
-/// Fills `module` with the functions of a kernel.
+/// Fills `module` with the functions of a kernel. With a `debugName` they have debug information, under that name.
 KernelCode emitKernel(llvm::Module &module, const CpuTarget &target, const Function &fn, OpId kernel,
-                      const std::string &symbol);
+                      const std::string &symbol, const std::string &debugName = {});
 
 } // namespace gradc
