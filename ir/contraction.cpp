@@ -1,5 +1,7 @@
 #include "ir/contraction.h"
 
+#include <algorithm>
+
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -75,6 +77,19 @@ ContractionShape convWeightShape(const Type &x, const Type &dy, const Type &resu
   return {ContractionForm::ConvWeight, rows, result.shape[3], kWays};
 }
 
+/// A convolution in one group, without gaps between taps.
+bool isDense(const Dict &attrs) {
+  const std::vector<int64_t> dilation = attrs.ints("dilation");
+  return attrs.i64("groups") == 1 && dilation[0] == 1 && dilation[1] == 1;
+}
+
+/// Pictures in n16, weights row-major.
+bool hasTileLayouts(const OpDef &conv, std::span<const Type> operands, const Type &result) {
+  const bool ofWeights = conv.name == "conv2d_grad_weight";
+  return isN16(operands[0]) && isN16(ofWeights ? operands[1] : result) &&
+         isRowMajor(ofWeights ? result : operands[1]);
+}
+
 } // namespace
 
 RowOperand ContractionShape::rowOperand() const {
@@ -89,7 +104,7 @@ RowOperand ContractionShape::rowOperand() const {
 
 ContractionShape contractionShape(const OpDef &def, std::span<const Type> operands, const Type &result,
                                   const Dict &attrs) {
-  if (operands[0].dtype == DType::BF16 && suitsTiles(def, operands, result))
+  if (operands[0].dtype == DType::BF16 && suitsTiles(def, operands, result, attrs))
     return {ContractionForm::Tiles};
   if (result.dtype != DType::F32 || operands[0].dtype != DType::F32 || operands[1].dtype != DType::F32)
     return {};
@@ -109,12 +124,31 @@ RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit) {
   return chooseTile(shape.rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows);
 }
 
-bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result) {
-  if (def.name != "matmul" || result.dtype != DType::F32)
+bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result, const Dict &attrs) {
+  if (result.dtype != DType::F32)
     return false;
+  if (def.name != "matmul")
+    return operands[0].dtype == DType::BF16 && isDense(withDefaults(def, attrs)) &&
+           hasTileLayouts(def, operands, result);
   // In n16 a matrix is one of rank 2.
   return (result.rank() == 2 && operands[1].rank() == 2) ||
          (isRowMajor(operands[0]) && isRowMajor(operands[1]) && isRowMajor(result));
+}
+
+bool suitsTiles(const Function &fn, OpId op) {
+  const Type operands[] = {fn.type(fn[op].operands[0]), fn.type(fn[op].operands[1])};
+  return suitsTiles(*fn[op].def, operands, fn.type(fn[op].results[0]), fn[op].attrs);
+}
+
+bool tilesPay(const Function &fn, OpId op) {
+  const OpData &data = fn[op];
+  if (data.def->name == "matmul")
+    return true;
+  // Fewer channels leave most of a tile empty, and packing them takes longer than the convolution.
+  constexpr int64_t kFewestChannels = 16;
+  const bool ofWeights = data.def->name == "conv2d_grad_weight";
+  const Shape &weights = fn.type(ofWeights ? data.results[0] : data.operands[1]).shape;
+  return isDense(withDefaults(*data.def, data.attrs)) && std::min(weights[0], weights[1]) >= kFewestChannels;
 }
 
 ContractionShape contractionShape(const Function &fn, OpId op) {

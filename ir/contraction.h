@@ -40,8 +40,12 @@ ContractionShape contractionShape(const Function &fn, OpId op);
 
 /// The register tile with the least estimated time.
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit);
-/// True for products that tiles of bf16 can compute: of bf16 operands, or of f32 ones split into three bf16.
-bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result);
+/// True for what tiles of bf16 can compute: matrix products of bf16 operands or of f32 ones split into three bf16,
+/// convolutions of bf16.
+bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result, const Dict &attrs);
+bool suitsTiles(const Function &fn, OpId op);
+/// Whether a contraction of f32 gains by tiles of bf16, from the shapes of one example alone.
+bool tilesPay(const Function &fn, OpId op);
 
 /// As schedules and reports name it: "batch_lanes".
 std::string_view contractionFormName(ContractionForm form);

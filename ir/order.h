@@ -56,5 +56,6 @@ Dict toDict(const ReductionOrder &order);
 
 } // namespace gradc
 
-// Products of bf16 tiles (matmul of bf16; of f32 with the algorithm amx6) have another chain, docs/precision.md: blocks
-// of 32 neighbours of k in order, each added as the sum of a chain over its even terms and one over its odd terms.
+// Products of bf16 tiles (matmul and convolutions of bf16; matmul of f32 with the algorithm amx6) have another chain,
+// docs/precision.md: blocks of 32 neighbours of the depth in order, each added as the sum of a chain over its even terms
+// and one over its odd terms.

@@ -14,6 +14,10 @@ Problem notFloat(std::string_view name, const Type &type) {
   return fmt::format("{} must be f32 or f64 but is {}", name, toString(type));
 }
 
+Problem notFactor(std::string_view name, const Type &type) {
+  return type.dtype == DType::BF16 ? std::nullopt : notFloat(name, type);
+}
+
 Problem notOfDType(std::string_view name, const Type &type, DType dtype) {
   if (type.dtype == dtype)
     return std::nullopt;
@@ -106,6 +110,11 @@ void fromDoubles(Tensor &tensor, std::span<const double> values) {
 void copyElement(Tensor &to, int64_t i, const Tensor &from, int64_t j) {
   size_t size = dtypeSize(to.type().dtype);
   std::memcpy(to.bytes().data() + i * size, from.bytes().data() + j * size, size);
+}
+
+ValueId castLike(GradArgs &g, ValueId value, ValueId model) {
+  const DType dtype = g.type(model).dtype;
+  return g.type(value).dtype == dtype ? value : g.b.cast(value, dtype);
 }
 
 } // namespace gradc

@@ -25,6 +25,9 @@ std::unexpected<std::string> refuse(fmt::format_string<Args...> format, Args &&.
 /// Why something is not legal, or nothing. `name` is the operand's or attribute's.
 using Problem = std::optional<std::string>;
 Problem notFloat(std::string_view name, const Type &type); // f32 or f64
+/// What products take: f32, f64 or bf16, whose products are f32.
+Problem notFactor(std::string_view name, const Type &type);
+inline DType productOf(DType factor) { return factor == DType::BF16 ? DType::F32 : factor; }
 Problem notOfDType(std::string_view name, const Type &type, DType dtype);
 Problem notOfRank(std::string_view name, const Type &type, int rank);
 Problem notSameDType(std::string_view nameA, const Type &a, std::string_view nameB, const Type &b);
@@ -48,6 +51,9 @@ Problem notAShape(std::string_view attr, const std::vector<int64_t> &dims);
   } while (false)
 
 inline Rule<Types> oneType(DType dtype, Shape shape) { return Types{Type{dtype, shape, {}}}; }
+
+/// The value cast to the model's type: factors in bf16 get gradients in bf16, so that what is multiplied has one type.
+ValueId castLike(GradArgs &g, ValueId value, ValueId model);
 
 bool contains(const std::vector<int64_t> &axes, int64_t axis);
 /// The dimensions of a rank that are not in `axes`, in order.

@@ -40,11 +40,9 @@ std::string_view objection(const OpDef &def, std::string_view kind) {
   return {};
 }
 
-/// Tiles of bf16 compute products of bf16 (amx) and of f32 (amx6), of matrices as suitsTiles wants them.
+/// Tiles of bf16 compute contractions of bf16 (amx) and matmuls of f32 (amx6), as suitsTiles wants them.
 bool canUseTiles(const Function &fn, OpId contraction, DType factor) {
-  const OpData &op = fn[contraction];
-  const Type operands[] = {fn.type(op.operands[0]), fn.type(op.operands[1])};
-  return operands[0].dtype == factor && suitsTiles(*op.def, operands, fn.type(op.results[0]));
+  return fn.type(fn[contraction].operands[0]).dtype == factor && suitsTiles(fn, contraction);
 }
 
 /// The algorithm that a schedule names must be able to compute the kernel's contraction.
@@ -56,7 +54,9 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
   if (algorithm == "amx" || algorithm == "amx6") {
     const DType factor = algorithm == "amx" ? DType::BF16 : DType::F32;
     if (!canUseTiles(fn, contraction, factor))
-      errors.push_back(fmt::format("algorithm = {} needs a matmul of {}", algorithm, dtypeName(factor)));
+      errors.push_back(fmt::format("algorithm = {} needs a matmul{} of {}", algorithm,
+                                   factor == DType::BF16 ? " or dense convolution in n16" : "",
+                                   dtypeName(factor)));
   } else if (algorithm != "winograd")
     errors.push_back(fmt::format("algorithm is direct, winograd, amx or amx6, but got {}", algorithm));
   else if (std::optional<std::string> objection = winogradObjection(fn, contraction))

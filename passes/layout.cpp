@@ -51,9 +51,13 @@ enum class Want : uint8_t { AsIs, RowMajor, Lanes };
 /// Batches that fill less than half of a vector stay row-major, with neighbouring pixels or columns in the lanes.
 constexpr int64_t kSmallBatch = kLanes / 2;
 
-bool hasWeightGradient(const Function &fn) {
-  return std::ranges::any_of(fn.body().ops,
-                             [&](OpId op) { return fn[op].def->name == "conv2d_grad_weight"; });
+/// Weight gradients of convolutions, and convolutions by tiles of bf16, have no other fast form.
+bool needsLanes(const Function &fn) {
+  return std::ranges::any_of(fn.body().ops, [&](OpId op) {
+    const OpDef &def = *fn[op].def;
+    return def.name == "conv2d_grad_weight" ||
+           (def.is(kContraction) && def.name != "matmul" && fn.type(fn[op].operands[0]).dtype == DType::BF16);
+  });
 }
 
 /// The batch: what all {input} arguments have as dimension 0, where it suits n16; else 0.
@@ -67,7 +71,7 @@ int64_t batchOf(const Function &fn) {
       return 0;
     batch = shape[0];
   }
-  return batch > kSmallBatch || hasWeightGradient(fn) ? batch : 0;
+  return batch > kSmallBatch || needsLanes(fn) ? batch : 0;
 }
 
 /// Whether a product takes all tokens of the batch as rows, and no convolution or window is there.

@@ -6,14 +6,16 @@
 //   %y~2 = cast(%w) {dtype = bf16} : bf16[512,784]
 //   %y = matmul(%y~1, %y~2) {transpose_b = true} : f32[64,512]
 //
-// Parameters, the optimiser's state, normalisation, softmax and the loss stay f32: nothing but the factors of products
-// is rounded. A value that several products read is rounded once, after cse. fuse puts the rounding of an activation
+// and so are the factors of convolutions and their gradients where tiles gain by it (ir/contraction.h): with 16 channels
+// or more on both sides, in one group, without dilation. Parameters, the optimiser's state, normalisation, softmax and
+// the loss stay f32: nothing but factors is rounded. A value that several products read is rounded once, after cse. fuse puts the rounding of an activation
 // into the kernel that computes it, and that of a parameter into the products that pack it.
 //
 // Runs after the gradient's ops are primitives, and before layout, which stores the rounded values. It makes
 // another function: bf16 keeps 8 bits.
 #include <algorithm>
 
+#include "ir/contraction.h"
 #include "ir/op.h"
 #include "passes/pass.h"
 #include "passes/rewrite_util.h"
@@ -22,8 +24,11 @@ namespace gradc {
 namespace {
 
 /// Layouts are chosen for what is stored, so values that have one keep their type.
-bool isRounded(const Function &fn, const OpData &op) {
-  return op.def->name == "matmul" && fn.type(op.operands[0]).dtype == DType::F32 &&
+bool isRounded(const Function &fn, OpId id) {
+  const OpData &op = fn[id];
+  if (!op.def->is(kContraction))
+    return false;
+  return fn.type(op.operands[0]).dtype == DType::F32 && tilesPay(fn, id) &&
          std::ranges::all_of(op.operands, [&](ValueId v) { return fn.type(v).layout.empty(); }) &&
          fn.type(op.results[0]).layout.empty();
 }
@@ -31,7 +36,7 @@ bool isRounded(const Function &fn, const OpData &op) {
 std::optional<std::vector<ValueId>> roundFactors(const Function &fn, OpId id, Builder &b,
                                                  PassContext &context) {
   const OpData op = fn[id];
-  if (!isRounded(fn, op))
+  if (!isRounded(fn, id))
     return std::nullopt;
   ++context.statistics["products in bf16"];
   const std::string name = b.name();
@@ -56,7 +61,7 @@ Result<bool> run(Module &module, PassContext &context) {
 
 GRADC_PASS(precision) {
   return {.name = "precision",
-          .doc = "round the factors of products to bf16",
+          .doc = "round the factors of products and convolutions to bf16",
           .exactness = Exactness::Meaning,
           .run = run};
 }

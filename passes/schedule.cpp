@@ -38,7 +38,7 @@ bool splittingPays(const Function &fn, OpId contraction) {
   const OpData &op = fn[contraction];
   const Type operands[] = {fn.type(op.operands[0]), fn.type(op.operands[1])},
              &result = fn.type(op.results[0]);
-  if (operands[0].dtype != DType::F32 || !suitsTiles(*op.def, operands, result))
+  if (operands[0].dtype != DType::F32 || !suitsTiles(fn, contraction))
     return false;
   const int rank = result.rank();
   const bool transposed = withDefaults(*op.def, op.attrs).flag("transpose_a");

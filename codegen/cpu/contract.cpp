@@ -9,6 +9,8 @@
 #include "codegen/cpu/element.h"
 #include "codegen/cpu/epilogue.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/tile_conv.h"
+#include "codegen/cpu/tile_conv_weight.h"
 #include "codegen/cpu/tile_matmul.h"
 #include "codegen/cpu/winograd_nest.h"
 #include "ir/layout.h"
@@ -169,24 +171,33 @@ KernelCode winograd(KernelContext &k, OpId contraction) {
 }
 
 bool usesTiles(const KernelContext &k, OpId contraction) {
-  const OpData &op = k.fn[contraction];
-  const Type operands[] = {k.fn.type(op.operands[0]), k.fn.type(op.operands[1])};
-  if (!suitsTiles(*op.def, operands, k.fn.type(op.results[0])))
-    return false;
-  return operands[0].dtype == DType::BF16 ||
-         (operands[0].dtype == DType::F32 && scheduledAlgorithm(k.fn, k.kernel) == "amx6");
+  const DType factor = k.fn.type(k.fn[contraction].operands[0]).dtype;
+  return suitsTiles(k.fn, contraction) &&
+         (factor == DType::BF16 || scheduledAlgorithm(k.fn, k.kernel) == "amx6");
 }
 
-/// Tiles are faster than what estimatedWork counts with.
 KernelCode emitTiles(KernelContext &k, OpId contraction) {
-  constexpr double kFaster = 10, kFasterSplit = 2;
-  const TileMatmul plan = planTileMatmul(k.fn, contraction, k.e.target.l2Bytes);
+  const std::string_view name = k.fn[contraction].def->name;
   EpilogueStore store(k, k.fn[contraction].results[0]);
   auto buffer = [&](int operand) {
     return bufferOf(k, packedFrom(k.fn, k.fn[contraction].operands[operand]));
   };
-  KernelCode code = emitTileMatmul(k, plan, store, buffer(plan.rowOperand), buffer(plan.columnOperand));
-  code.steps.back().work = estimatedWork(k.fn, contraction) / (plan.pieces == 1 ? kFaster : kFasterSplit);
+  // Tiles are faster than what estimatedWork counts with.
+  constexpr double kFaster = 10, kFasterSplit = 2;
+  double faster = kFaster;
+  KernelCode code;
+  if (name == "matmul") {
+    const TileMatmul plan = planTileMatmul(k.fn, contraction, k.e.target.l2Bytes);
+    code = emitTileMatmul(k, plan, store, buffer(plan.rowOperand), buffer(plan.columnOperand));
+    faster = plan.pieces == 1 ? kFaster : kFasterSplit;
+  } else if (name == "conv2d_grad_weight") {
+    const TileConvWeight plan = planTileConvWeight(k.fn, contraction, k.e.target.l2Bytes);
+    code = emitTileConvWeight(k, plan, store, buffer(1), buffer(0));
+  } else {
+    const TileConv plan = planTileConv(k.fn, contraction, k.e.target.l2Bytes);
+    code = emitTileConv(k, plan, store, buffer(1), buffer(0));
+  }
+  code.steps.back().work = estimatedWork(k.fn, contraction) / faster;
   return code;
 }
 

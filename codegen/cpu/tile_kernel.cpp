@@ -70,4 +70,28 @@ void emitTileLoops(Emit &e, const std::vector<TileRun> &runs, const OnTile &f) {
   }
 }
 
+void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
+                     const std::function<void(int64_t rows)> &f) {
+  const int64_t panels = ceilDiv(extent, size), last = extent - (panels - 1) * size;
+  if (panels == 1 || last == size)
+    return f(last);
+  emitIf(
+      e, e.b.CreateICmpSLT(panel, e.i64(panels - 1)), [&] { f(size); }, [&] { f(last); });
+}
+
+void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
+                   const RowIndices &indices) {
+  constexpr int64_t kVector = kVectorLanes * 4;
+  e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) {
+    llvm::Value *from = e.offset(sums, e.mul(row, pitch));
+    std::vector<TileVector> vectors;
+    for (LaneIndex &at : indices(row)) {
+      llvm::Value *lanes = e.b.CreateAlignedLoad(
+          e.vectorType(DType::F32), e.offset(from, std::ssize(vectors) * kVector), llvm::Align(kVector));
+      vectors.push_back({lanes, std::move(at)});
+    }
+    store.store(vectors);
+  });
+}
+
 } // namespace gradc

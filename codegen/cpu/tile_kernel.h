@@ -68,4 +68,13 @@ void emitTileSwitch(Emit &e, const std::vector<TileRun> &runs, llvm::Value *tile
 /// Calls f(start, run) for every tile, in loops.
 void emitTileLoops(Emit &e, const std::vector<TileRun> &runs, const OnTile &f);
 
+/// Code for a panel of `size` rows out of `extent`, and for the last one where that has fewer: f(rows).
+void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
+                     const std::function<void(int64_t rows)> &f);
+
+/// Stores rows of finished f32 sums that lie `pitch` bytes apart, 16 lanes for each index that `indices` gives a row.
+using RowIndices = std::function<std::vector<LaneIndex>(llvm::Value *row)>;
+void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
+                   const RowIndices &indices);
+
 } // namespace gradc

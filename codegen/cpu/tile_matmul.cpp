@@ -225,10 +225,10 @@ private:
   /// One block of sums and its epilogue. The last number is the column's tile, the one before it the row.
   void block(const TileKernels::Args &args, int64_t tiles, int64_t rows, int64_t columnTiles, int64_t lanes) {
     auto indices = [&](llvm::Value *row) {
-      std::vector<TileVector> vectors;
+      std::vector<LaneIndex> at;
       for (int64_t j = 0; j < columnTiles; ++j)
-        vectors.push_back({nullptr, indexOf(args, row, j, j + 1 == columnTiles ? lanes : kVectorLanes)});
-      return vectors;
+        at.push_back(indexOf(args, row, j, j + 1 == columnTiles ? lanes : kVectorLanes));
+      return at;
     };
     TileBlock shape{.rowTiles = static_cast<int>(tiles),
                     .columnTiles = static_cast<int>(columnTiles),
@@ -236,7 +236,12 @@ private:
                     .columnsAreLhs = plan_.columnOperand == 0};
     shape.a.pieceStride = shape.b.pieceStride = kPanelTiles * kTileBytes;
     if (store_.prefetches())
-      e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) { store_.prefetch(indices(row)); });
+      e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) {
+        std::vector<TileVector> announced;
+        for (LaneIndex &at : indices(row))
+          announced.push_back({nullptr, std::move(at)});
+        store_.prefetch(announced);
+      });
     TileProduct product(e, shape, args.partials);
     product.zero();
     e.loop(e.i64(0), e.i64(chunks_), 1, {args.row, args.column}, [&](llvm::Value *, const Values &at) {
@@ -244,14 +249,7 @@ private:
       return Values{e.offset(at[0], chunkBytes()), e.offset(at[1], chunkBytes())};
     });
     product.store();
-    e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) {
-      std::vector<TileVector> vectors = indices(row);
-      for (int64_t j = 0; j < columnTiles; ++j)
-        vectors[j].lanes = e.b.CreateAlignedLoad(
-            e.vectorType(DType::F32),
-            e.offset(args.partials, e.add(e.mul(row, kSumPitch), e.i64(j * kTilePitch))), llvm::Align(64));
-      store_.store(vectors);
-    });
+    emitStoreRows(e, store_, args.partials, kSumPitch, rows, indices);
   }
 
   LaneIndex indexOf(const TileKernels::Args &args, llvm::Value *row, int64_t column, int64_t lanes) {

@@ -127,15 +127,20 @@ void TileProduct::step(llvm::Value *a, llvm::Value *b) {
   }
 }
 
-void TileProduct::store() {
+/// Sums between memory and their registers.
+void TileProduct::move(llvm::Intrinsic::ID instruction) {
   if (!hasTileUnit(e_.target))
     return; // they are there
   for (int i = 0; i < block_.rowTiles; ++i)
     for (int j = 0; j < block_.columnTiles; ++j)
       e_.b.CreateIntrinsic(
-          llvm::Intrinsic::x86_tilestored64, {},
+          instruction, {},
           {e_.b.getInt8(static_cast<uint8_t>(2 * i + j)), sumsOf(2 * i + j), e_.i64(kSumPitch)});
 }
+
+void TileProduct::resume() { move(llvm::Intrinsic::x86_tileloadd64); }
+
+void TileProduct::store() { move(llvm::Intrinsic::x86_tilestored64); }
 
 void emitTileBegin(Emit &e) {
   if (!hasTileUnit(e.target))

@@ -38,19 +38,22 @@ struct TileBlock {
 inline constexpr int64_t kSumPitch = 128;
 inline constexpr int64_t kSumBytes = 32 * kSumPitch;
 
-/// Emits a block's sums: zero, any number of steps in any loops, store.
+/// Emits a block's sums: zero or resume, any number of steps in any loops, store.
 class TileProduct {
 public:
   /// `sums` is memory of kSumBytes, 64-byte aligned.
   TileProduct(Emit &e, const TileBlock &block, llvm::Value *sums) : e_(e), block_(block), sums_(sums) {}
 
   void zero();
+  /// Starts from the sums in memory.
+  void resume();
   /// All products of one piece of the depth of 32.
   void step(llvm::Value *a, llvm::Value *b);
   void store();
 
 private:
   llvm::Value *sumsOf(int tile) const;
+  void move(llvm::Intrinsic::ID instruction);
   void load(int tile, llvm::Value *address, int64_t pitch);
   void multiply(int sum, int a, int b);
 

@@ -16,7 +16,7 @@ struct Conv {
 
 Problem notFourD(std::string_view nameA, const Type &a, std::string_view nameB, const Type &b) {
   for (auto [name, type] : {std::pair{nameA, &a}, std::pair{nameB, &b}}) {
-    if (Problem problem = notFloat(name, *type))
+    if (Problem problem = notFactor(name, *type))
       return problem;
     if (Problem problem = notOfRank(name, *type, 4))
       return problem;
@@ -89,7 +89,7 @@ template <Recognise recognise, Shape (Conv::*result)() const> Rule<Types> infer(
   Rule<Conv> conv = recognise(args.operands[0], args.operands[1], args.attrs);
   if (!conv)
     return std::unexpected(conv.error());
-  return oneType(args.operands[0].dtype, ((*conv).*result)());
+  return oneType(productOf(args.operands[0].dtype), ((*conv).*result)());
 }
 
 /// f(x, w, y): the linear indices of the factors of every product.
@@ -145,24 +145,27 @@ ValueId weightGradientOf(GradArgs &g, ValueId x, ValueId dy, const Shape &w) {
 }
 
 void forwardGrad(GradArgs &g) {
+  const ValueId dy = castLike(g, g.dy(), g.x(0));
   if (g.wants(0))
-    g.to(0, inputGradientOf(g, g.dy(), g.x(1), g.type(g.x(0)).shape));
+    g.to(0, castLike(g, inputGradientOf(g, dy, g.x(1), g.type(g.x(0)).shape), g.x(0)));
   if (g.wants(1))
-    g.to(1, weightGradientOf(g, g.x(0), g.dy(), g.type(g.x(1)).shape));
+    g.to(1, castLike(g, weightGradientOf(g, g.x(0), dy, g.type(g.x(1)).shape), g.x(1)));
 }
 
 void inputGradientGrad(GradArgs &g) { // (dy, w) → dx; g.dy() has x's shape
+  const ValueId dy = castLike(g, g.dy(), g.x(0));
   if (g.wants(0))
-    g.to(0, forwardOf(g, g.dy(), g.x(1)));
+    g.to(0, castLike(g, forwardOf(g, dy, g.x(1)), g.x(0)));
   if (g.wants(1))
-    g.to(1, weightGradientOf(g, g.dy(), g.x(0), g.type(g.x(1)).shape));
+    g.to(1, castLike(g, weightGradientOf(g, dy, g.x(0), g.type(g.x(1)).shape), g.x(1)));
 }
 
 void weightGradientGrad(GradArgs &g) { // (x, dy) → dw; g.dy() has w's shape
+  const ValueId dy = castLike(g, g.dy(), g.x(0));
   if (g.wants(0))
-    g.to(0, inputGradientOf(g, g.x(1), g.dy(), g.type(g.x(0)).shape));
+    g.to(0, castLike(g, inputGradientOf(g, g.x(1), dy, g.type(g.x(0)).shape), g.x(0)));
   if (g.wants(1))
-    g.to(1, forwardOf(g, g.x(0), g.dy()));
+    g.to(1, castLike(g, forwardOf(g, g.x(0), dy), g.x(1)));
 }
 
 std::vector<AttrSpec> sized(AttrSpec first) {
@@ -178,7 +181,8 @@ GRADC_OPS(conv2d) {
   static const OpDef rows[] = {
       {.name = "conv2d",
        .doc = "convolution of images [N, C, H, W] with filters [O, C/groups, kh, kw]: "
-              "y[n,o,i,j] = Σ x[n, c, i·stride + p·dilation - padding, …] · w[o,c,p,q]",
+              "y[n,o,i,j] = Σ x[n, c, i·stride + p·dilation - padding, …] · w[o,c,p,q]; of bf16 the result "
+              "is f32",
        .operands = {{"x"}, {"w"}},
        .attrs = slidingAttrs(true),
        .traits = kContraction,

@@ -17,12 +17,6 @@ Sizes sizes(const Type &a, const Type &b, const Dict &attrs) {
           b.shape[tb ? q - 1 : q - 2]};
 }
 
-Problem notFactor(std::string_view name, const Type &type) {
-  if (type.dtype == DType::BF16)
-    return std::nullopt;
-  return notFloat(name, type);
-}
-
 Rule<Types> infer(const InferArgs &args) {
   const Type &a = args.operands[0], &b = args.operands[1];
   GRADC_REFUSE(notFactor("lhs", a));
@@ -43,7 +37,7 @@ Rule<Types> infer(const InferArgs &args) {
                   s.k, s.kRhs);
   shape[a.rank() - 2] = s.m;
   shape[a.rank() - 1] = s.n;
-  return oneType(a.dtype == DType::BF16 ? DType::F32 : a.dtype, shape);
+  return oneType(productOf(a.dtype), shape);
 }
 
 void eval(const EvalArgs &args) {
@@ -64,18 +58,12 @@ void eval(const EvalArgs &args) {
   fromDoubles(args.results[0], y);
 }
 
-/// bf16 factors get bf16 gradients, so what is multiplied has one type.
-ValueId like(GradArgs &g, ValueId v, ValueId model) {
-  const DType dtype = g.type(model).dtype;
-  return g.type(v).dtype == dtype ? v : g.b.cast(v, dtype);
-}
-
 // As below, with the rows of all leading indices in one product for dB.
 void sharedGrad(GradArgs &g) {
   bool tb = g.attrs().flag("transpose_b");
-  const ValueId a = g.x(0), b = g.x(1), given = like(g, g.dy(), a);
+  const ValueId a = g.x(0), b = g.x(1), given = castLike(g, g.dy(), a);
   if (g.wants(0))
-    g.to(0, like(g, g.b.matmul(given, b, false, !tb), a));
+    g.to(0, castLike(g, g.b.matmul(given, b, false, !tb), a));
   if (!g.wants(1))
     return;
   auto rows = [&](ValueId v) {
@@ -83,7 +71,7 @@ void sharedGrad(GradArgs &g) {
     return g.b.reshape(v, {shape.elements() / shape[shape.rank() - 1], shape[shape.rank() - 1]});
   };
   ValueId x = rows(a), dy = rows(given);
-  g.to(1, like(g, tb ? g.b.matmul(dy, x, true, false) : g.b.matmul(x, dy, true, false), b));
+  g.to(1, castLike(g, tb ? g.b.matmul(dy, x, true, false) : g.b.matmul(x, dy, true, false), b));
 }
 
 // With A' and B' for the operands as they are multiplied: dA' = dY·B'ᵀ, dB' = A'ᵀ·dY.
@@ -91,11 +79,11 @@ void grad(GradArgs &g) {
   if (isShared(g.type(g.x(0)), g.type(g.x(1))))
     return sharedGrad(g);
   bool ta = g.attrs().flag("transpose_a"), tb = g.attrs().flag("transpose_b");
-  const ValueId a = g.x(0), b = g.x(1), dy = like(g, g.dy(), a);
+  const ValueId a = g.x(0), b = g.x(1), dy = castLike(g, g.dy(), a);
   if (g.wants(0))
-    g.to(0, like(g, ta ? g.b.matmul(b, dy, tb, true) : g.b.matmul(dy, b, false, !tb), a));
+    g.to(0, castLike(g, ta ? g.b.matmul(b, dy, tb, true) : g.b.matmul(dy, b, false, !tb), a));
   if (g.wants(1))
-    g.to(1, like(g, tb ? g.b.matmul(dy, a, true, ta) : g.b.matmul(a, dy, !ta, false), b));
+    g.to(1, castLike(g, tb ? g.b.matmul(dy, a, true, ta) : g.b.matmul(a, dy, !ta, false), b));
 }
 
 } // namespace

@@ -94,11 +94,13 @@ inline std::vector<Tensor> runKernel(const Module &module, const CpuTarget &targ
   for (ValueId value : fn.body().yields)
     memory.emplace_back(storageBytes(fn.type(value)));
   memory.emplace_back(object.code.workspaceBytes);
+  std::ranges::fill(memory.back().span(), std::byte{0xFF}); // NaN
   std::vector<void *> buffers;
   for (Guarded &buffer : memory)
     buffers.push_back(buffer.span().data());
   for (const KernelStep &step : object.code.steps) {
     Guarded scratch(step.scratchBytes);
+    std::ranges::fill(scratch.span(), std::byte{0xFF}); // NaN
     gradc_ctx ctx{scratch.span().data()};
     gradc_kernel code = *jit->find(step.symbol);
     // Items in any order and in pieces.

@@ -6,22 +6,13 @@
 #include <limits>
 #include <random>
 
-#include "codegen/cpu/tile_unit.h"
-#include "ir/tensor.h"
 #include "ir/text.h"
-#include "support/amx.h"
-#include "tests/support/kernel_runner.h"
+#include "tests/support/tile_reference.h"
 
 namespace gradc {
 namespace {
 
-using Floats = std::vector<float>;
-
-float flushed(float x) {
-  return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
-}
-float fmaFlushed(float a, float b, float c) { return flushed(std::fmaf(flushed(a), flushed(b), flushed(c))); }
-float rounded(float x) { return floatFromBf16(bf16FromFloat(x)); }
+using namespace testing::tiles;
 
 /// hi + mid + lo, each of the first 16 bits.
 std::array<float, 3> split(float x) {
@@ -32,14 +23,6 @@ std::array<float, 3> split(float x) {
     x -= piece;
   }
   return pieces;
-}
-
-/// C + (E + O) over 32 terms.
-float tileStep(float sum, const Floats &a, const Floats &b) {
-  float chain[2] = {0, 0};
-  for (size_t i = 0; i < a.size(); ++i)
-    chain[i % 2] = fmaFlushed(a[i], b[i], chain[i % 2]);
-  return flushed(flushed(sum) + flushed(chain[0] + chain[1]));
 }
 
 float productOf(const Floats &a, const Floats &b, bool splits) {
@@ -55,15 +38,6 @@ float productOf(const Floats &a, const Floats &b, bool splits) {
       sum = tileStep(sum, x, y);
     }
   return sum;
-}
-
-Tensor randomTensor(const Type &type, uint32_t seed, bool tiny) {
-  Tensor tensor(Type{type.dtype, type.shape, {}});
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  for (int64_t i = 0; i < tensor.elements(); ++i)
-    tensor.set(i, tiny && random() % 8 == 0 ? std::ldexp(normal(random), -70) : normal(random));
-  return tensor;
 }
 
 /// The matmul of the function's text on both kinds of processor.
@@ -112,20 +86,7 @@ protected:
         product = op;
     const Tensor want =
         reference(fn[product], arguments[0], arguments[1], fn.type(fn[product].results[0]), splits);
-    CpuTarget emulated = *parseCpuTarget("skylake-avx512"), native = hostCpuTarget();
-    if (!hasTileUnit(native))
-      GTEST_LOG_(INFO) << "skipped on the tile unit: " << whyNoAmx();
-    for (const CpuTarget &target : {emulated, native})
-      for (int64_t pieces : {int64_t{0}, int64_t{1}}) {
-        SCOPED_TRACE(target.name + (hasTileUnit(target) ? ", tile unit" : ""));
-        if (!emulatesTiles(target))
-          continue;
-        const Tensor got = testing::runKernel(wrapped, target, arguments, pieces)[0];
-        int wrong = 0;
-        for (int64_t i = 0; i < want.elements() && wrong < 3; ++i)
-          EXPECT_EQ(static_cast<float>(got.get(i)), static_cast<float>(want.get(i)))
-              << "element " << i << (++wrong, "");
-      }
+    expectOnBothUnits(wrapped, arguments, want);
   }
 };
 
