@@ -2,7 +2,8 @@
 //
 // Two steps. `pack` makes tiles of the column operand in the kernel's workspace. Then an item of the product takes a
 // panel of 32 rows, packs it into the worker's scratch memory, and goes through a group of column panels that stays in
-// the level-2 cache. Sums pass through 4 KiB of scratch memory into the epilogue.
+// the level-2 cache. Sums pass through 4 KiB of scratch memory into the epilogue. Where the depth is too large for that,
+// an item is several panels of both operands, and their sums wait in scratch memory (tile_matmul_deep.cpp).
 #pragma once
 
 #include "codegen/cpu/epilogue.h"
@@ -22,6 +23,10 @@ struct TileMatmul {
   int rowOperand = 0, columnOperand = 1;
   int pieces = 1;
   int64_t groupPanels = 1; // column panels that an item goes through
+  // Where one panel of each operand is too much for the cache: row panels of an item, and chunks of 32 of the depth
+  // that it takes at a time.
+  int64_t groupRows = 1, blockChunks = 0;
+  bool isDeep() const { return blockChunks != 0; }
   // Where sums lie in the result. Columns are the lanes.
   int rank = 2, rowAxis = 0, columnAxis = 1;
   int rowDims = 1; // dimensions of the result that are rows
@@ -30,7 +35,7 @@ struct TileMatmul {
 /// What a factor is packed from: the kernel may hold the cast that rounds it to bf16.
 ValueId packedFrom(const Function &fn, ValueId factor);
 
-/// The plan of a matmul that suits tiles (ir/contraction.h). Packed columns of a group fit half of `l2Bytes`.
+/// The plan of a matmul that suits tiles (ir/contraction.h). For a core with that cache.
 TileMatmul planTileMatmul(const Function &fn, OpId op, int64_t l2Bytes);
 
 /// Emits the kernel's functions. Buffers are numbers in the kernel's list.

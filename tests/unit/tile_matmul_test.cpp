@@ -146,6 +146,19 @@ TEST_F(TileMatmulTest, SplitNumbers) {
         true);
 }
 
+/// So deep that sums wait in scratch memory, in either order of memory, with ends that fill no tile.
+TEST_F(TileMatmulTest, DeepProducts) {
+  check("func @f(%a: bf16[5003,40], %b: bf16[5003,100]) -> f32[40,100] {\n"
+        "  %y = matmul(%a, %b) {transpose_a = true} : f32[40,100]\n  return %y\n}");
+  check("func @f(%a: bf16[40,5003], %b: bf16[100,5003]) -> f32[40,100] {\n"
+        "  %y = matmul(%a, %b) {transpose_b = true} : f32[40,100]\n  return %y\n}");
+  check("func @f(%a: bf16[2,1700,40], %b: bf16[2,1700,300]) -> f32[2,40,300] {\n"
+        "  %y = matmul(%a, %b) {transpose_a = true} : f32[2,40,300]\n  return %y\n}");
+  check("func @f(%a: f32[1700,40], %b: f32[1700,100]) -> f32[40,100] {\n"
+        "  %y = matmul(%a, %b) {transpose_a = true} : f32[40,100]\n  return %y\n}",
+        true);
+}
+
 /// Six products are more exact than one chain of fused multiply-adds: the errors, relative to Σ|a·b|, of random sums.
 TEST_F(TileMatmulTest, SplitNumbersAreMoreExactThanOneChain) {
   std::mt19937 random(3);
