@@ -22,24 +22,26 @@ void addSessionFlags(CLI::App &command, SessionFlags &flags) {
 void addDataFlags(CLI::App &command, SessionFlags &flags) { declareOptions(command, dataOptions(flags)); }
 
 std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit) {
-  if (flags.device != "cpu") {
-    exit = fail(
-        {ExitCode::Device, fmt::format("device '{}' is not in this build, only 'cpu' is", flags.device)});
-    return nullptr;
-  }
-  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
-  if (!target) {
-    exit = fail(target.error());
-    return nullptr;
-  }
-  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok()) {
-    exit = fail(can);
-    return nullptr;
-  }
   std::optional<LoadedModel> model = loadModelFile(flags.model, exit);
   if (!model)
     return nullptr;
-  std::unique_ptr<Session> session(new Session(std::move(*model), flags));
+  StatusOr<std::unique_ptr<Session>> session = make(flags, std::move(*model));
+  if (session)
+    return std::move(*session);
+  exit = fail(session.error());
+  return nullptr;
+}
+
+StatusOr<std::unique_ptr<Session>> Session::make(const SessionFlags &flags, LoadedModel model) {
+  if (flags.device != "cpu")
+    return failure(ExitCode::Device,
+                   fmt::format("device '{}' is not in this build, only 'cpu' is", flags.device));
+  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
+  if (!target)
+    return std::unexpected(target.error());
+  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
+    return std::unexpected(can);
+  std::unique_ptr<Session> session(new Session(std::move(model), flags));
   session->target = *target;
   if (!flags.noCache)
     session->cache = ObjectCache::open(defaultCacheFolder());
