@@ -242,7 +242,7 @@ private:
     for (size_t t = 0; t < ops.size(); ++t)
       for (size_t i = 0; i < fn_[ops[t]].results.size(); ++i)
         giveBuffer(ops[t], static_cast<int>(i), static_cast<int64_t>(t), lives);
-    arenaBytes_ = packArena(buffers_, kPlaceAlignment);
+    arenaBytes_ = packArena(buffers_, context_.options.i64("alignment"));
     for (const auto &[v, buffer] : bufferOf_)
       fixed_[v] = {Place::Space::Arena, buffers_[buffer].offset, {}};
   }
@@ -320,5 +320,9 @@ Result<bool> run(Module &module, PassContext &context) {
 } // namespace gradc
 
 GRADC_PASS(plan_memory) {
-  return {.name = "plan-memory", .doc = "give every value a place in memory", .optional = false, .run = run};
+  return {.name = "plan-memory",
+          .doc = "give every value a place in memory",
+          .options = {{"alignment", "of values in the arena: a multiple of 64", gradc::kPlaceAlignment}},
+          .optional = false,
+          .run = run};
 }

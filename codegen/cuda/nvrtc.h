@@ -22,8 +22,9 @@ public:
   /// The same object for the whole process. The error says what is missing and how to get it.
   static StatusOr<const Nvrtc *> load();
 
-  /// "13.0"
+  /// "13.0", and as CUDA counts: 13000
   std::string version() const;
+  int number() const { return major_ * 1000 + minor_ * 10; }
   std::string path() const { return library_.path(); }
   /// 75, 80, …: ascending.
   const std::vector<int> &architectures() const { return architectures_; }

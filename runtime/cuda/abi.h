@@ -47,6 +47,7 @@ typedef struct gradc_cuda_step {
 typedef struct gradc_cuda_image {
   int32_t architecture; /* 90: sm_90 */
   int32_t is_ptx;       /* compiled by the driver, also for later architectures; else a cubin for this one */
+  int32_t toolkit;      /* that made it; 13000: CUDA 13.0. A driver for an older major version refuses it */
   const void *data;
   int64_t bytes;
 } gradc_cuda_image;

@@ -1,0 +1,245 @@
+#include "codegen/cuda/module.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "codegen/cuda/prelude.h"
+#include "codegen/kernel_symbol.h"
+#include "codegen/program_table.h"
+#include "support/check.h"
+#include "support/hash.h"
+
+namespace gradc {
+namespace {
+
+/// Raised with every change of what generators make for the same kernel text.
+constexpr int kGeneratorVersion = 1;
+constexpr int64_t kWorkspaceAlignment = 256;
+
+/// A step of one kernel, as it goes into a launch.
+struct Part {
+  OpId kernel;
+  const CudaStep *step;
+};
+
+/// Kernels that run together: one, or those of a launch number.
+struct Group {
+  std::vector<OpId> kernels;
+  int64_t number = -1;
+};
+
+std::vector<Group> groupsOf(const Function &fn) {
+  std::vector<Group> groups;
+  for (OpId op : fn.body().ops) {
+    if (!takesStep(fn, op))
+      continue;
+    const Attr *launch = fn[op].attrs.find("launch");
+    const int64_t number = launch ? *launch->as<int64_t>() : -1;
+    if (number < 0 || groups.empty() || groups.back().number != number)
+      groups.push_back({{}, number});
+    groups.back().kernels.push_back(op);
+  }
+  return groups;
+}
+
+/// "const float *__restrict__ x" for each pointer of a step's function, as its head declares them after the first two
+/// parameters, `block` and `shared`.
+std::vector<std::string> declaredParameters(const CudaStep &step) {
+  size_t at = step.text.find(step.symbol + "(");
+  CHECK(at != std::string::npos, "the text of {} has no such function", step.symbol);
+  at += step.symbol.size() + 1;
+  const std::string list = step.text.substr(at, step.text.find(')', at) - at);
+  std::vector<std::string> parameters;
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    const size_t first = list.find_first_not_of(" \n", begin);
+    parameters.push_back(list.substr(first, end - first));
+    begin = end + 1;
+  }
+  CHECK(parameters.size() == step.buffers.size() + 2, "{} declares {} parameters for {} buffers", step.symbol,
+        parameters.size(), step.buffers.size());
+  parameters.erase(parameters.begin(), parameters.begin() + 2);
+  return parameters;
+}
+
+/// "const float *__restrict__ x" as another name: the type, and what stands at the end.
+std::pair<std::string, std::string> typeAndName(const std::string &parameter) {
+  const size_t name = parameter.find_last_of(" *") + 1;
+  return {parameter.substr(0, name), parameter.substr(name)};
+}
+
+class ModuleText {
+public:
+  ModuleText(const Function &fn, const CudaTarget &target) : fn_(fn), target_(target) {}
+
+  CudaModule make() {
+    const std::vector<Group> groups = groupsOf(fn_);
+    for (const Group &group : groups)
+      for (OpId op : group.kernels)
+        addKernel(op);
+    for (const Group &group : groups)
+      addGroup(group);
+    if (!functions_.empty())
+      module_.text = fmt::format("// {} for {}\n{}\n{}{}", fn_.name, target_.name(), cudaPrelude(functions_),
+                                 functions_, wrappers());
+    module_.distinct = static_cast<int>(code_.size());
+    return std::move(module_);
+  }
+
+private:
+  void addKernel(OpId op) {
+    ++module_.kernels;
+    const std::string symbol =
+        kernelSymbol(fn_, op, fmt::format("cuda {} {}", kGeneratorVersion, target_.name()));
+    symbols_[op] = symbol;
+    if (code_.contains(symbol))
+      return;
+    const CudaKernelCode &code = code_[symbol] = emitCudaKernel(fn_, op, target_, symbol);
+    for (const CudaStep &step : code.steps)
+      if (!step.product)
+        functions_ += step.text + "\n";
+  }
+
+  const CudaKernelCode &codeOf(OpId op) const { return code_.at(symbols_.at(op)); }
+
+  /// Kernels of one group run at the same time, so each has a workspace of its own.
+  void addGroup(const Group &group) {
+    int64_t workspace = 0;
+    size_t steps = 0;
+    for (OpId op : group.kernels) {
+      const CudaKernelCode &code = codeOf(op);
+      steps = std::max(steps, code.steps.size());
+      if (code.workspaceBytes == 0)
+        continue;
+      module_.workspaces.emplace_back(op, workspace);
+      workspace +=
+          (code.workspaceBytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+    }
+    module_.workspaceBytes = std::max(module_.workspaceBytes, workspace);
+    for (size_t i = 0; i < steps; ++i)
+      addStepsOf(group, i);
+  }
+
+  /// The i-th steps of all kernels that have one: one launch per number of threads, and the products.
+  void addStepsOf(const Group &group, size_t i) {
+    std::vector<std::pair<int, std::vector<Part>>> byThreads;
+    for (OpId op : group.kernels) {
+      const CudaKernelCode &code = codeOf(op);
+      if (i >= code.steps.size())
+        continue;
+      const CudaStep &step = code.steps[i];
+      if (step.product) {
+        addProduct({op, &step});
+        continue;
+      }
+      auto same = std::ranges::find(byThreads, step.threads, [](const auto &entry) { return entry.first; });
+      if (same == byThreads.end())
+        same = byThreads.insert(byThreads.end(), {step.threads, {}});
+      same->second.push_back({op, &step});
+    }
+    for (const auto &[threads, parts] : byThreads)
+      addLaunch(parts);
+  }
+
+  void addProduct(const Part &part) {
+    CudaLaunch &launch = module_.launches.emplace_back();
+    launch.product = *part.step->product;
+    describe(launch, {part});
+  }
+
+  void describe(CudaLaunch &launch, const std::vector<Part> &parts) {
+    for (const Part &part : parts) {
+      const std::string name = stepName(fn_, part.kernel);
+      launch.name += (launch.name.empty() ? "" : ", ") + name;
+      launch.flops += part.step->flops;
+      launch.bytes += part.step->bytes;
+      for (int buffer : part.step->buffers)
+        launch.parameters.emplace_back(part.kernel, buffer);
+    }
+  }
+
+  void addLaunch(const std::vector<Part> &parts) {
+    CudaLaunch &launch = module_.launches.emplace_back();
+    describe(launch, parts);
+    launch.threads = parts[0].step->threads;
+    launch.blocks = 0;
+    std::string symbols;
+    for (const Part &part : parts) {
+      launch.blocks += part.step->blocks;
+      launch.sharedBytes = std::max(launch.sharedBytes, part.step->sharedBytes);
+      symbols += part.step->symbol + "\n";
+    }
+    launch.function = "launch_" + (parts.size() == 1 ? parts[0].step->symbol : hex(hash64(symbols)));
+    auto [wrapper, isNew] = wrappers_.try_emplace(launch.function);
+    if (isNew) {
+      order_.push_back(launch.function);
+      wrapper->second.text = wrapperText(launch, parts);
+    }
+    wrapper->second.names += fmt::format("// {}\n", launch.name);
+  }
+
+  static std::string wrapperText(const CudaLaunch &launch, const std::vector<Part> &parts) {
+    std::string parameters, body;
+    const char *shared = "nullptr";
+    if (launch.sharedBytes > 0) {
+      shared = "shared";
+      body = "  extern __shared__ __align__(16) unsigned char shared[];\n";
+    }
+    if (parts.size() > 1)
+      body += "  int block = (int)blockIdx.x;\n";
+    for (size_t i = 0; i < parts.size(); ++i) {
+      std::string arguments;
+      for (const std::string &declared : declaredParameters(*parts[i].step)) {
+        const auto [type, base] = typeAndName(declared);
+        const std::string name = parts.size() == 1 ? base : fmt::format("{}_{}", base, i);
+        parameters += fmt::format("{}{}{}", parameters.empty() ? "" : ", ", type, name);
+        arguments += ", " + name;
+      }
+      body += callText(parts, i, shared + arguments);
+    }
+    return fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}({}) {{\n{}}}\n", launch.threads,
+                       launch.function, parameters, body);
+  }
+
+  /// The call of part i, for the blocks that are its share.
+  static std::string callText(const std::vector<Part> &parts, size_t i, const std::string &arguments) {
+    const CudaStep &step = *parts[i].step;
+    if (parts.size() == 1)
+      return fmt::format("  {}((int)blockIdx.x, {});\n", step.symbol, arguments);
+    const std::string call = fmt::format("{}(block, {});", step.symbol, arguments);
+    if (i + 1 == parts.size())
+      return fmt::format("  {}\n", call);
+    return fmt::format("  if (block < {}) {{\n    {}\n    return;\n  }}\n  block -= {};\n", step.blocks, call,
+                       step.blocks);
+  }
+
+  std::string wrappers() const {
+    std::string text;
+    for (const std::string &name : order_)
+      text += "\n" + wrappers_.at(name).names + wrappers_.at(name).text;
+    return text;
+  }
+
+  struct Wrapper {
+    std::string names, text;
+  };
+
+  const Function &fn_;
+  const CudaTarget &target_;
+  CudaModule module_;
+  std::map<std::string, CudaKernelCode> code_; // by symbol
+  std::map<OpId, std::string> symbols_;
+  std::string functions_;
+  std::map<std::string, Wrapper> wrappers_;
+  std::vector<std::string> order_; // of wrappers
+};
+
+} // namespace
+
+CudaModule emitCudaModule(const Function &fn, const CudaTarget &target) {
+  return ModuleText(fn, target).make();
+}
+
+} // namespace gradc

@@ -1,0 +1,187 @@
+#include "codegen/cuda/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "codegen/constants.h"
+#include "codegen/cuda/module.h"
+#include "codegen/program_table.h"
+#include "ir/plan.h"
+#include "support/files.h"
+#include "support/hash.h"
+
+namespace gradc {
+namespace {
+
+static_assert(offsetof(gradc_cuda_program, table) == 0);
+
+constexpr int64_t kArenaAlignment = 256;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Where the workspace of launches begins in the arena.
+int64_t workspaceOffset(const Function &fn) {
+  const Attr *bytes = fn.attrs.find(kArenaAttr);
+  const int64_t arena = bytes ? *bytes->as<int64_t>() : 0;
+  return (arena + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+}
+
+class CudaProgram final : public CompiledProgram {
+public:
+  const gradc_program &program() const override { return program_.table; }
+  const std::string &symbol(int64_t step) const override { return symbols_[static_cast<size_t>(step)]; }
+  const CompileStatistics &statistics() const override { return statistics_; }
+  std::vector<Object> objects() const override { return {}; }
+
+  Status build(const Module &module, const Function &fn, const CudaCompileOptions &options);
+
+private:
+  Status makeImage(const std::string &text, const CudaCompileOptions &options);
+  void addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers);
+
+  std::optional<ProgramTable> table_;
+  std::vector<std::string> symbols_;
+  std::vector<gradc_cuda_step> steps_;
+  std::string code_;
+  gradc_cuda_image image_{};
+  gradc_cuda_program program_{};
+  CompileStatistics statistics_;
+};
+
+/// A device that knows no cubin looks for its PTX here.
+Status writePtx(const std::string &folder, const std::string &text, int architecture,
+                const std::string &cubin, const ObjectCache *cache) {
+  const std::string path =
+      fmt::format("{}/{}.ptx", folder, hex(uint64_t{XXH64(cubin.data(), cubin.size(), 0)}));
+  std::error_code error;
+  if (std::filesystem::exists(path, error))
+    return okStatus();
+  StatusOr<std::string> ptx = compileCudaText(text, architecture, CudaCodeForm::Ptx, cache);
+  return ptx ? writeFileAtomically(path, *ptx) : ptx.error();
+}
+
+Status CudaProgram::makeImage(const std::string &text, const CudaCompileOptions &options) {
+  StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
+  if (!nvrtc)
+    return nvrtc.error();
+  const int wanted = options.target.architecture, newest = (*nvrtc)->architectures().back();
+  image_.architecture = std::min(wanted, newest);
+  image_.is_ptx = wanted > newest;
+  image_.toolkit = (*nvrtc)->number();
+  bool cached = false;
+  StatusOr<std::string> code =
+      compileCudaText(text, image_.architecture, image_.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin,
+                      options.cache, &cached);
+  if (!code)
+    return code.error();
+  code_ = *std::move(code);
+  image_.data = code_.c_str();
+  image_.bytes =
+      static_cast<int64_t>(code_.size()) + (image_.is_ptx ? 1 : 0); // the driver reads PTX to its end
+  statistics_.fromCache = cached ? statistics_.distinct : 0;
+  program_.images = &image_;
+  program_.num_images = 1;
+  if (options.ptxFolder.empty() || image_.is_ptx)
+    return okStatus();
+  return writePtx(options.ptxFolder, text, image_.architecture, code_, options.cache);
+}
+
+void CudaProgram::addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers) {
+  std::vector<gradc_ref> refs;
+  for (const auto &[op, buffer] : launch.parameters)
+    refs.push_back(buffers.at(op)[static_cast<size_t>(buffer)]);
+  const ProgramTable::Refs range = table_->addRefs(refs);
+  table_->addStep({.kernel = nullptr,
+                   .name = table_->keep(launch.name),
+                   .first_ref = range.first,
+                   .num_refs = range.count,
+                   .items = launch.blocks,
+                   .scratch_bytes = 0,
+                   .work = 0,
+                   .flops = launch.flops,
+                   .bytes = launch.bytes});
+  steps_.push_back({.kernel = launch.function.empty() ? nullptr : table_->keep(launch.function),
+                    .blocks = static_cast<uint32_t>(launch.blocks),
+                    .threads = static_cast<uint32_t>(launch.threads),
+                    .shared_bytes = static_cast<uint32_t>(launch.sharedBytes),
+                    .product = launch.product});
+  symbols_.push_back(launch.function);
+}
+
+Status CudaProgram::build(const Module &module, const Function &fn, const CudaCompileOptions &options) {
+  const double start = now();
+  const CudaModule code = emitCudaModule(fn, options.target);
+  statistics_.kernels = code.kernels;
+  statistics_.distinct = code.distinct;
+  table_.emplace(module, fn);
+  std::map<OpId, int64_t> workspaces(code.workspaces.begin(), code.workspaces.end());
+  std::map<OpId, std::vector<gradc_ref>> buffers;
+  for (OpId op : fn.body().ops)
+    if (takesStep(fn, op)) {
+      const auto own = workspaces.find(op);
+      buffers[op] = table_->buffersOf(op, own == workspaces.end() ? -1 : workspaceOffset(fn) + own->second);
+    }
+  for (const CudaLaunch &launch : code.launches)
+    addLaunch(launch, buffers);
+  table_->finish(workspaceOffset(fn) + code.workspaceBytes, 0);
+  if (!code.text.empty())
+    if (Status made = makeImage(code.text, options); !made.ok())
+      return made;
+  program_.table = table_->program();
+  program_.steps = steps_.data();
+  statistics_.codegenSeconds = now() - start;
+  return okStatus();
+}
+
+} // namespace
+
+StatusOr<std::unique_ptr<CompiledProgram>> compileCudaProgram(const Module &module, const Function &fn,
+                                                              const CudaCompileOptions &options) {
+  auto program = std::make_unique<CudaProgram>();
+  const std::optional<Function> whole = withConstants(module, fn);
+  if (Status built = program->build(module, whole ? *whole : fn, options); !built.ok())
+    return std::unexpected(built);
+  return program;
+}
+
+std::string emitCudaText(const Module &module, const Function &fn, const CudaTarget &target) {
+  const std::optional<Function> whole = withConstants(module, fn);
+  return emitCudaModule(whole ? *whole : fn, target).text;
+}
+
+StatusOr<std::string> compileCudaText(const std::string &text, int architecture, CudaCodeForm form,
+                                      const ObjectCache *cache, bool *fromCache) {
+  StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
+  if (!nvrtc)
+    return std::unexpected(nvrtc.error());
+  if (Status can = (*nvrtc)->check(architecture); !can.ok())
+    return std::unexpected(can);
+  std::string key = fmt::format("nvrtc {}", (*nvrtc)->version());
+  for (const std::string &option : (*nvrtc)->options(architecture, form))
+    key += " " + option;
+  key += "\n" + text;
+  if (std::optional<KernelObject> known = cache ? cache->load(key) : std::nullopt) {
+    if (fromCache)
+      *fromCache = true;
+    return std::move(known->bytes);
+  }
+  StatusOr<CudaCode> code = (*nvrtc)->compile(text, "gradc.cu", architecture, form);
+  if (!code)
+    return std::unexpected(code.error());
+  if (cache) {
+    cache->store(key, {.bytes = code->bytes, .code = {}});
+    cache->trim();
+  }
+  return std::move(code->bytes);
+}
+
+} // namespace gradc
