@@ -5,21 +5,26 @@
 namespace gradc {
 namespace {
 
-Result<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &diag) {
-  if (request.inMemory)
-    return interpretInMemory(request.module, request.fn, request.arguments, diag);
+StatusOr<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &diag) {
+  if (request.inMemory) {
+    Result<std::vector<Tensor>> results =
+        interpretInMemory(request.module, request.fn, request.arguments, diag);
+    return results ? StatusOr<std::vector<Tensor>>(*std::move(results)) : reported();
+  }
   return interpret(request.module, request.fn, request.arguments);
 }
 
 } // namespace
 
-Result<std::vector<Tensor>> runCpu(const RunRequest &request, Diagnostics &diag); // backend_cpu.cpp
+StatusOr<std::vector<Tensor>> runCpu(const RunRequest &request, Diagnostics &diag);  // backend_cpu.cpp
+StatusOr<std::vector<Tensor>> runCuda(const RunRequest &request, Diagnostics &diag); // backend_cuda.cpp
 
 namespace {
 
 constexpr Backend kBackends[] = {
     {"interp", "the reference interpreter", runInterpreter},
     {"cpu", "compiled for this processor", runCpu},
+    {"cuda", "compiled for the first CUDA device", runCuda},
 };
 
 } // namespace

@@ -7,6 +7,8 @@
 
 #include "ir/ir.h"
 #include "passes/pipeline.h"
+#include "support/diagnostics.h"
+#include "support/result.h"
 
 namespace gradc {
 
@@ -19,12 +21,16 @@ struct RunRequest {
   Precision precision = Precision::F32; // of compiled code
 };
 
+/// What a backend returns once the engine has the message.
+inline std::unexpected<Status> reported() { return failure(ExitCode::InvalidInput, ""); }
+
 struct Backend {
   std::string_view name;
   std::string_view doc;
-  /// The results of the function, row-major. Errors are reported to the engine; a function that was not yet
-  /// compiled down to kernels is compiled first where the backend needs it.
-  Result<std::vector<Tensor>> (*run)(const RunRequest &request, Diagnostics &diag);
+  /// The results of the function, row-major; a function that was not yet compiled down to kernels is compiled first
+  /// where the backend needs it. What is wrong with the function is reported to the engine, and the status says no more
+  /// than that.
+  StatusOr<std::vector<Tensor>> (*run)(const RunRequest &request, Diagnostics &diag);
 };
 
 std::span<const Backend> allBackends();

@@ -51,10 +51,13 @@ public:
     return Feed(std::move(*data), session.batchSize());
   }
 
-  void run(BatchRunner &runner) {
-    runner.run(data_, std::span(order_).subspan(next_ * batch_, batch_));
+  /// Also takes the results of as many runs before as the device does not keep open.
+  Status run(BatchRunner &runner) {
+    const auto examples = std::span(order_).subspan(next_ * batch_, batch_);
     next_ = (next_ + 1) % kBatches;
+    return runs_->start(runner, data_, examples, 0);
   }
+  Status finishAll() { return runs_->finishAll(); }
 
 private:
   Feed(Dataset data, int64_t batch)
@@ -63,6 +66,8 @@ private:
   Dataset data_;
   std::vector<int64_t> order_;
   int64_t batch_, next_ = 0;
+  std::unique_ptr<OpenRuns<int>> runs_ =
+      std::make_unique<OpenRuns<int>>([](BatchRunner &, int) { return okStatus(); });
 };
 
 /// Scalars of a training step as at its beginning; the weights barely move, however long the measurement.
@@ -87,16 +92,18 @@ std::vector<StepTime> joined(const std::vector<StepTime> &steps) {
 }
 
 /// Short runs are timed several at once, so that reading the clock takes no share.
-void sampleTimes(Measured &m, double seconds, const std::function<void()> &run) {
+Status sampleTimes(Measured &m, double seconds, const std::function<Status()> &run) {
   constexpr double kSampleSeconds = 50e-6;
   const Clock::time_point once = Clock::now();
-  run();
+  if (Status ran = run(); !ran.ok())
+    return ran;
   const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(secondsSince(once), 1e-7));
   std::vector<double> samples;
   for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < seconds || samples.size() < 5;) {
     const Clock::time_point start = Clock::now();
     for (int64_t i = 0; i < perSample; ++i)
-      run();
+      if (Status ran = run(); !ran.ok())
+        return ran;
     samples.push_back(secondsSince(start) * 1e3 / static_cast<double>(perSample));
   }
   std::ranges::sort(samples);
@@ -104,6 +111,7 @@ void sampleTimes(Measured &m, double seconds, const std::function<void()> &run) 
   m.medianMs = samples[samples.size() / 2];
   m.tenthMs = samples[samples.size() / 10];
   m.fastestMs = samples.front();
+  return okStatus();
 }
 
 /// A training step is timed with the gathering of its batch, inference on inputs that lie in memory already.
@@ -117,22 +125,27 @@ StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &r
   m.compileMs = secondsSince(start) * 1e3;
   m.passMs = session.compiler->timing(kind, session.batchSize()).passSeconds * 1e3;
   BatchRunner &runner = **found;
-  m.arenaBytes = runner.executor().program().arena_bytes;
+  m.arenaBytes = runner.program().arena_bytes;
   setHyperParameters(runner, session.model.train);
+  Status status;
   for (const Clock::time_point warm = Clock::now();
-       secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
-    feed.run(runner);
-
-  if (kind == ProgramKind::Infer)
-    sampleTimes(m, flags.seconds, [&] { runner.executor().run(); });
-  else
-    sampleTimes(m, flags.seconds, [&] { feed.run(runner); });
-  runner.executor().setProfiling(true);
+       status.ok() && secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
+    status = feed.run(runner);
+  if (status.ok() && kind == ProgramKind::Infer)
+    status = feed.finishAll();
+  if (status.ok())
+    status = sampleTimes(m, flags.seconds,
+                         [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
+  runner.setProfiling(true);
   for (const Clock::time_point begin = Clock::now();
-       secondsSince(begin) < flags.seconds / 2 || runner.executor().profile().front().runs < 5;)
-    feed.run(runner);
-  m.steps = joined(runner.executor().stepTimes());
-  runner.executor().setProfiling(false);
+       status.ok() && (secondsSince(begin) < flags.seconds / 2 || runner.stepTimes().front().runs < 5);)
+    status = feed.run(runner);
+  if (status.ok())
+    status = feed.finishAll();
+  if (!status.ok())
+    return std::unexpected(status);
+  m.steps = joined(runner.stepTimes());
+  runner.setProfiling(false);
   return m;
 }
 
@@ -203,6 +216,10 @@ nlohmann::ordered_json toJson(const Measured &m, const Peaks &peaks, const CpuTa
 }
 
 Status bench(const BenchFlags &flags, Session &session) {
+  if (!std::holds_alternative<CpuTarget>(session.target))
+    return {ExitCode::Usage,
+            "gradc bench measures the CPU; gradc train --device cuda --profile has a device's times"};
+  const CpuTarget &cpu = std::get<CpuTarget>(session.target);
   const bool train = flags.train && session.model.hasLoss;
   StatusOr<VariableStore> variables = makeVariables(session, train);
   if (!variables)
@@ -210,15 +227,14 @@ Status bench(const BenchFlags &flags, Session &session) {
   if (Status status = variables->initialise(session.model.train.seed, session.dataFolder(), *session.pool);
       !status.ok())
     return status;
-  Runners runners(session.programs(), *session.pool, session.workspace, *variables,
-                  session.model.data.inputs);
+  Runners runners(session.programs(), session.device(), *variables, session.model.data.inputs);
   StatusOr<Feed> feed = Feed::make(session);
   if (!feed)
     return feed.error();
   int64_t variableBytes = 0;
   for (const StoredVariable &variable : variables->variables())
     variableBytes += variable.data.size();
-  StatusOr<Peaks> peaks = measurePeaks(session.target, *session.pool, variableBytes);
+  StatusOr<Peaks> peaks = measurePeaks(cpu, *session.pool, variableBytes);
   if (!peaks)
     return peaks.error();
   Measured step, infer;
@@ -242,7 +258,7 @@ Status bench(const BenchFlags &flags, Session &session) {
     nlohmann::ordered_json object = {{"model", session.model.name},
                                      {"batch", session.batchSize()},
                                      {"threads", session.pool->threads()},
-                                     {"cpu", session.target.name},
+                                     {"cpu", session.processor()},
                                      {"compile_ms", compile},
                                      {"train_step_ms", step.medianMs},
                                      {"infer_ms", infer.medianMs},
@@ -252,19 +268,19 @@ Status bench(const BenchFlags &flags, Session &session) {
     object["infer_fastest_ms"] = infer.fastestMs;
     object["infer_p10_ms"] = infer.tenthMs;
     object["peaks"] = nlohmann::ordered_json::parse(peaks->json());
-    object["train_step_kernels"] = toJson(step, *peaks, session.target);
-    object["infer_kernels"] = toJson(infer, *peaks, session.target);
+    object["train_step_kernels"] = toJson(step, *peaks, cpu);
+    object["infer_kernels"] = toJson(infer, *peaks, cpu);
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return okStatus();
   }
   fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n",
-             session.model.name, session.batchSize(), session.pool->threads(), session.target.name,
+             session.model.name, session.batchSize(), session.pool->threads(), session.processor(),
              static_cast<double>(peak) / (1 << 20));
   printPeaks(*peaks);
   if (train)
-    printTable("training step", step, *peaks, session.target);
+    printTable("training step", step, *peaks, cpu);
   if (flags.infer)
-    printTable("inference", infer, *peaks, session.target);
+    printTable("inference", infer, *peaks, cpu);
   return okStatus();
 }
 

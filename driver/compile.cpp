@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/cross_target.h"
+#include "codegen/cuda/program.h"
 #include "codegen/program.h"
 #include "driver/commands.h"
 #include "driver/compile_artifact.h"
@@ -21,35 +22,47 @@ namespace {
 
 struct CompileCommandFlags {
   ModelFlags model;
-  std::string output = "-", emit, entry, function, mcpu = "native", stage;
+  std::string output = "-", emit, entry, function, device = "cpu", mcpu = "native", arch, stage;
   CompileFlags compile;
   ArtifactFlags artifact;
 };
 
 constexpr std::string_view kArtifacts[] = {"exe", "obj", "shared", "header"};
+constexpr std::string_view kCudaForms[] = {"cuda", "ptx", "cubin"};
 
 /// What the names of the files say where --emit does not.
 std::string formOf(const std::string &input, const std::string &output) {
   constexpr std::pair<std::string_view, const char *> kForms[] = {
-      {".gir", "gir"}, {".dot", "dot"},  {".ll", "llvm"},  {".s", "asm"},
-      {".o", "obj"},   {".h", "header"}, {".so", "shared"}};
+      {".gir", "gir"},  {".dot", "dot"},   {".ll", "llvm"}, {".s", "asm"},   {".o", "obj"},
+      {".h", "header"}, {".so", "shared"}, {".cu", "cuda"}, {".ptx", "ptx"}, {".cubin", "cubin"}};
   for (const auto &[ending, form] : kForms)
     if (output.ends_with(ending))
       return form;
   return output == "-" || !isModelFile(input) ? "gir" : "exe";
 }
 
+StatusOr<std::string> emitCuda(const Module &module, const Function &fn, const std::string &form,
+                               const CudaTarget &target) {
+  const std::string text = emitCudaText(module, fn, target);
+  if (form == "cuda" || text.empty())
+    return text;
+  return compileCudaText(text, target.architecture, form == "ptx" ? CudaCodeForm::Ptx : CudaCodeForm::Cubin,
+                         nullptr);
+}
+
 StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags &flags,
-                                 const CpuTarget &target) {
+                                 const CodeTarget &target) {
   if (flags.emit == "dot")
     return toDot(module);
   if (flags.emit == "gir")
     return print(module, {.locations = flags.compile.passes.printLocations});
+  const auto *cpu = std::get_if<CpuTarget>(&target);
   std::string text;
   for (const auto &fn : module.functions) {
     StatusOr<std::string> code =
-        emitText(module, *fn, target, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly,
-                 flags.artifact.debug);
+        cpu ? emitText(module, *fn, *cpu, flags.emit == "llvm" ? CodeText::Llvm : CodeText::Assembly,
+                       flags.artifact.debug)
+            : emitCuda(module, *fn, flags.emit, std::get<CudaTarget>(target));
     if (!code)
       return code;
     text += *code;
@@ -75,6 +88,27 @@ ExitCode runArtifact(CompileCommandFlags flags) {
   return compileArtifact(flags.model, flags.compile, flags.artifact, flags.output);
 }
 
+/// What the code is for, once flags that do not belong together are refused.
+StatusOr<CodeTarget> chooseTarget(const CompileCommandFlags &flags) {
+  const bool cudaForm = std::ranges::find(kCudaForms, flags.emit) != std::end(kCudaForms);
+  if (flags.device == "cpu") {
+    if (cudaForm || !flags.arch.empty())
+      return failure(ExitCode::Usage, "--emit cuda, ptx and cubin and --arch need --device cuda");
+    StatusOr<CpuTarget> target = flags.artifact.triple.empty()
+                                     ? parseCpuTarget(flags.mcpu)
+                                     : parseTarget(flags.artifact.triple, flags.mcpu);
+    return target ? StatusOr<CodeTarget>(*target) : std::unexpected(target.error());
+  }
+  if (!cudaForm && flags.emit != "gir" && flags.emit != "dot")
+    return failure(
+        ExitCode::Usage,
+        fmt::format("--device cuda has --emit gir, dot, cuda, ptx and cubin, but got {}", flags.emit));
+  if (flags.arch.empty())
+    return failure(ExitCode::Usage, "--device cuda needs --arch, such as sm_90: no device is asked");
+  StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
+  return target ? StatusOr<CodeTarget>(*target) : std::unexpected(target.error());
+}
+
 ExitCode runCompile(CompileCommandFlags flags) {
   if (flags.emit.empty())
     flags.emit = formOf(flags.model.file, flags.output);
@@ -82,12 +116,11 @@ ExitCode runCompile(CompileCommandFlags flags) {
   if (!flags.artifact.batches.empty() &&
       !(artifact && flags.entry == "infer")) // which leaves the training as it is
     flags.model.overrides.batchSize = flags.artifact.batches.front();
-  if (artifact)
+  if (artifact && flags.device == "cpu")
     return runArtifact(std::move(flags));
-  if (flags.entry == "train")
+  if (flags.entry == "train" && !artifact)
     return fail({ExitCode::Usage, "--entry train is for executables; --entry train-step is the function"});
-  StatusOr<CpuTarget> target = flags.artifact.triple.empty() ? parseCpuTarget(flags.mcpu)
-                                                             : parseTarget(flags.artifact.triple, flags.mcpu);
+  StatusOr<CodeTarget> target = chooseTarget(flags);
   if (!target)
     return fail(target.error());
   if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
@@ -137,13 +170,17 @@ void registerCompile(CLI::App &app, ExitCode &exit) {
       ->type_name("FILE");
   command
       ->add_option("--emit", flags->emit,
-                   "exe, obj, shared, header, gir (the planned IR), dot (a graph), llvm, asm "
-                   "(default: by the name of FILE)")
-      ->check(CLI::IsMember({"exe", "obj", "shared", "header", "gir", "dot", "llvm", "asm"}));
+                   "exe, obj, shared, header, gir (the planned IR), dot (a graph), llvm, asm; "
+                   "cuda, ptx, cubin (default: by the name of FILE)")
+      ->check(CLI::IsMember(
+          {"exe", "obj", "shared", "header", "gir", "dot", "llvm", "asm", "cuda", "ptx", "cubin"}));
   command->add_option("--entry", flags->entry, "What to compile")
       ->check(CLI::IsMember({"train", "eval", "infer", "loss", "train-step"}));
   command->add_option("--func", flags->function,
                       "The function of IR text; not needed where there is only one");
+  command->add_option("--device", flags->device, "What the code is for")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  command->add_option("--arch", flags->arch, "CUDA: the architecture, sm_75 to sm_120")->type_name("ARCH");
   command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
   command->add_option("--stage", flags->stage, "Stop after this pass");
   addArtifactFlags(*command, flags->artifact);

@@ -7,8 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "codegen/cpu/tile_unit.h"
-
 namespace gradc {
 namespace {
 
@@ -74,25 +72,16 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
 
 void addPrecisionFlag(CLI::App &command, Precision &precision) {
   std::map<std::string, Precision> names;
-  for (Precision p : {Precision::F32, Precision::Bf16, Precision::F32Amx})
+  for (Precision p : {Precision::F32, Precision::Tf32, Precision::Bf16, Precision::F16, Precision::F32Amx})
     names.emplace(precisionName(p), p);
   command
-      .add_option("--precision", precision,
-                  "How products are computed: f32, bf16 (factors rounded, sums in f32) or f32-amx (each "
-                  "factor a sum of "
-                  "three bf16: as exact as f32)")
+      .add_option(
+          "--precision", precision,
+          "How products are computed: f32; tf32, bf16, f16 (factors rounded, sums in f32; tf32 and f16: on "
+          "CUDA); f32-amx (on CPUs; each factor a sum of three bf16: as exact as f32)")
       ->transform(CLI::CheckedTransformer(names).description(""))
-      ->type_name("f32|bf16|f32-amx")
+      ->type_name("f32|tf32|bf16|f16|f32-amx")
       ->group("Compilation");
-}
-
-Status checkPrecision(Precision precision, const CpuTarget &target) {
-  if (precision == Precision::F32 || hasTileUnit(target) || emulatesTiles(target))
-    return okStatus();
-  return {ExitCode::Device,
-          fmt::format("--precision bf16 and f32-amx need a processor with AMX-BF16, or x86 with FMA "
-                      "to emulate it, but '{}' has neither",
-                      target.name)};
 }
 
 void printReports(const CompileFlags &flags, const PassManager &manager) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/cpu/target.h"
+#include "driver/code_target.h"
 #include "passes/pass.h"
 #include "passes/pipeline.h"
 #include "support/diagnostics.h"
@@ -26,8 +26,6 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags);
 
 /// Declares --precision on a command.
 void addPrecisionFlag(CLI::App &command, Precision &precision);
-/// Whether code for the target can keep to it: exit code 6 with what is missing.
-Status checkPrecision(Precision precision, const CpuTarget &target);
 
 /// What --timing and --statistics ask for, on stderr.
 void printReports(const CompileFlags &flags, const PassManager &manager);

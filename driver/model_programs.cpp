@@ -34,7 +34,7 @@ CompileFlags withoutPrinting(CompileFlags flags) {
   return flags;
 }
 
-ModelPrograms::ModelPrograms(const LoadedModel &model, CompileFlags flags, CompileOptions options)
+ModelPrograms::ModelPrograms(const LoadedModel &model, CompileFlags flags, CodeOptions options)
     : model_(model), flags_(std::move(flags)), options_(std::move(options)), worker_([this] { work(); }) {}
 
 ModelPrograms::~ModelPrograms() {
@@ -124,11 +124,11 @@ void ModelPrograms::compile(Job &job) {
   }
   changed_.notify_all();
 
-  CompileOptions options = options_;
+  CodeOptions options = options_;
   if (!job.first)
     options.threads = 1; // training runs meanwhile
   const Function *function = module->function(functionName(job.kind));
-  StatusOr<std::unique_ptr<CompiledProgram>> program = compileProgram(*module, *function, options);
+  StatusOr<std::unique_ptr<CompiledProgram>> program = compileFor(*module, *function, options);
   if (!program) {
     job.status = program.error();
     return;

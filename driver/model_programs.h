@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "codegen/program.h"
 #include "driver/plan_model.h"
 #include "runtime/programs.h"
 #include "support/config.h"
@@ -26,7 +25,7 @@ class ModelPrograms : public ProgramSource {
 public:
   /// One thread compiles what is asked for, in that order; each program's kernels with options.threads workers. The
   /// model must outlive this. Printing flags apply to the first program only.
-  ModelPrograms(const LoadedModel &model, CompileFlags flags, CompileOptions options);
+  ModelPrograms(const LoadedModel &model, CompileFlags flags, CodeOptions options);
   ~ModelPrograms() override;
 
   StatusOr<const gradc_program *> get(ProgramKind kind, int64_t batch) override;
@@ -60,7 +59,7 @@ private:
 
   const LoadedModel &model_;
   const CompileFlags flags_;
-  const CompileOptions options_;
+  const CodeOptions options_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::pair<ProgramKind, int64_t>, std::unique_ptr<Job>> jobs_;

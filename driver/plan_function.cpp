@@ -14,14 +14,6 @@ bool hasKernels(const Function &fn) {
   return std::ranges::any_of(fn.body().ops, [&](OpId op) { return fn[op].def->name == "kernel"; });
 }
 
-/// What the pass `schedule` has to know of the target.
-Dict scheduleOptions(const CpuTarget &target) {
-  Dict options;
-  options.set("registers", int64_t{target.vectorRegisters});
-  options.set("bits", int64_t{target.vectorBits});
-  return options;
-}
-
 } // namespace
 
 std::optional<Source> chooseSource(const Module &module, const std::string &entry,
@@ -38,14 +30,13 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 }
 
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
-                          const CpuTarget &target, PassManager &manager, Diagnostics &diag,
+                          const CodeTarget &target, PassManager &manager, Diagnostics &diag,
                           Precision precision) {
   std::erase_if(module.functions, [&](const auto &other) { return other->name != function; });
   const Function &fn = *module.function(function);
   if (isPlanned(fn))
     return {};
-  Pipeline pipeline =
-      buildPipeline({.train = train, .precision = precision, .schedule = scheduleOptions(target)});
+  Pipeline pipeline = buildPipeline(pipelineOptions(target, train, precision));
   if (hasKernels(fn)) {
     auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });
     pipeline.erase(pipeline.begin(), fuse + 1);

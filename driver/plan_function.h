@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "codegen/cpu/target.h"
+#include "driver/code_target.h"
 #include "passes/pass.h"
 #include "passes/pipeline.h"
 #include "support/result.h"
@@ -27,7 +27,7 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 /// gets the passes after fuse; all else the whole pipeline. With `train` the function is a loss, and the result
 /// has @train_step. `stage` stops after the pass of that name; empty: to the end.
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
-                          const CpuTarget &target, PassManager &manager, Diagnostics &diag,
+                          const CodeTarget &target, PassManager &manager, Diagnostics &diag,
                           Precision precision = Precision::F32);
 
 } // namespace gradc

@@ -13,7 +13,7 @@ std::string_view functionName(ProgramKind kind) {
   return "";
 }
 
-Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CpuTarget &target,
+Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CodeTarget &target,
                          const CompileFlags &flags, Diagnostics &diag) {
   Result<Module> module = model.instantiate(batch, diag);
   if (!module)

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "codegen/cpu/target.h"
+#include "driver/code_target.h"
 #include "driver/compile_flags.h"
 #include "frontend/model.h"
 #include "ir/ir.h"
@@ -16,7 +16,7 @@ std::string_view functionName(ProgramKind kind);
 
 /// The module of one function, planned for the target. Only this function and what it is made of goes through the
 /// pipeline, so that the first training step does not wait for @infer.
-Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CpuTarget &target,
+Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CodeTarget &target,
                          const CompileFlags &flags, Diagnostics &diag);
 
 } // namespace gradc

@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "driver/cuda_target.h"
 #include "driver/options.h"
 #include "runtime/commands/commands.h"
+#include "runtime/cuda/device.h"
 
 namespace gradc {
 
@@ -25,33 +27,50 @@ std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit
   std::optional<LoadedModel> model = loadModelFile(flags.model, exit);
   if (!model)
     return nullptr;
-  StatusOr<std::unique_ptr<Session>> session = make(flags, std::move(*model));
-  if (session)
-    return std::move(*session);
-  exit = fail(session.error());
-  return nullptr;
-}
-
-StatusOr<std::unique_ptr<Session>> Session::make(const SessionFlags &flags, LoadedModel model) {
-  if (flags.device != "cpu")
-    return failure(ExitCode::Device,
-                   fmt::format("device '{}' is not in this build, only 'cpu' is", flags.device));
-  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
-  if (!target)
-    return std::unexpected(target.error());
-  if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
-    return std::unexpected(can);
-  std::unique_ptr<Session> session(new Session(std::move(model), flags));
-  session->target = *target;
+  std::unique_ptr<Session> session(new Session(std::move(*model), flags));
+  if (Status chosen = session->chooseDevice(); !chosen.ok()) {
+    exit = fail(chosen);
+    return nullptr;
+  }
   if (!flags.noCache)
     session->cache = ObjectCache::open(defaultCacheFolder());
-  session->pool = std::make_unique<ThreadPool>(static_cast<int>(flags.threads));
   session->compiler = std::make_unique<ModelPrograms>(
       session->model, flags.compile,
-      CompileOptions{.target = *target,
-                     .threads = std::min(session->pool->threads(), availableCores()),
-                     .cache = session->cache ? &*session->cache : nullptr});
+      CodeOptions{.target = session->target,
+                  .threads = std::min(session->pool->threads(), availableCores()),
+                  .cache = session->cache ? &*session->cache : nullptr});
   return session;
+}
+
+Status Session::chooseDevice() {
+  StatusOr<DeviceName> name = parseDevice(flags.device);
+  if (!name)
+    return name.error();
+  pool = std::make_unique<ThreadPool>(static_cast<int>(flags.threads));
+  if (name->cuda) {
+    StatusOr<std::unique_ptr<cuda::CudaDevice>> device = cuda::CudaDevice::open(name->index, *pool);
+    if (!device)
+      return device.error();
+    target = cudaTargetOf((*device)->context());
+    runsOn = std::move(*device);
+  } else {
+    StatusOr<CpuTarget> processor = parseCpuTarget(flags.mcpu);
+    if (!processor)
+      return processor.error();
+    target = *processor;
+    runsOn = std::make_unique<CpuDevice>(*pool);
+  }
+  return checkPrecision(flags.compile.precision, target);
+}
+
+std::string Session::processor() const {
+  const auto *cpu = std::get_if<CpuTarget>(&target);
+  return cpu ? cpu->name : std::get<CudaTarget>(target).name();
+}
+
+std::string Session::processorFeatures() const {
+  const auto *cpu = std::get_if<CpuTarget>(&target);
+  return cpu ? cpu->features : "";
 }
 
 std::string Session::dataFolder() const {

@@ -1,4 +1,4 @@
-// What the commands that run a model on the CPU have in common: flags, compiled programs, threads, data.
+// What the commands that run a model have in common: flags, compiled programs, threads, data.
 #pragma once
 
 #include <memory>
@@ -31,15 +31,13 @@ class Session final : public Host {
 public:
   /// Nothing where that failed, with the message on stderr and the code in `exit`.
   static std::unique_ptr<Session> open(const SessionFlags &flags, ExitCode &exit);
-  /// Of a model that was loaded already. Prints nothing.
-  static StatusOr<std::unique_ptr<Session>> make(const SessionFlags &flags, LoadedModel model);
 
   LoadedModel model;
   SessionFlags flags;
-  CpuTarget target;
+  CodeTarget target;
   std::optional<ObjectCache> cache;
   std::unique_ptr<ThreadPool> pool;
-  Workspace workspace;
+  std::unique_ptr<Device> runsOn;
   std::unique_ptr<ModelPrograms> compiler;
 
   /// The batch size that was asked for.
@@ -49,16 +47,17 @@ public:
   const HostFlags &hostFlags() const override { return flags; }
   ProgramSource &programs() override { return *compiler; }
   ThreadPool &threads() override { return *pool; }
-  Workspace &memory() override { return workspace; }
+  Device &device() override { return *runsOn; }
   StatusOr<std::vector<VariableSpec>> slots() override { return compiler->slots(batchSize()); }
   StatusOr<std::string> identity() override { return modelIdentity(model, flags.compile.precision); }
   std::string summary() const override { return modelSummary(model); }
-  std::string processor() const override { return target.name; }
-  std::string processorFeatures() const override { return target.features; }
+  std::string processor() const override;
+  std::string processorFeatures() const override;
   /// --data, else the model file's folder.
   std::string dataFolder() const override;
 
 private:
+  Status chooseDevice();
   Session(LoadedModel loaded, const SessionFlags &given)
       : model(std::move(loaded)), flags(given), facts_(factsOf(model)) {}
 

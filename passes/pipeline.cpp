@@ -8,6 +8,8 @@ std::string_view precisionName(Precision precision) {
   switch (precision) {
   case Precision::F32: return "f32";
   case Precision::Bf16: return "bf16";
+  case Precision::F16: return "f16";
+  case Precision::Tf32: return "tf32";
   case Precision::F32Amx: return "f32-amx";
   }
   return "f32";
@@ -45,14 +47,25 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     add("precision");
 
   // Layouts before fusion: a kernel's values share one. Several consumers may have asked for the same relayout.
-  add("layout");
-  add("cse");
-  add("dce");
+  // A CUDA device has as many threads as there are elements, so it needs no batch in vector lanes.
+  if (!options.cuda) {
+    add("layout");
+    add("cse");
+    add("dce");
+  }
 
   // Kernels: fuse decides what runs together, outline makes a kernel of each op that is left, so that code
   // generation sees nothing else.
   add("fuse");
   add("outline");
+
+  // Where rows of 128 bytes are read at once, values begin at such.
+  if (options.cuda) {
+    Dict memory;
+    memory.set("alignment", int64_t{256});
+    add("plan-memory", std::move(memory));
+    return pipeline;
+  }
 
   // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
   add("winograd");

@@ -23,6 +23,13 @@ StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t
   EvalResult result;
   for (const std::string &name : metrics)
     result.metrics.emplace_back(name, 0.0);
+  OpenRuns<int64_t> runs([&](BatchRunner &runner, int64_t rows) {
+    result.loss += runner.scalar("loss");
+    for (auto &[name, sum] : result.metrics)
+      sum += runner.scalar(name);
+    result.examples += rows;
+    return okStatus();
+  });
   std::vector<int64_t> examples(batchSize);
   const int64_t batches = batchCount(view.count, batchSize, limitBatches);
   for (int64_t batch = 0; batch < batches; ++batch) {
@@ -31,12 +38,12 @@ StatusOr<EvalResult> evaluate(Runners &runners, const DatasetView &view, int64_t
     if (!runner)
       return std::unexpected(runner.error());
     std::iota(examples.begin(), examples.begin() + rows, view.first + first);
-    (*runner)->run(*view.dataset, std::span(examples).first(rows));
-    result.loss += (*runner)->scalar("loss");
-    for (auto &[name, sum] : result.metrics)
-      sum += (*runner)->scalar(name);
-    result.examples += rows;
+    if (Status started = runs.start(**runner, *view.dataset, std::span(examples).first(rows), rows);
+        !started.ok())
+      return std::unexpected(started);
   }
+  if (Status finished = runs.finishAll(); !finished.ok())
+    return std::unexpected(finished);
   const double count = static_cast<double>(std::max<int64_t>(result.examples, 1));
   result.loss /= count;
   for (auto &[name, sum] : result.metrics)

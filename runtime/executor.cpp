@@ -76,11 +76,17 @@ void Executor::resolveAll() {
 
 void Executor::setProfiling(bool on) { profile_.assign(on ? program_.num_steps : 0, {}); }
 
-std::vector<StepTime> Executor::stepTimes() const {
+void StepProfile::add(double time) {
+  fastest = runs == 0 ? time : std::min(fastest, time);
+  seconds += time;
+  ++runs;
+}
+
+std::vector<StepTime> stepTimes(const gradc_program &program, const std::vector<StepProfile> &profile) {
   std::vector<StepTime> times;
-  for (size_t i = 0; i < profile_.size(); ++i) {
-    const gradc_step &step = program_.steps[i];
-    const StepProfile &p = profile_[i];
+  for (size_t i = 0; i < profile.size(); ++i) {
+    const gradc_step &step = program.steps[i];
+    const StepProfile &p = profile[i];
     times.push_back({.name = step.name,
                      .runs = p.runs,
                      .milliseconds = p.runs > 0 ? p.seconds / static_cast<double>(p.runs) * 1e3 : 0,
@@ -110,11 +116,7 @@ void Executor::run() {
   for (int64_t i = 0; i < program_.num_steps; ++i) {
     const Clock::time_point start = Clock::now();
     runStep(program_.steps[i]);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    StepProfile &entry = profile_[i];
-    entry.fastest = entry.runs == 0 ? seconds : std::min(entry.fastest, seconds);
-    entry.seconds += seconds;
-    ++entry.runs;
+    profile_[i].add(std::chrono::duration<double>(Clock::now() - start).count());
   }
 }
 

@@ -34,7 +34,11 @@ struct StepProfile {
   int64_t runs = 0;
   double seconds = 0;
   double fastest = 0; // seconds of the fastest run
+  void add(double time);
 };
+
+/// Times under the model's names, in the order of the steps; empty where there is no profile.
+std::vector<StepTime> stepTimes(const gradc_program &program, const std::vector<StepProfile> &profile);
 
 class Executor {
 public:
@@ -58,8 +62,7 @@ public:
   void setProfiling(bool on);
   /// One entry per step, empty when profiling is off.
   const std::vector<StepProfile> &profile() const { return profile_; }
-  /// The same under the model's names, in the order of the steps.
-  std::vector<StepTime> stepTimes() const;
+  std::vector<StepTime> stepTimes() const { return gradc::stepTimes(program_, profile_); }
 
 private:
   static int64_t find(const gradc_port *ports, int64_t count, const char *name);

@@ -9,8 +9,7 @@ StatusOr<BatchRunner *> Runners::get(ProgramKind kind, int64_t batch) {
   StatusOr<const gradc_program *> program = source_.get(kind, batch);
   if (!program)
     return std::unexpected(program.error());
-  StatusOr<std::unique_ptr<BatchRunner>> runner =
-      BatchRunner::make(**program, pool_, workspace_, variables_, inputs_);
+  StatusOr<std::unique_ptr<BatchRunner>> runner = device_.makeRunner(**program, variables_, inputs_);
   if (!runner)
     return std::unexpected(runner.error());
   return (runners_[key] = std::move(*runner)).get();

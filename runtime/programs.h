@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "runtime/batch_runner.h"
+#include "runtime/device.h"
 
 namespace gradc {
 
@@ -33,17 +33,18 @@ public:
 /// Programs bound to a model's variables, made at their first use.
 class Runners {
 public:
-  Runners(ProgramSource &source, ThreadPool &pool, Workspace &workspace, const VariableStore &variables,
+  Runners(ProgramSource &source, Device &device, const VariableStore &variables,
           std::span<const InputSpec> inputs)
-      : source_(source), pool_(pool), workspace_(workspace), variables_(variables), inputs_(inputs) {}
+      : source_(source), device_(device), variables_(variables), inputs_(inputs) {}
 
   StatusOr<BatchRunner *> get(ProgramKind kind, int64_t batch);
   void prefetch(ProgramKind kind, int64_t batch) { source_.prefetch(kind, batch); }
+  /// Brings the variables in the host's memory up to date. No run may be open.
+  Status fetchVariables() { return device_.fetch(variables_); }
 
 private:
   ProgramSource &source_;
-  ThreadPool &pool_;
-  Workspace &workspace_;
+  Device &device_;
   const VariableStore &variables_;
   std::span<const InputSpec> inputs_;
   std::map<std::pair<ProgramKind, int64_t>, std::unique_ptr<BatchRunner>> runners_;

@@ -55,11 +55,10 @@ std::string runIdentity(const TrainOptions &options) {
 TrainLoop::TrainLoop(TrainOptions options, Runners &runners, VariableStore &variables, ThreadPool &pool,
                      DatasetView train, DatasetView validation, Progress &progress)
     : options_(std::move(options)), runners_(runners), variables_(variables), pool_(pool), train_(train),
-      validation_(validation), progress_(progress) {
+      validation_(validation), progress_(progress),
+      runs_([this](BatchRunner &runner, const OpenBatch &batch) { return takeBatch(runner, batch); }) {
   for (const HyperParameter &parameter : options_.config.hyper)
     hyper_.emplace_back(parameter);
-  if (options_.hooks.signals)
-    signals_.emplace();
   const TrainConfig &config = options_.config;
   std::string monitor = config.monitor;
   if (validation_.count == 0 && monitor == "val_loss")
@@ -79,10 +78,6 @@ StatusOr<TrainResult> TrainLoop::run() {
   prefetchPrograms();
   TrainResult result;
   while (state_.epoch < options_.config.epochs && !state_.stopped) {
-    if (stopAsked_) { // after an epoch, whose checkpoint is written
-      result.code = ExitCode::Stopped;
-      break;
-    }
     StatusOr<Outcome> outcome = runEpoch();
     if (!outcome)
       return std::unexpected(outcome.error());
@@ -173,8 +168,8 @@ StatusOr<TrainLoop::Outcome> TrainLoop::runEpoch() {
       epochOrder(train_.count, options_.config.seed, state_.epoch, options_.config.shuffle);
   epochStarted_ = Clock::now();
   epochExamples_ = 0;
-  while (state_.batch < batches_) {
-    if (Status status = runBatch(order); !status.ok())
+  while (state_.batch + runs_.open() < batches_) {
+    if (Status status = startBatch(order); !status.ok())
       return std::unexpected(status);
     StatusOr<bool> stop = answerSignals();
     if (!stop)
@@ -182,31 +177,39 @@ StatusOr<TrainLoop::Outcome> TrainLoop::runEpoch() {
     if (*stop)
       return Outcome::Stopped;
   }
-  if (Status status = endEpoch(); !status.ok())
+  Status status = runs_.finishAll();
+  if (status.ok())
+    status = endEpoch();
+  if (!status.ok())
     return std::unexpected(status);
   return Outcome::Done;
 }
 
-Status TrainLoop::runBatch(const std::vector<int64_t> &order) {
-  const int64_t first = state_.batch * options_.config.batchSize;
+Status TrainLoop::startBatch(const std::vector<int64_t> &order) {
+  const int64_t step = state_.step + runs_.open();
+  const int64_t first = (state_.batch + runs_.open()) * options_.config.batchSize;
   const int64_t rows = std::min(options_.config.batchSize, train_.count - first);
   StatusOr<BatchRunner *> found = runners_.get(ProgramKind::TrainStep, rows);
   if (!found)
     return found.error();
   BatchRunner &runner = **found;
   for (const ScheduledValue &value : hyper_)
-    runner.setFloat(value.name(), static_cast<float>(value.at(state_.epoch, state_.step)));
-  learningRate_ = hyper_.empty() ? 0 : hyper_.front().at(state_.epoch, state_.step);
+    runner.setFloat(value.name(), static_cast<float>(value.at(state_.epoch, step)));
   runner.setInteger("seed", static_cast<int64_t>(options_.config.seed));
-  runner.setInteger("step", state_.step);
+  runner.setInteger("step", step);
   runner.setInteger("row0", 0);
   profileAround(runner, rows);
 
   std::vector<int64_t> examples(order.begin() + first, order.begin() + first + rows);
   for (int64_t &example : examples)
     example += train_.first;
-  runner.run(*train_.dataset, examples);
+  return runs_.start(runner, *train_.dataset, examples,
+                     {rows, hyper_.empty() ? 0 : hyper_.front().at(state_.epoch, step)});
+}
 
+Status TrainLoop::takeBatch(const BatchRunner &runner, const OpenBatch &batch) {
+  const int64_t rows = batch.rows;
+  learningRate_ = batch.learningRate;
   lastLoss_ = runner.scalar("loss");
   if (Status status = checkNumbers(); !status.ok())
     return status;
@@ -220,14 +223,12 @@ Status TrainLoop::runBatch(const std::vector<int64_t> &order) {
   ++state_.step;
   if (stepsHere_++ == 0) {
     folder_->log(firstStepJson(state_.step, secondsSince(options_.start), options_.dataSeconds));
-    folder_->log(eventJson("memory", state_.step, memoryText(variables_, runner.executor().program())));
+    folder_->log(eventJson("memory", state_.step, memoryText(variables_, runner.program())));
   }
   if (state_.step % kLogEvery == 0)
     folder_->log(toJson(stepRecord()));
   if (progress_.wantsStep(elapsed()))
     progress_.step(stepRecord());
-  if (options_.hooks.step && !options_.hooks.step(stepRecord()))
-    stopAsked_ = true;
   return okStatus();
 }
 
@@ -242,31 +243,32 @@ Status TrainLoop::checkNumbers() {
   };
   if (!std::isfinite(lastLoss_))
     return diverged(fmt::format("the loss is {}", std::isnan(lastLoss_) ? "nan" : "infinite"));
-  if (options_.checkFinite)
-    if (const std::optional<std::string> name = variables_.findNonFinite(pool_))
-      return diverged(fmt::format("'{}' is no longer finite", *name));
+  if (!options_.checkFinite)
+    return okStatus();
+  if (Status fetched = runners_.fetchVariables(); !fetched.ok())
+    return fetched;
+  if (const std::optional<std::string> name = variables_.findNonFinite(pool_))
+    return diverged(fmt::format("'{}' is no longer finite", *name));
   return okStatus();
 }
 
 /// Whether the run is to stop here, with its checkpoint written.
 StatusOr<bool> TrainLoop::answerSignals() {
-  if (signals_ && signals_->takeStatusRequest()) {
+  if (signals_.takeStatusRequest()) {
     const StepRecord r = stepRecord();
     progress_.message(fmt::format("epoch {}/{} batch {}/{} step {} {} elapsed {}", r.epoch, r.epochs, r.batch,
                                   r.batches, r.step, keyValues(r.average), duration(r.elapsed)));
   }
-  const bool finished = state_.batch == batches_ && state_.epoch + 1 == options_.config.epochs;
+  const bool finished = state_.batch + runs_.open() == batches_ && state_.epoch + 1 == options_.config.epochs;
   const bool outOfTime = options_.maxSeconds > 0 && secondsSince(started_) >= options_.maxSeconds;
-  const bool asked = stopAsked_ || (signals_ && signals_->stopRequested());
-  const bool stop = (asked || outOfTime) && !finished;
-  const bool checkpoint = signals_ && signals_->takeCheckpointRequest();
+  const bool stop = (signals_.stopRequested() || outOfTime) && !finished;
+  const bool checkpoint = signals_.takeCheckpointRequest();
   if (!stop && !checkpoint)
     return false;
+  if (Status done = runs_.finishAll(); !done.ok())
+    return std::unexpected(done);
   if (stop)
-    folder_->log(eventJson("stopped", state_.step,
-                           outOfTime    ? "out of time"
-                           : stopAsked_ ? "by the program"
-                                        : "by a signal"));
+    folder_->log(eventJson("stopped", state_.step, outOfTime ? "out of time" : "by a signal"));
   Status status = save();
   if (status.ok() && stop)
     status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
@@ -324,6 +326,8 @@ Status TrainLoop::endEpoch() {
     for (const auto &[name, value] : result->metrics)
       record.values.emplace_back("val_" + name, value);
   }
+  if (Status fetched = runners_.fetchVariables(); !fetched.ok())
+    return fetched;
   // Weights that went wrong in the last update show in no training loss yet: never store them.
   if (const std::optional<std::string> name = variables_.findNonFinite(pool_))
     return {ExitCode::Numeric,
@@ -353,17 +357,15 @@ Status TrainLoop::endEpoch() {
     status = saveBest();
   if (status.ok())
     status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
-  if (status.ok())
-    status = writeReport();
-  if (status.ok() && options_.hooks.epoch && !options_.hooks.epoch(record))
-    stopAsked_ = true;
-  return status;
+  return status.ok() ? writeReport() : status;
 }
 
 Status TrainLoop::save() {
   for (const ScheduledValue &value : hyper_)
     state_.schedules[value.name()] = value.state();
   state_.seconds = elapsed();
+  if (Status fetched = runners_.fetchVariables(); !fetched.ok())
+    return fetched;
   return folder_->writeCheckpoint(variables_, state_);
 }
 
@@ -372,13 +374,14 @@ Status TrainLoop::saveBest() {
 }
 
 void TrainLoop::profileAround(BatchRunner &runner, int64_t rows) {
-  if (rows != options_.config.batchSize)
+  // A device that runs a step as one launch would have to take it apart: only where that is asked for.
+  if (rows != options_.config.batchSize || (!options_.profile && runner.depth() > 1))
     return;
   if (stepsHere_ == (options_.profile ? 0 : kProfileFirst))
-    runner.executor().setProfiling(true);
+    runner.setProfiling(true);
   if (!options_.profile && stepsHere_ == kProfileFirst + kProfileCount) {
-    stepTimes_ = runner.executor().stepTimes();
-    runner.executor().setProfiling(false);
+    stepTimes_ = runner.stepTimes();
+    runner.setProfiling(false);
   }
 }
 
@@ -386,7 +389,7 @@ Status TrainLoop::writeReport() {
   if (options_.profile)
     if (StatusOr<BatchRunner *> runner = runners_.get(ProgramKind::TrainStep, options_.config.batchSize);
         runner)
-      stepTimes_ = (*runner)->executor().stepTimes();
+      stepTimes_ = (*runner)->stepTimes();
   return folder_->writeReport(makeReport({.title = options_.modelName,
                                           .summary = options_.modelSummary,
                                           .epochs = history_,

@@ -3,9 +3,7 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,14 +16,6 @@
 #include "support/config.h"
 
 namespace gradc {
-
-/// What a program that trains by the library hears of it, and whether the user's signals are for the training.
-struct TrainHooks {
-  /// False stops the training as a signal does: with its checkpoint.
-  std::function<bool(const StepRecord &)> step;
-  std::function<bool(const EpochRecord &)> epoch;
-  bool signals = true;
-};
 
 struct TrainOptions {
   TrainConfig config; // with what the command line changes
@@ -49,7 +39,6 @@ struct TrainOptions {
   std::string resumeCommand; // what a stopped run tells its user
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(); // of the process
   double dataSeconds = 0; // that passed only in waiting for data
-  TrainHooks hooks;
 };
 
 struct TrainResult {
@@ -79,7 +68,12 @@ private:
   Status resumeFrom(const std::string &path, bool mayBeAbsent);
   void prefetchPrograms();
   StatusOr<Outcome> runEpoch();
-  Status runBatch(const std::vector<int64_t> &order);
+  Status startBatch(const std::vector<int64_t> &order);
+  struct OpenBatch {
+    int64_t rows = 0;
+    double learningRate = 0;
+  };
+  Status takeBatch(const BatchRunner &runner, const OpenBatch &batch);
   Status checkNumbers();
   StatusOr<bool> answerSignals();
   Status endEpoch();
@@ -97,15 +91,15 @@ private:
   ThreadPool &pool_;
   DatasetView train_, validation_;
   Progress &progress_;
-  std::optional<SignalScope> signals_; // none: the process's signals are not the training's
-  bool stopAsked_ = false;             // by a hook
+  SignalScope signals_;
 
   std::optional<RunFolder> folder_;
   TrainState state_;
   std::vector<ScheduledValue> hyper_;
   std::vector<EpochRecord> history_;
   std::vector<StepTime> stepTimes_;
-  int64_t batches_ = 0; // per epoch
+  int64_t batches_ = 0;      // per epoch
+  OpenRuns<OpenBatch> runs_; // batches that were started and are not in `state_` yet
   double lastLoss_ = 0, learningRate_ = 0;
   double secondsBefore_ = 0; // of training before this process
   std::chrono::steady_clock::time_point started_, epochStarted_;

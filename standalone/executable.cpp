@@ -124,6 +124,7 @@ void Executable::start() {
   if (seed)
     model_.facts.train.seed = *seed;
   pool_ = std::make_unique<ThreadPool>(static_cast<int>(flags.threads));
+  device_ = std::make_unique<CpuDevice>(*pool_);
 }
 
 StatusOr<SafeTensors> Executable::ownWeights() {

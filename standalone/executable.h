@@ -42,7 +42,7 @@ public:
   const HostFlags &hostFlags() const override { return flags; }
   TablePrograms &programs() override { return programs_; }
   ThreadPool &threads() override { return *pool_; }
-  Workspace &memory() override { return workspace_; }
+  Device &device() override { return *device_; }
   StatusOr<std::vector<VariableSpec>> slots() override { return model_.slots; }
   StatusOr<std::string> identity() override { return model_.identity; }
   std::string summary() const override { return model_.summary; }
@@ -62,7 +62,7 @@ private:
   ModelImage model_;
   TablePrograms programs_;
   std::unique_ptr<ThreadPool> pool_;
-  Workspace workspace_;
+  std::unique_ptr<CpuDevice> device_;
 };
 
 } // namespace gradc

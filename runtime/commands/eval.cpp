@@ -60,7 +60,7 @@ Status evaluateModel(Host &host, const EvalFlags &flags) {
     return view.error();
   if (Status known = checkBatches(host, {{ProgramKind::Eval, view->count}}); !known.ok())
     return known;
-  Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
+  Runners runners(host.programs(), host.device(), *variables, host.facts().data.inputs);
   StatusOr<EvalResult> result = evaluate(runners, *view, host.facts().train.batchSize,
                                          host.hostFlags().limitBatches, host.facts().train.metrics);
   if (!result)

@@ -29,7 +29,7 @@ public:
   virtual const HostFlags &hostFlags() const = 0;
   virtual ProgramSource &programs() = 0;
   virtual ThreadPool &threads() = 0;
-  virtual Workspace &memory() = 0;
+  virtual Device &device() = 0;
 
   /// The variables that the optimizer adds.
   virtual StatusOr<std::vector<VariableSpec>> slots() = 0;

@@ -85,11 +85,11 @@ Status predict(Host &host, const PredictFlags &flags) {
     return variables.error();
   if (Status status = loadWeights(host, *variables, flags.weights, false); !status.ok())
     return status;
-  Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
+  Runners runners(host.programs(), host.device(), *variables, host.facts().data.inputs);
   StatusOr<BatchRunner *> runner = runners.get(ProgramKind::Infer, 1);
   if (!runner)
     return runner.error();
-  const gradc_program &program = (*runner)->executor().program();
+  const gradc_program &program = (*runner)->program();
   if (program.num_args != 1 || program.num_results < 1 || program.args[0].dtype != 0 ||
       program.results[0].rank != 2)
     return {ExitCode::InvalidInput,
@@ -106,7 +106,8 @@ Status predict(Host &host, const PredictFlags &flags) {
       const size_t each = examples->size() / static_cast<size_t>(count);
       std::memcpy((*runner)->argument(input.name), examples->data() + static_cast<size_t>(i) * each,
                   each * sizeof(float));
-      (*runner)->run();
+      if (Status ran = (*runner)->run(); !ran.ok())
+        return ran;
       show(count == 1 ? file : fmt::format("{}[{}]", file, i),
            rank(static_cast<const float *>((*runner)->result(output.name)), output.shape[1],
                 host.facts().data.classNames, flags.top),

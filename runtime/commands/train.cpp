@@ -6,6 +6,7 @@
 
 #include "runtime/commands/commands.h"
 #include "runtime/commands/model_data.h"
+#include "runtime/train_loop.h"
 #include "support/files.h"
 
 namespace gradc {
@@ -36,7 +37,6 @@ Status applyFlags(const TrainFlags &flags, Host &host, TrainOptions &options) {
                    : flags.resume == "auto" ? TrainOptions::Resume::Auto
                                             : TrainOptions::Resume::File;
   options.resumeFile = flags.resume;
-  options.hooks = flags.hooks;
   return okStatus();
 }
 
@@ -63,10 +63,15 @@ Status writeProfile(const std::string &path, const std::vector<StepTime> &steps)
   return writeFileAtomically(path, text);
 }
 
-void print(const EvalResult &test) {
-  fmt::print("test loss: {:.4f}\n", test.loss);
-  for (const auto &[name, value] : test.metrics)
+Status printTest(Host &host, Runners &runners, const DatasetView &test) {
+  StatusOr<EvalResult> result = evaluate(runners, test, host.facts().train.batchSize,
+                                         host.hostFlags().limitBatches, host.facts().train.metrics);
+  if (!result)
+    return result.error();
+  fmt::print("test loss: {:.4f}\n", result->loss);
+  for (const auto &[name, value] : result->metrics)
     fmt::print("test {}: {:.4f}\n", name, value);
+  return okStatus();
 }
 
 } // namespace
@@ -84,7 +89,7 @@ std::optional<double> parseSeconds(std::string_view text) {
   return std::nullopt;
 }
 
-StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::time_point start) {
+StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point start) {
   TrainOptions options;
   if (Status status = applyFlags(flags, host, options); !status.ok())
     return std::unexpected(status);
@@ -113,11 +118,11 @@ StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::tim
     return std::unexpected(known);
 
   Progress progress(*parseProgressMode(host.hostFlags().progress));
-  Runners runners(host.programs(), host.threads(), host.memory(), *variables, host.facts().data.inputs);
+  Runners runners(host.programs(), host.device(), *variables, host.facts().data.inputs);
   progress.message(
-      fmt::format("training {} on {} examples, {} for validation, seed {}, {} threads, into '{}'",
+      fmt::format("training {} on {} examples, {} for validation, seed {}, {}, into '{}'",
                   host.facts().name, data->trainView().count, data->validationView().count,
-                  options.config.seed, host.threads().threads(), options.outFolder));
+                  options.config.seed, host.device().description(), options.outFolder));
   TrainLoop loop(options, runners, *variables, host.threads(), data->trainView(), data->validationView(),
                  progress);
   StatusOr<TrainResult> result = loop.run();
@@ -126,24 +131,10 @@ StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::tim
   if (options.profile)
     if (Status written = writeProfile(flags.profile, loop.stepTimes()); !written.ok())
       return std::unexpected(written);
-  TrainReport report{std::move(*result), {}};
-  if (report.result.code != ExitCode::Ok || !data->test)
-    return report;
-  StatusOr<EvalResult> test = evaluate(runners, data->testView(), host.facts().train.batchSize,
-                                       host.hostFlags().limitBatches, host.facts().train.metrics);
-  if (!test)
-    return std::unexpected(test.error());
-  report.test = std::move(*test);
-  return report;
-}
-
-StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point start) {
-  const StatusOr<TrainReport> report = trainModel(host, flags, start);
-  if (!report)
-    return std::unexpected(report.error());
-  if (report->test)
-    print(*report->test);
-  return report->result.code;
+  if (result->code == ExitCode::Ok && data->test)
+    if (Status tested = printTest(host, runners, data->testView()); !tested.ok())
+      return std::unexpected(tested);
+  return result->code;
 }
 
 } // namespace gradc

@@ -22,6 +22,7 @@ EXEMPT = {
     "out of memory: cannot allocate {} bytes": "needs a machine that is out of memory",
     "LLVM cannot make code for {}: {}": "a failure inside of LLVM",
     "NVRTC {} fails: {}": "a failure inside of NVRTC",
+    "cuBLAS: {} failed with status {}": "a failure inside of cuBLAS",
     "linking compiled kernels: ": "a failure inside of LLVM",
     "more than 4 GiB do not fit an .npz file": "needs 4 GiB",
     "the validation split leaves no training examples": "a split below 1 leaves one, unless the data set is empty",

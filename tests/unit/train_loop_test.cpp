@@ -154,13 +154,13 @@ struct TestRun {
 
   TestRun &go() {
     ThreadPool pool(threads);
-    Workspace workspace;
+    CpuDevice device(pool);
     VariableStore store = std::move(*VariableStore::create(
         {{.name = "w", .shape = {2}, .init = {.kind = InitSpec::Kind::Normal, .a = 0, .b = 1}},
          {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
         pool));
     TestSource source;
-    Runners runners(source, pool, workspace, store, kInputs);
+    Runners runners(source, device, store, kInputs);
     Progress progress(ProgressMode::None);
     TrainLoop loop(options, runners, store, pool, {&data, 0, 43}, {&data, 43, 10}, progress);
     result = loop.run();
@@ -334,12 +334,12 @@ TEST(TrainLoop, SignalsStopAfterTheStep) {
   };
   TestRun run("signal");
   ThreadPool pool(1);
-  Workspace workspace;
+  CpuDevice device(pool);
   VariableStore store = std::move(*VariableStore::create(
       {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
       pool));
   Raising source;
-  Runners runners(source, pool, workspace, store, kInputs);
+  Runners runners(source, device, store, kInputs);
   Progress progress(ProgressMode::None);
   StatusOr<TrainResult> result =
       TrainLoop(run.options, runners, store, pool, {&run.data, 0, 43}, {}, progress).run();

@@ -1,0 +1,79 @@
+#include "driver/code_target.h"
+
+#include <charconv>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/tile_unit.h"
+#include "codegen/cuda/program.h"
+
+namespace gradc {
+namespace {
+
+Status checkCpu(Precision precision, const CpuTarget &target) {
+  if (precision == Precision::Tf32 || precision == Precision::F16)
+    return {ExitCode::Device,
+            fmt::format("--precision {} is for CUDA devices; a CPU has f32, bf16 and f32-amx",
+                        precisionName(precision))};
+  if (precision == Precision::F32 || hasTileUnit(target) || emulatesTiles(target))
+    return okStatus();
+  return {ExitCode::Device,
+          fmt::format("--precision bf16 and f32-amx need a processor with AMX-BF16, or x86 with FMA "
+                      "to emulate it, but '{}' has neither",
+                      target.name)};
+}
+
+Status checkCuda(Precision precision) {
+  if (precision == Precision::F32)
+    return okStatus();
+  return {ExitCode::Device,
+          fmt::format("--precision {} is not there for CUDA devices, only f32 is", precisionName(precision))};
+}
+
+} // namespace
+
+Status checkPrecision(Precision precision, const CodeTarget &target) {
+  const auto *cpu = std::get_if<CpuTarget>(&target);
+  return cpu ? checkCpu(precision, *cpu) : checkCuda(precision);
+}
+
+PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision precision) {
+  PipelineOptions options{.train = train, .precision = precision, .schedule = {}};
+  if (const auto *cpu = std::get_if<CpuTarget>(&target)) {
+    options.schedule.set("registers", int64_t{cpu->vectorRegisters});
+    options.schedule.set("bits", int64_t{cpu->vectorBits});
+  } else {
+    options.cuda = true;
+  }
+  return options;
+}
+
+StatusOr<std::unique_ptr<CompiledProgram>> compileFor(const Module &module, const Function &fn,
+                                                      const CodeOptions &options) {
+  if (const auto *cpu = std::get_if<CpuTarget>(&options.target))
+    return compileProgram(module, fn, {.target = *cpu, .threads = options.threads, .cache = options.cache});
+  const char *ptxFolder = std::getenv("GRADC_CUDA_PTX_DIR");
+  return compileCudaProgram(module, fn,
+                            {.target = std::get<CudaTarget>(options.target),
+                             .cache = options.cache,
+                             .ptxFolder = ptxFolder ? ptxFolder : ""});
+}
+
+StatusOr<DeviceName> parseDevice(const std::string &text) {
+  DeviceName device;
+  if (text == "cpu")
+    return device;
+  device.cuda = true;
+  if (text == "cuda")
+    return device;
+  const std::string_view prefix = "cuda:";
+  const char *begin = text.data() + prefix.size(), *end = text.data() + text.size();
+  if (text.starts_with(prefix) && begin != end)
+    if (const auto [last, error] = std::from_chars(begin, end, device.index);
+        error == std::errc{} && last == end && device.index >= 0)
+      return device;
+  return failure(ExitCode::Usage, fmt::format("--device is cpu, cuda or cuda:<number>, but got '{}'", text));
+}
+
+} // namespace gradc

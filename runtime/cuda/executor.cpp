@@ -1,0 +1,148 @@
+#include "runtime/cuda/executor.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "support/check.h"
+
+namespace gradc::cuda {
+namespace {
+
+constexpr int kMaxDynamicSharedBytes = 8;        // CUfunction_attribute
+constexpr uint32_t kSharedByDefault = 48 << 10;  // more must be asked for
+constexpr int kErrorLog = 5, kErrorLogBytes = 6; // CUjit_option
+
+/// The image for the device: its own cubin, else PTX that the driver compiles.
+const gradc_cuda_image *chooseImage(const gradc_cuda_program &program, int architecture) {
+  const gradc_cuda_image *best = nullptr;
+  for (int64_t i = 0; i < program.num_images; ++i) {
+    const gradc_cuda_image &image = program.images[i];
+    if (!image.is_ptx && image.architecture == architecture)
+      return &image;
+    if (image.is_ptx && image.architecture <= architecture &&
+        (!best || best->architecture < image.architecture))
+      best = &image;
+  }
+  return best;
+}
+
+} // namespace
+
+bool hasProducts(const gradc_cuda_program &program) {
+  return std::any_of(program.steps, program.steps + program.table.num_steps,
+                     [](const gradc_cuda_step &step) { return step.kernel == nullptr; });
+}
+
+Executor::Executor(const Context &context, const gradc_cuda_program &program)
+    : context_(context), program_(program), vars_(static_cast<size_t>(program.table.num_vars)),
+      args_(static_cast<size_t>(program.table.num_args)),
+      results_(static_cast<size_t>(program.table.num_results)),
+      functions_(static_cast<size_t>(program.table.num_steps)),
+      products_(static_cast<size_t>(program.table.num_steps)) {}
+
+StatusOr<std::unique_ptr<Executor>> Executor::make(const Context &context, Blas *blas,
+                                                   const gradc_cuda_program &program) {
+  std::unique_ptr<Executor> executor(new Executor(context, program));
+  if (Status loaded = executor->load(blas); !loaded.ok())
+    return std::unexpected(loaded);
+  return executor;
+}
+
+Status Executor::load(Blas *blas) {
+  if (program_.num_images > 0)
+    if (Status loaded = loadImage(); !loaded.ok())
+      return loaded;
+  for (int64_t i = 0; i < program_.table.num_steps; ++i)
+    if (Status ready = prepareStep(i, blas); !ready.ok())
+      return ready;
+  return okStatus();
+}
+
+Status Executor::loadImage() {
+  const gradc_cuda_image *image = chooseImage(program_, context_.architecture());
+  if (!image)
+    return {ExitCode::Device,
+            fmt::format("program '{}' has no code for sm_{} of cuda:{} ({})", program_.table.name,
+                        context_.architecture(), context_.index(), context_.name())};
+  const Driver &driver = context_.driver();
+  const auto tooOld = [&](const std::string &why) {
+    return Status{
+        ExitCode::Device,
+        fmt::format("the CUDA driver, for CUDA {}, is too old for code of CUDA {}.{}{}: take a newer "
+                    "driver, or the NVRTC of an older toolkit by CUDA_PATH",
+                    driver.versionText(), image->toolkit / 1000, image->toolkit % 1000 / 10, why)};
+  };
+  if (driver.version / 1000 < image->toolkit / 1000)
+    return tooOld("");
+  char log[4096] = {};
+  int options[] = {kErrorLog, kErrorLogBytes};
+  void *values[] = {log, reinterpret_cast<void *>(sizeof log)};
+  ModuleHandle module = nullptr;
+  const Code code = driver.moduleLoadDataEx(&module, image->data, 2, options, values);
+  if (code == kUnsupportedPtxVersion || code == kNoBinaryForGpu)
+    return tooOld(fmt::format(" ({})", driver.describe(code)));
+  Status loaded = context_.check(code, "loading kernels");
+  if (!loaded.ok() && log[0] != 0)
+    loaded.text += fmt::format("\n{}", log);
+  module_ = LoadedModule(context_, module);
+  return loaded;
+}
+
+Status Executor::prepareStep(int64_t i, Blas *blas) {
+  const gradc_cuda_step &step = program_.steps[i];
+  const auto at = static_cast<size_t>(i);
+  if (!step.kernel) {
+    CHECK(blas, "program '{}' has products", program_.table.name);
+    StatusOr<std::unique_ptr<Blas::Product>> product = blas->prepare(step.product);
+    if (!product)
+      return product.error();
+    products_[at] = std::move(*product);
+    return okStatus();
+  }
+  Code code = context_.driver().moduleGetFunction(&functions_[at], module_.get(), step.kernel);
+  if (code == kSuccess && step.shared_bytes > kSharedByDefault)
+    code = context_.driver().funcSetAttribute(functions_[at], kMaxDynamicSharedBytes,
+                                              static_cast<int>(step.shared_bytes));
+  return context_.check(code, "finding a kernel");
+}
+
+Address Executor::resolve(const gradc_ref &ref) const {
+  Address base = 0;
+  const auto index = static_cast<size_t>(ref.index);
+  switch (static_cast<gradc_space>(ref.space)) {
+  case GRADC_SPACE_ARENA: base = arena_; break;
+  case GRADC_SPACE_VAR: base = vars_[index]; break;
+  case GRADC_SPACE_ARGUMENT: base = args_[index]; break;
+  case GRADC_SPACE_RESULT: base = results_[index]; break;
+  case GRADC_SPACE_CONSTANT: break; // constants are in the code
+  }
+  CHECK(base, "program '{}': buffer {} of space {} is not bound", program_.table.name, ref.index, ref.space);
+  return base + static_cast<Address>(ref.offset);
+}
+
+Status Executor::enqueue(int64_t i, StreamHandle stream) {
+  const gradc_step &entry = program_.table.steps[i];
+  const gradc_cuda_step &step = program_.steps[i];
+  std::vector<Address> addresses;
+  for (int32_t r = 0; r < entry.num_refs; ++r)
+    addresses.push_back(resolve(program_.table.refs[entry.first_ref + r]));
+  if (!step.kernel)
+    return products_[static_cast<size_t>(i)]->run(addresses, stream);
+  std::vector<void *> parameters;
+  for (Address &address : addresses)
+    parameters.push_back(&address);
+  return context_.check(context_.driver().launchKernel(functions_[static_cast<size_t>(i)], step.blocks, 1, 1,
+                                                       step.threads, 1, 1, step.shared_bytes, stream,
+                                                       parameters.data(), nullptr),
+                        "launching a kernel");
+}
+
+Status Executor::enqueueAll(StreamHandle stream) {
+  for (int64_t i = 0; i < program_.table.num_steps; ++i)
+    if (Status launched = enqueue(i, stream); !launched.ok())
+      return launched;
+  return okStatus();
+}
+
+} // namespace gradc::cuda

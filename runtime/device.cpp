@@ -1,0 +1,85 @@
+#include "runtime/device.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace gradc {
+namespace {
+
+/// A program on the pool's threads, with one set of memory: a run is done when start() returns.
+class CpuRunner final : public BatchRunner {
+public:
+  CpuRunner(const gradc_program &program, ThreadPool &pool, Workspace &workspace)
+      : BatchRunner(program, pool), executor_(program, pool, workspace) {}
+
+  Status bind(const VariableStore &variables, std::span<const InputSpec> inputs) {
+    const Status bound = bindVariables(variables);
+    return bound.ok() ? makeMemory(inputs) : bound;
+  }
+
+  Status start() override {
+    executor_.run();
+    return okStatus();
+  }
+  Status finish() override { return okStatus(); }
+  void setProfiling(bool on) override { executor_.setProfiling(on); }
+  std::vector<StepTime> stepTimes() const override { return executor_.stepTimes(); }
+
+protected:
+  void *argumentMemory(int64_t index) override { return arguments_[static_cast<size_t>(index)].data(); }
+  const void *resultMemory(int64_t index) const override {
+    return results_[static_cast<size_t>(index)].data();
+  }
+
+private:
+  Status bindVariables(const VariableStore &variables) {
+    for (int64_t i = 0; i < program().num_vars; ++i) {
+      StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables);
+      if (!variable)
+        return variable.error();
+      executor_.bindVar(i, (*variable)->values());
+    }
+    return okStatus();
+  }
+
+  Status makeMemory(std::span<const InputSpec> inputs) {
+    for (int64_t i = 0; i < program().num_args; ++i) {
+      StatusOr<Buffer> memory = Buffer::allocate(program().args[i].bytes, &pool());
+      if (!memory)
+        return memory.error();
+      executor_.bindArg(i, memory->data());
+      arguments_.push_back(std::move(*memory));
+    }
+    for (int64_t i = 0; i < program().num_results; ++i) {
+      StatusOr<Buffer> memory = Buffer::allocate(program().results[i].bytes, &pool());
+      if (!memory)
+        return memory.error();
+      executor_.bindResult(i, memory->data());
+      results_.push_back(std::move(*memory));
+    }
+    feed(inputs);
+    return okStatus();
+  }
+
+  Executor executor_;
+  std::vector<Buffer> arguments_, results_;
+};
+
+} // namespace
+
+StatusOr<std::unique_ptr<BatchRunner>> CpuDevice::makeRunner(const gradc_program &program,
+                                                             const VariableStore &variables,
+                                                             std::span<const InputSpec> inputs) {
+  auto runner = std::make_unique<CpuRunner>(program, pool_, workspace_);
+  Status status = workspace_.reserve(program, pool_);
+  if (status.ok())
+    status = runner->bind(variables, inputs);
+  if (!status.ok())
+    return std::unexpected(status);
+  return runner;
+}
+
+std::string CpuDevice::description() const { return fmt::format("{} threads", pool_.threads()); }
+
+} // namespace gradc
