@@ -80,7 +80,9 @@ bool resolveGlobal(Warp &w, Pattern &p, uint64_t base, Mode mode) {
 bool resolveShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
   Block &block = *w.block;
   auto size = static_cast<uint64_t>(block.sharedBytes);
-  for (uint32_t left = p.mask; left; left &= left - 1) {
+  int64_t low = static_cast<int64_t>(base) + p.low, high = static_cast<int64_t>(base) + p.high;
+  bool inside = low >= 0 && low < high && high <= block.sharedBytes;
+  for (uint32_t left = inside ? 0 : p.mask; left; left &= left - 1) {
     uint64_t address = base + static_cast<uint64_t>(p.relative[std::countr_zero(left)]);
     if (address + p.bytes <= size && address <= size)
       continue;

@@ -45,7 +45,8 @@ const std::vector<Family> &allFamilies() {
   return *all;
 }
 
-Decoder::Decoder(const ptx::Kernel &kernel, const Symbols &module) : kernel(kernel), symbols(module) {
+Decoder::Decoder(const ptx::Kernel &kernel, const Symbols &module, int target)
+    : kernel(kernel), target(target), symbols(module) {
   program->kernel = kernel.name;
   program->specials.fill(-1);
   for (const ptx::Register &r : kernel.registers)

@@ -61,6 +61,7 @@ public:
   int32_t constant(uint64_t value, int64_t bytes);
   void sharedCell(int bytes), globalCell(int bytes); // an access of this size exists
 
+  void needs(int architecture); // 80: sm_80 or newer
   void fail(std::string);
   bool failed() const;
   void finish(); // everything was taken: the instruction is appended
@@ -93,7 +94,7 @@ const std::vector<Family> &allFamilies();
 
 class Decoder {
 public:
-  Decoder(const ptx::Kernel &, const Symbols &module);
+  Decoder(const ptx::Kernel &, const Symbols &module, int target);
   std::expected<std::shared_ptr<Program>, Fault> run();
   int64_t staticShared() const { return sharedBytes; }
   int64_t localBytes() const { return localSize; }
@@ -110,6 +111,7 @@ private:
   int32_t opcodeNumber(const std::string &name, OpClass);
 
   const ptx::Kernel &kernel;
+  int target; // 80 for sm_80
   Symbols symbols;
   std::shared_ptr<Program> program = std::make_shared<Program>();
   std::vector<int32_t> slots; // of the kernel's registers

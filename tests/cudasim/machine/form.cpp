@@ -269,6 +269,11 @@ void Form::globalCell(int bytes) {
   decoder.program->globalCell = bytes < 4 ? 1 : decoder.program->globalCell;
 }
 
+void Form::needs(int architecture) {
+  if (decoder.target < architecture)
+    fail(fmt::format("this needs sm_{}, the module is for sm_{}", architecture, decoder.target));
+}
+
 void Form::fail(std::string what) {
   if (!decoder.error)
     decoder.error = Fault{kInvalidPtx, fmt::format("PTX line {}: {} in '{}' (kernel {})", text.line, what,

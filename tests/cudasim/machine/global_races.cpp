@@ -7,11 +7,13 @@
 namespace cudasim {
 namespace {
 
-// The tags of a launch (Memory::reserveTags).
+// The tags of a launch: several readers, atomics of several blocks, then two a block, for what it did plainly and atomically.
 struct Tags {
   uint32_t many, atomic, mine;
   explicit Tags(const Block &block) : many(block.grid.tags), atomic(many + 1), mine(block.tag) {}
   bool now(uint32_t tag) const { return tag >= many; } // of this launch
+  bool isAtomic(uint32_t tag) const { return now(tag) && (tag - many) % 2 == 1; }
+  uint32_t blockOf(uint32_t tag) const { return tag - (tag - many) % 2; }
 };
 
 Owners &owners(Allocation &allocation, int cell) {
@@ -24,7 +26,7 @@ Owners &owners(Allocation &allocation, int cell) {
 }
 
 std::string blockOf(const Grid &grid, uint32_t tag) {
-  uint32_t number = tag - grid.tags - 2;
+  uint32_t number = (tag - grid.tags - 2) / 2;
   const auto &size = grid.launch.grid;
   return fmt::format("block ({},{},{})", number % size[0], number / size[0] % size[1],
                      number / size[0] / size[1]);
@@ -36,9 +38,10 @@ const char *conflict(const Block &block, uint32_t writer, uint32_t reader, Mode 
   bool written = tags.now(writer);
   if (mode == Mode::LoadNonCoherent && written)
     return "reads through the non-coherent cache (ld.global.nc) what";
-  bool ordered = writer == tags.mine || block.acquired.contains(writer) ||
-                 (writer == tags.atomic &&
-                  (mode == Mode::Atomic || mode == Mode::LoadRelaxed || !block.acquired.empty()));
+  uint32_t by = tags.blockOf(writer);
+  bool bothAtomic = tags.isAtomic(writer) && (mode == Mode::Atomic || mode == Mode::LoadRelaxed);
+  bool ordered = by == tags.mine || block.acquired.contains(by) || bothAtomic ||
+                 (writer == tags.atomic && !block.acquired.empty());
   if (written && !ordered)
     return writes(mode) ? "overwrites what" : "reads what";
   bool readByOthers = tags.now(reader) && reader != tags.mine && !block.acquired.contains(reader);
@@ -49,7 +52,7 @@ void report(Warp &w, const Allocation &a, uint64_t cellAddress, uint32_t lanes, 
             const char *what) {
   Tags tags(*w.block);
   std::string who = !tags.now(writer)       ? ""
-                    : writer == tags.atomic ? " an atomic wrote in this launch"
+                    : tags.isAtomic(writer) ? " an atomic wrote in this launch"
                     : writer == tags.mine
                         ? " this block wrote in this launch"
                         : fmt::format(" {} wrote in this launch", blockOf(w.block->grid, writer));
@@ -59,45 +62,35 @@ void report(Warp &w, const Allocation &a, uint64_t cellAddress, uint32_t lanes, 
   w.fault(kLaunchFailed, std::countr_zero(lanes), fmt::format("{} ({})", text, a.describe(cellAddress)));
 }
 
-// One cell's new owners; true if something may be wrong.
-struct Step {
-  uint32_t many, atomic, mine;
-  bool load(uint32_t &writer, uint32_t &reader) const {
-    bool bad = (writer >= many) & (writer != mine);
-    reader = reader < many || reader == mine ? mine : many;
-    return bad;
-  }
-  bool store(uint32_t &writer, uint32_t &reader) const {
-    bool bad = ((writer >= many) & (writer != mine)) | ((reader >= many) & (reader != mine));
-    writer = mine;
-    return bad;
-  }
-  bool atomically(uint32_t &writer, uint32_t &reader) const {
-    bool bad = ((writer > atomic) & (writer != mine)) | ((reader >= many) & (reader != mine));
-    writer = atomic;
-    return bad;
-  }
-};
+// One cell's new owners. Relaxed loads leave no trace: they may meet atomics.
+void own(const Tags &tags, uint32_t &writer, uint32_t &reader, Mode mode) {
+  if (mode == Mode::Store)
+    writer = tags.mine;
+  else if (mode == Mode::Atomic)
+    writer = !tags.now(writer) ? tags.mine + 1 : tags.blockOf(writer) == tags.mine ? writer : tags.atomic;
+  else if (mode != Mode::LoadRelaxed)
+    reader = reader < tags.many || reader == tags.mine ? tags.mine : tags.many;
+}
 
 // The common case: a row of cells without conflicts, in a loop that vectorises. True: a conflict is there, look closer.
-bool sweep(const Step &step, uint32_t *writer, uint32_t *reader, int64_t count, Mode mode) {
+bool sweep(const Tags &tags, uint32_t *writer, uint32_t *reader, int64_t count, Mode mode) {
   uint32_t bad = 0;
   if (mode == Mode::Store) {
     for (int64_t k = 0; k < count; ++k)
-      bad |= ((writer[k] >= step.many) & (writer[k] != step.mine)) |
-             ((reader[k] >= step.many) & (reader[k] != step.mine));
+      bad |= ((writer[k] >= tags.many) & (writer[k] != tags.mine)) |
+             ((reader[k] >= tags.many) & (reader[k] != tags.mine));
   } else {
     for (int64_t k = 0; k < count; ++k)
-      bad |= (writer[k] >= step.many) & (writer[k] != step.mine || mode == Mode::LoadNonCoherent);
+      bad |= (writer[k] >= tags.many) & (writer[k] != tags.mine || mode == Mode::LoadNonCoherent);
   }
   if (bad)
     return true;
   if (mode == Mode::Store) {
     for (int64_t k = 0; k < count; ++k)
-      writer[k] = step.mine;
+      writer[k] = tags.mine;
   } else {
     for (int64_t k = 0; k < count; ++k)
-      reader[k] = reader[k] < step.many || reader[k] == step.mine ? step.mine : step.many;
+      reader[k] = reader[k] < tags.many || reader[k] == tags.mine ? tags.mine : tags.many;
   }
   return false;
 }
@@ -109,23 +102,16 @@ bool checkCell(Warp &w, const Allocation &a, Owners &o, uint64_t number, const C
     report(w, a, a.begin + number * static_cast<uint64_t>(cell), use.lanes, writer, what);
     return false;
   }
-  Tags tags(*w.block);
-  Step step{tags.many, tags.atomic, tags.mine};
-  mode == Mode::Store    ? step.store(writer, reader)
-  : mode == Mode::Atomic ? step.atomically(writer, reader)
-                         : step.load(writer, reader);
+  own(Tags(*w.block), writer, reader, mode);
   return true;
 }
 
 bool checkRaces(Warp &w, const Pattern &p, Allocation &a, uint64_t base, Mode mode) {
   Owners &o = owners(a, p.cell);
   uint64_t first = (base - a.begin) / static_cast<uint64_t>(p.cell);
-  if (p.contiguous && mode != Mode::Atomic) {
-    Tags tags(*w.block);
-    if (!sweep({tags.many, tags.atomic, tags.mine}, &o.writer[first], &o.reader[first], p.high / p.cell,
-               mode))
-      return true;
-  }
+  bool simple = p.contiguous && mode != Mode::Atomic && mode != Mode::LoadRelaxed;
+  if (simple && !sweep(Tags(*w.block), &o.writer[first], &o.reader[first], p.high / p.cell, mode))
+    return true;
   for (const CellUse &use : p.cells)
     if (!checkCell(w, a, o, first + static_cast<uint64_t>(use.cell), use, p.cell, mode))
       return false;

@@ -175,7 +175,7 @@ private:
     const auto &size = grid.launch.grid;
     block.index = {static_cast<uint32_t>(number % size[0]), static_cast<uint32_t>(number / size[0] % size[1]),
                    static_cast<uint32_t>(number / size[0] / size[1])};
-    block.tag = grid.tags + 2 + static_cast<uint32_t>(number);
+    block.tag = grid.tags + 2 + 2 * static_cast<uint32_t>(number);
     ++block.epoch;
     block.alive = threads;
     block.fenced = false;

@@ -118,7 +118,7 @@ bool Memory::initialised(const void *address, int64_t bytes) const {
 }
 
 uint32_t Memory::reserveTags(uint64_t blocks) {
-  uint64_t needed = blocks + 2;
+  uint64_t needed = 2 * blocks + 2;
   if (nextTag + needed > UINT32_MAX) {
     for (auto &[begin, allocation] : allocations)
       allocation.words = {}, allocation.singles = {};

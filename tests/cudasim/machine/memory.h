@@ -18,7 +18,7 @@ template <class T> Zeroed<T> zeroed(int64_t count) { // pages that nobody touche
   return Zeroed<T>(static_cast<T *>(std::calloc(static_cast<size_t>(count > 0 ? count : 1), sizeof(T))));
 }
 
-// Who touched a cell of an allocation in the current launch; tags are Memory::tags() + block.
+// Who touched a cell of an allocation in the current launch, as tags of Memory::reserveTags.
 struct Owners {
   Zeroed<uint32_t> writer, reader;
 };
@@ -52,7 +52,7 @@ public:
   void markWritten(const void *address, int64_t bytes);   // copies and memsets initialise
   bool initialised(const void *address, int64_t bytes) const;
 
-  // Tags for the blocks of one launch: the first of blocks + 2 numbers. first marks "several readers", first + 1 atomics.
+  // Tags for the blocks of one launch, the first of 2 * blocks + 2 numbers: see global_races.cpp.
   uint32_t reserveTags(uint64_t blocks);
 
 private:

@@ -43,7 +43,7 @@ std::expected<Symbol, Fault> allocate(const ptx::Variable &v, Memory &memory) {
 
 std::expected<std::unique_ptr<Kernel>, Fault> decode(const ptx::Kernel &text, const Symbols &symbols,
                                                      int target) {
-  Decoder decoder(text, symbols);
+  Decoder decoder(text, symbols, target);
   auto program = decoder.run();
   if (!program)
     return std::unexpected(program.error());

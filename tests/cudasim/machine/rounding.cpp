@@ -3,18 +3,29 @@
 #include "machine/float.h"
 #include <cfenv>
 #include <cmath>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 namespace cudasim {
 namespace {
 
 // The operands are read after the mode is set and the results stored before it is reset: that is what the barriers say.
 template <class F> void inMode(int rounding, F f) {
+#ifdef __x86_64__ // fesetround() also sets the x87 unit, which costs more than the arithmetic
+  static constexpr unsigned kModes[] = {0, 3, 1, 2};
+  unsigned before = _mm_getcsr();
+  _mm_setcsr((before & ~0x6000U) | kModes[rounding] << 13);
+  auto reset = [&] { _mm_setcsr(before); };
+#else
   static constexpr int kModes[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD};
   std::fesetround(kModes[rounding]);
+  auto reset = [] { std::fesetround(FE_TONEAREST); };
+#endif
   asm volatile("" ::: "memory");
   f();
   asm volatile("" ::: "memory");
-  std::fesetround(FE_TONEAREST);
+  reset();
 }
 
 enum Finish : uint8_t { kFlushes = 1, kSaturates = 2 };

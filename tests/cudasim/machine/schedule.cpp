@@ -66,7 +66,7 @@ private:
 
   void runGroup() {
     int64_t begin = grid.budget;
-    while (step() == Next::Continue) {
+    while (runPlain() && step() == Next::Continue) {
       if (grid.fault)
         return;
       if (pc >= limit)
@@ -78,10 +78,7 @@ private:
     }
   }
 
-  Next step() {
-    const Inst &i = code[pc];
-    if (i.flow == Flow::Sync && !w.groups.empty())
-      joinWaiting();
+  uint32_t count(const Inst &i) {
     uint32_t active = mask;
     if (i.predicate >= 0) {
       uint32_t p = predicate(w, i.predicate);
@@ -89,21 +86,43 @@ private:
     }
     ++grid.executed[pc];
     grid.counters.laneInstructions += static_cast<uint64_t>(std::popcount(active));
+    w.current = &i;
+    return active;
+  }
+
+  // Up to the next instruction that the scheduler has to do with; false: faulted or met another group.
+  bool runPlain() {
+    uint32_t start = pc;
+    for (const Inst *i = code + pc; i->flow == Flow::Plain; i = code + pc) {
+      if (uint32_t active = count(*i)) {
+        w.mask = active;
+        i->run(w, *i);
+        if (grid.fault)
+          return false;
+      }
+      if (++pc >= limit) {
+        put(Group::Ready);
+        grid.budget -= pc - start;
+        return false;
+      }
+    }
+    grid.budget -= pc - start;
+    return true;
+  }
+
+  Next step() {
+    const Inst &i = code[pc];
+    if (i.flow == Flow::Sync && !w.groups.empty())
+      joinWaiting();
+    uint32_t active = count(i);
     if (--grid.budget < 0)
       return outOfBudget(i);
-    w.current = &i;
     switch (i.flow) {
-    case Flow::Plain:
-      if (active) {
-        w.mask = active;
-        i.run(w, i);
-      }
-      ++pc;
-      return Next::Continue;
     case Flow::Branch: return branch(i, active);
     case Flow::Exit: return exit(active);
     case Flow::Barrier: return barrier(active);
     case Flow::Sync: return sync(i, active);
+    case Flow::Plain: break;
     }
     return Next::Choose;
   }

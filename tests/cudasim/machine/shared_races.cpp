@@ -1,6 +1,7 @@
 #include "machine/block.h"
 #include "machine/races.h"
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace cudasim {
@@ -69,29 +70,76 @@ bool checkWrite(Warp &w, SharedCell &cell, const CellUse &use, uint64_t number, 
   return true;
 }
 
+// Whether all bytes of these cells were written.
+bool allInitialised(const Block &block, const Pattern &p, uint64_t first) {
+  const unsigned char *marks = block.sharedInitialised.data() + first * static_cast<uint64_t>(p.cell);
+  uint32_t all = ~0U;
+  if (p.cell == 4) {
+    for (const CellUse &use : p.cells) {
+      uint32_t word;
+      std::memcpy(&word, marks + use.cell * 4, 4);
+      all &= word;
+    }
+    return all == 0x01010101U;
+  }
+  for (const CellUse &use : p.cells)
+    all &= marks[use.cell];
+  return all & 1;
+}
+
+bool reportUninitialised(Warp &w, const Pattern &p, uint64_t first) {
+  const Block &block = *w.block;
+  for (const CellUse &use : p.cells) {
+    uint64_t number = first + static_cast<uint64_t>(use.cell);
+    if (allOnes(block.sharedInitialised.data() + number * static_cast<uint64_t>(p.cell), p.cell))
+      continue;
+    w.fault(kLaunchFailed, std::countr_zero(use.lanes),
+            fmt::format("read of uninitialised shared memory ({})", place(number, block.grid.program)));
+    return false;
+  }
+  return true;
+}
+
+bool checkReads(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
+  uint32_t epoch = w.block->epoch, reader = 1U << w.id;
+  SharedCell *cells = w.block->cells.data() + first;
+  for (const CellUse &use : p.cells) {
+    SharedCell &cell = cells[use.cell];
+    if (cell.writeEpoch != epoch && cell.readEpoch == epoch)
+      cell.readers |= reader;
+    else if (!checkRead(w, cell, use, first + static_cast<uint64_t>(use.cell), mode))
+      return false;
+  }
+  return true;
+}
+
+bool checkWrites(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
+  SharedCell *cells = w.block->cells.data() + first;
+  for (const CellUse &use : p.cells)
+    if (!checkWrite(w, cells[use.cell], use, first + static_cast<uint64_t>(use.cell), mode))
+      return false;
+  return true;
+}
+
+void markInitialised(Block &block, const Pattern &p, uint64_t first) {
+  unsigned char *marks = block.sharedInitialised.data() + first * static_cast<uint64_t>(p.cell);
+  for (const CellUse &use : p.cells)
+    std::memset(marks + use.cell * p.cell, 1, static_cast<size_t>(p.cell));
+}
+
 } // namespace
 
 bool touchShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
   Block &block = *w.block;
   const Options &options = block.grid.options;
   uint64_t first = base / static_cast<uint64_t>(p.cell);
-  for (const CellUse &use : p.cells) {
-    uint64_t number = first + static_cast<uint64_t>(use.cell);
-    unsigned char *marks = block.sharedInitialised.data() + number * static_cast<uint64_t>(p.cell);
-    if (mode != Mode::Store && options.uninitialised && !allOnes(marks, p.cell)) {
-      w.fault(kLaunchFailed, std::countr_zero(use.lanes),
-              fmt::format("read of uninitialised shared memory ({})", place(number, block.grid.program)));
-      return false;
-    }
-    if (mode == Mode::Store)
-      std::fill_n(marks, p.cell, 1);
-    if (!options.races)
-      continue;
-    SharedCell &cell = block.cells[number];
-    if (!(writes(mode) ? checkWrite(w, cell, use, number, mode) : checkRead(w, cell, use, number, mode)))
-      return false;
-  }
-  return true;
+  if (mode == Mode::Store)
+    markInitialised(block, p, first);
+  else if (options.uninitialised && !allInitialised(block, p, first))
+    return reportUninitialised(w, p, first);
+  if (!options.races)
+    return true;
+  return writes(mode) ? checkWrites(w, p, first, mode) : checkReads(w, p, first, mode);
 }
 
 void poisonShared(Block &block, uint64_t address, uint32_t bytes) {

@@ -49,22 +49,25 @@ inline Addresses sameSpace(const Addresses &all, Space &space) {
 
 // An access: f(resolved, lanes) moves the bytes, once for each space that the addresses are in.
 template <class F>
-void access(Warp &w, const Inst &i, int32_t site, Space space, Addresses addresses, uint32_t bytes, Mode mode,
-            F f) {
+void access(Warp &w, int32_t site, Space space, Addresses &&addresses, uint32_t bytes, Mode mode, F f) {
   Pattern &pattern = w.block->grid.patterns[static_cast<size_t>(site)];
+  Resolved resolved;
+  if (space != Space::Generic) {
+    if (resolve(w, pattern, addresses, space, bytes, mode, resolved))
+      f(resolved, addresses.mask);
+    return;
+  }
   uint32_t mask = w.mask;
   while (addresses.mask) {
     Space here = space;
-    Addresses part = space == Space::Generic ? sameSpace(addresses, here) : addresses;
+    Addresses part = sameSpace(addresses, here);
     w.mask = part.mask;
-    Resolved resolved;
     if (!resolve(w, pattern, part, here, bytes, mode, resolved))
       break;
     f(resolved, part.mask);
     addresses.mask &= ~part.mask;
   }
   w.mask = mask;
-  (void)i;
 }
 
 // Takes ".global", ".shared::cta" and so on; Generic if there is none.

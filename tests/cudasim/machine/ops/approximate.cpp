@@ -13,22 +13,31 @@ struct Bound {
   double relative, absolute;
 };
 
-// In [-1, 1), from the operand's bits and the seed.
-double noise(uint64_t operand, uint64_t seed) {
-  uint64_t h = operand * 0x9E3779B97F4A7C15ULL + seed * 0xD1B54A32D192ED03ULL + 0x8CB92BA72F3D8DD7ULL;
-  h = (h ^ h >> 32) * 0xD6E8FEB86659FD93ULL;
-  h = (h ^ h >> 32) * 0xD6E8FEB86659FD93ULL;
-  return static_cast<double>(static_cast<int64_t>(h)) * 0x1p-63;
+// In [-1, 1), from the operand's bits and the seed; 32-bit arithmetic, which vectorises.
+double noise(uint32_t operand, uint32_t seed) {
+  uint32_t h = operand * 0x9E3779B1U + seed * 0x85EBCA77U + 0x165667B1U;
+  h = (h ^ h >> 15) * 0xC2B2AE3DU;
+  h = (h ^ h >> 13) * 0x27D4EB2FU;
+  return static_cast<double>(static_cast<int32_t>(h ^ h >> 16)) * 0x1p-31;
 }
 
 // Zeros, infinities and NaN are exact.
 double disturb(double exact, double by, Bound bound) {
-  if (exact == 0 || !std::isfinite(exact))
-    return exact;
-  return exact + by * std::max(std::fabs(exact) * bound.relative, bound.absolute);
+  double size = std::fabs(exact), scaled = size * bound.relative;
+  double error = by * (scaled > bound.absolute ? scaled : bound.absolute);
+  return size > 0 && size < HUGE_VAL ? exact + error : exact;
 }
 
-double ex2(double x) { return std::exp2(x); }
+// 2^x within 1e-14, in a form that vectorises: an integer power times a Taylor polynomial of 2^f, |f| <= 1/2.
+double ex2(double x) {
+  constexpr double kLn2 = 0.693147180559945309, kShift = 0x1.8p52;
+  x = x < -1000 ? -1000 : x > 1000 ? 1000 : x;
+  double shifted = x + kShift, z = (x - (shifted - kShift)) * kLn2, sum = 1;
+  for (int k = 12; k > 0; --k)
+    sum = 1 + sum * z / k;
+  auto power = std::bit_cast<uint64_t>(shifted) - std::bit_cast<uint64_t>(kShift) + 1023;
+  return sum * std::bit_cast<double>(power << 52);
+}
 double lg2(double x) { return std::log2(x); }
 double sine(double x) { return std::sin(x); }
 double cosine(double x) { return std::cos(x); }
@@ -49,9 +58,10 @@ template <auto F, const Bound &kBound, bool kFlush> void approximate(Warp &w, co
   const float *a = lanes<float>(w, i.slots[1]);
   const Options &options = w.block->grid.options;
   double scale = options.approximate ? 1 : 0;
-  forEach(w.mask, [&](int l) {
+  auto seed = static_cast<uint32_t>(options.seed);
+  forLanes(w.mask, [&](int l) {
     float x = kFlush ? flush(a[l]) : a[l];
-    float y = rounded(disturb(F(x), scale * noise(std::bit_cast<uint32_t>(x), options.seed), kBound));
+    float y = rounded(disturb(F(x), scale * noise(std::bit_cast<uint32_t>(x), seed), kBound));
     d[l] = kFlush ? flush(y) : y;
   });
 }
@@ -63,14 +73,19 @@ template <bool kFlush> void approximateDivide(Warp &w, const Inst &i) {
   double scale = options.approximate ? 1 : 0;
   forEach(w.mask, [&](int l) {
     float x = kFlush ? flush(a[l]) : a[l], y = kFlush ? flush(b[l]) : b[l];
-    uint64_t bits = std::bit_cast<uint32_t>(x) | static_cast<uint64_t>(std::bit_cast<uint32_t>(y)) << 32;
+    uint32_t bits = std::bit_cast<uint32_t>(x) ^ std::rotl(std::bit_cast<uint32_t>(y), 16);
     // Divisors in (2^126, 2^128) give 0: the reciprocal is subnormal and flushed. div.full scales them.
     bool tooLarge = i.a == 0 && std::fabs(y) > 0x1p126F && std::isfinite(y);
     double exact = tooLarge ? std::copysign(std::isinf(x) ? NAN : 0.0, static_cast<double>(x) / y)
                             : static_cast<double>(x) / y;
-    float q = rounded(disturb(exact, scale * noise(bits, options.seed), kDivide));
+    float q = rounded(disturb(exact, scale * noise(bits, static_cast<uint32_t>(options.seed)), kDivide));
     d[l] = kFlush ? flush(q) : q;
   });
+}
+
+uint32_t mixed(double x) {
+  auto bits = std::bit_cast<uint64_t>(x);
+  return static_cast<uint32_t>(bits ^ bits >> 32);
 }
 
 void approximate64(Warp &w, const Inst &i) {
@@ -79,7 +94,7 @@ void approximate64(Warp &w, const Inst &i) {
   const Options &options = w.block->grid.options;
   forEach(w.mask, [&](int l) {
     double exact = i.a ? 1 / std::sqrt(a[l]) : 1 / a[l];
-    d[l] = disturb(exact, options.approximate ? noise(std::bit_cast<uint64_t>(a[l]), options.seed) : 0,
+    d[l] = disturb(exact, options.approximate ? noise(mixed(a[l]), static_cast<uint32_t>(options.seed)) : 0,
                    kReciprocal64);
   });
 }
@@ -146,7 +161,8 @@ template <class N, class T> void approximateHalf(Warp &w, const Inst &i) {
     for (size_t shift = 0; shift < sizeof(T) * 8; shift += 16) {
       auto bits = static_cast<uint16_t>(a[l] >> shift);
       double exact = i.a ? std::tanh(N::from(bits)) : std::exp2(N::from(bits));
-      double moved = disturb(exact, options.approximate ? noise(bits, options.seed) : 0, bound);
+      double moved =
+          disturb(exact, options.approximate ? noise(bits, static_cast<uint32_t>(options.seed)) : 0, bound);
       result |= static_cast<T>(static_cast<T>(N::to(moved)) << shift);
     }
     d[l] = result;
@@ -159,6 +175,7 @@ void decodeHalf(Form &f) {
     f.fail(".approx is missing");
   f.skip({"ftz"});
   Type type = f.takeType({F16, F16x2, BF16, BF16x2});
+  f.needs(type == BF16 || type == BF16x2 ? 90 : 75);
   oneOperand(f, type);
   f.inst.a = f.opcode() == "tanh";
   f.inst.run = type == F16     ? approximateHalf<HalfNumber, uint16_t>

@@ -21,14 +21,14 @@ void copy(Warp &w, const Inst &i) {
   std::array<const unsigned char *, kLanes> sources{};
   w.mask = copying; // lanes that copy nothing do not look at their source
   if (copying)
-    access(w, i, i.slots[kGlobalSite], Space::Global,
+    access(w, i.slots[kGlobalSite], Space::Global,
            addressesOf(w, i.slots[kGlobal], i.slots[kGlobalWide] != 0, i.slots[12]), bytes, Mode::Load,
            [&](const Resolved &r, uint32_t lanesHere) {
              forEach(lanesHere,
                      [&](int l) { sources[static_cast<size_t>(l)] = r.base + r.pattern->relative[l]; });
            });
   w.mask = mask;
-  access(w, i, i.slots[kSharedSite], Space::Shared,
+  access(w, i.slots[kSharedSite], Space::Shared,
          addressesOf(w, i.slots[kShared], i.slots[kSharedWide] != 0, i.immediate), bytes, Mode::Store,
          [&](const Resolved &r, uint32_t lanesHere) {
            forEach(lanesHere, [&](int l) {
@@ -101,6 +101,7 @@ void decodeCopy(Form &f) {
 }
 
 void decodeAsync(Form &f) {
+  f.needs(80);
   if (!f.take("async"))
     return f.fail("only cp.async is supported");
   int what = f.takeOneOf({"commit_group", "wait_group", "wait_all"});

@@ -21,8 +21,8 @@ uint32_t decrement(uint32_t old, uint32_t a, uint32_t) { return old == 0 || old 
 
 template <class T, auto F> void atomic(Warp &w, const Inst &i) {
   Addresses addresses = addressesOf(w, i.slots[0], i.slots[kWide] != 0, i.immediate);
-  access(w, i, i.slots[kSite], static_cast<Space>(i.slots[kSpace]), addresses, sizeof(T), Mode::Atomic,
-         [&](const Resolved &r, uint32_t mask) {
+  access(w, i.slots[kSite], static_cast<Space>(i.slots[kSpace]), std::move(addresses), sizeof(T),
+         Mode::Atomic, [&](const Resolved &r, uint32_t mask) {
            T *d = i.slots[1] >= 0 ? lanes<T>(w, i.slots[1]) : nullptr;
            const T *a = lanes<T>(w, i.slots[2]), *b = lanes<T>(w, i.slots[3]);
            forEach(mask, [&](int l) {

@@ -121,6 +121,8 @@ void decodeSetp(Form &f) {
   if (f.inst.a)
     f.inst.slots[4] = f.predicateSource(3, negated);
   f.inst.b = negated;
+  if (type == Type::BF16)
+    f.needs(90);
   Comparison found = comparisonOf(type, order, flushes);
   f.inst.immediate = std::bit_cast<int64_t>(found);
   f.inst.run = found ? setPredicates : nullptr;

@@ -234,11 +234,15 @@ Handler handlerOf(Form &f, Type to, Type from, const Modifiers &m) {
 void decodeConvert(Form &f) {
   Modifiers m = takeModifiers(f);
   Type to = f.takeType();
+  if (to == Type::F16x2 || to == Type::BF16x2 || to == Type::BF16 || to == Type::TF32)
+    f.needs(to == Type::TF32 && m.rounding != kAway ? 90 : 80);
   if (to == Type::F16x2 || to == Type::BF16x2)
     return decodePair(f, to, m);
   if (to == Type::TF32)
     return decodeTensorFloat(f, m);
   Type from = f.takeType();
+  if (from == Type::BF16)
+    f.needs(90);
   f.expectOperands(2);
   f.inst.slots[0] = f.wideDestination(f.operand(0), to);
   f.inst.slots[1] = f.wideSource(f.operand(1), from);

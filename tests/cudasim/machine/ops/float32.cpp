@@ -104,7 +104,8 @@ void decodeRoot(Form &f) { decode<root>(f, kRounded); }
 
 template <auto Plain, auto WithNaN> void decodeExtremum(Form &f) {
   bool nan = f.take("NaN");
-  if (f.operands() == 4) { // from sm_100 on
+  if (f.operands() == 4) {
+    f.needs(100);
     bool flushes = f.take("ftz");
     f.takeType({Type::F32});
     operandsOf(f, 4);

@@ -75,11 +75,14 @@ void operandsOf(Form &f, Type type, size_t count) {
     f.inst.slots[k] = f.source(std::min(k, count - 1), type);
 }
 
+bool isBfloat(Type type) { return type == Type::BF16 || type == Type::BF16x2; }
+
 template <auto F> void decodeArithmetic(Form &f) {
   f.skip({"rn"});
   f.inst.b = static_cast<uint8_t>((f.take("sat") ? kSaturates : 0) | (f.take("relu") ? kRelu : 0) |
                                   (f.take("ftz") ? kFlushes : 0));
   Type type = halfType(f);
+  f.needs(!isBfloat(type) ? 75 : f.opcode() == "fma" ? 80 : 90);
   operandsOf(f, type, f.opcode() == "fma" ? 4 : 3);
   f.inst.run = handler<F>(type);
 }
@@ -88,6 +91,7 @@ template <auto Plain, auto WithNaN> void decodeExtremum(Form &f) {
   f.inst.b = f.take("ftz") ? kFlushes : 0;
   bool nan = f.take("NaN");
   Type type = halfType(f);
+  f.needs(80);
   operandsOf(f, type, 3);
   f.inst.run = nan ? handler<WithNaN>(type) : handler<Plain>(type);
 }

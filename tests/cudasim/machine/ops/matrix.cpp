@@ -104,6 +104,7 @@ void decodeMultiply(Form &f) {
   f.inst.flow = Flow::Sync;
   int shape = f.takeOneOf({"m16n8k16", "m16n8k8", "m16n8k4"});
   Type d = f.takeType(), a = f.takeType(), b = f.takeType(), c = f.takeType();
+  f.needs(shape == 1 && a == Type::F16 ? 75 : 80);
   if (d != Type::F32 || c != Type::F32 || a != b)
     f.fail("only accumulation in f32 is supported");
   f.expectOperands(4);
@@ -133,8 +134,8 @@ void loadMatrix(Warp &w, const Inst &i) {
   for (int l = 0; l < kLanes; ++l)
     addresses.relative[l] *= addressing >> l & 1;
   w.mask = addressing;
-  access(w, i, i.slots[kSite], i.slots[12] ? Space::Shared : Space::Generic, addresses, 16, Mode::Load,
-         [&](const Resolved &r, uint32_t) {
+  access(w, i.slots[kSite], i.slots[12] ? Space::Shared : Space::Generic, std::move(addresses), 16,
+         Mode::Load, [&](const Resolved &r, uint32_t) {
            for (uint32_t matrix = 0; matrix < count; ++matrix) {
              uint32_t *d = lanes<uint32_t>(w, i.slots[1 + matrix]);
              uint16_t rows[8][8];

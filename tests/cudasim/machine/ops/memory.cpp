@@ -17,7 +17,7 @@ Addresses addressesIn(Warp &w, const Inst &i) {
 // M in memory, R in the register.
 template <class M, class R> void load(Warp &w, const Inst &i) {
   uint32_t count = i.a;
-  access(w, i, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, modeIn(i),
+  access(w, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, modeIn(i),
          [&](const Resolved &r, uint32_t mask) {
            const int64_t *relative = r.pattern->relative.data();
            for (uint32_t k = 0; k < count; ++k) {
@@ -57,7 +57,7 @@ template <class M, class R> bool agree(Warp &w, const Inst &i, const Pattern &p)
 
 template <class M, class R> void store(Warp &w, const Inst &i) {
   uint32_t count = i.a;
-  access(w, i, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, Mode::Store,
+  access(w, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, Mode::Store,
          [&](const Resolved &r, uint32_t mask) {
            const int64_t *relative = r.pattern->relative.data();
            if (r.pattern->overlaps && !agree<M, R>(w, i, *r.pattern))

@@ -141,6 +141,7 @@ template <class T> void reduce(Warp &w, const Inst &i) {
 }
 
 void decodeReduce(Form &f) {
+  f.needs(80);
   needSync(f);
   int how = f.takeOneOf({"add", "min", "max", "and", "or", "xor"});
   Type type = f.takeType({Type::U32, Type::S32, Type::B32});
