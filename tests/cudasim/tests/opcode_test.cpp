@@ -1,3 +1,4 @@
+#include "machine/decoder.h"
 #include "ptx/module.h"
 #include "rows.h"
 #include <algorithm>
@@ -32,6 +33,30 @@ std::string nameOf(const testing::TestParamInfo<Row> &info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Opcode, testing::ValuesIn(allRows()), nameOf);
+
+TEST(OpcodeTable, HasARowForEveryFamily) {
+  std::set<std::pair<std::string, Data>> tested;
+  for (const Row &row : allRows()) {
+    auto module = ptx::parse(moduleOf(kernelOf(row, "row"), row.target));
+    ASSERT_TRUE(module) << row.code << ": " << module.error().text;
+    for (const ptx::Instruction &i : module->kernels[0].code) {
+      std::string base = i.opcode.substr(0, i.opcode.find('.'));
+      Type last = Type::None;
+      for (size_t dot = i.opcode.find('.'); dot != std::string::npos; dot = i.opcode.find('.', dot + 1))
+        if (Type type = ptx::typeNamed(
+                std::string_view(i.opcode).substr(dot + 1, i.opcode.find('.', dot + 1) - dot - 1));
+            type != Type::None)
+          last = type;
+      tested.emplace(base, dataOf(last));
+    }
+  }
+  for (const Family &family : allFamilies()) {
+    bool found = std::any_of(tested.begin(), tested.end(), [&](const auto &t) {
+      return t.first == family.opcode && (family.data == Data::Any || t.second == family.data);
+    });
+    EXPECT_TRUE(found) << "no row tests " << family.opcode << " of data " << static_cast<int>(family.data);
+  }
+}
 
 // The assembler is the judge of whether a snippet is PTX at all.
 TEST(OpcodeTable, IsAcceptedByPtxas) {

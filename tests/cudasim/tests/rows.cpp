@@ -111,7 +111,8 @@ std::vector<uint64_t> runRow(const Row &row, std::string &error) {
 
 std::vector<Row> allRows() {
   std::vector<Row> all;
-  for (auto rows : {integerRows}) {
+  for (auto rows : {integerRows, bitRows, floatRows, halfRows, compareRows, convertRows, moveRows, memoryRows,
+                    warpRows, matrixRows, asyncRows, controlRows}) {
     std::vector<Row> some = rows();
     all.insert(all.end(), some.begin(), some.end());
   }

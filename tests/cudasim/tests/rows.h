@@ -24,7 +24,8 @@ constexpr uint64_t f(float x) { return std::bit_cast<uint32_t>(x); }
 constexpr uint64_t d(double x) { return std::bit_cast<uint64_t>(x); }
 constexpr uint64_t i(int32_t x) { return static_cast<uint32_t>(x); }
 
-std::vector<Row> integerRows();
+std::vector<Row> integerRows(), bitRows(), floatRows(), halfRows(), compareRows(), convertRows(), moveRows(),
+    memoryRows(), warpRows(), matrixRows(), asyncRows(), controlRows();
 std::vector<Row> allRows();
 
 std::string kernelOf(const Row &, const std::string &name); // one .entry
