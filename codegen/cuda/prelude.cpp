@@ -230,6 +230,21 @@ std::vector<Definition> definitions() {
        "  return x != x ? 0 : (signed char)(int(x < -128.0 ? -128.0 : x > 127.0 ? 127.0 : x));\n}\n"},
       {"to_u8", "DEVICE unsigned char to_u8(double x) {\n"
                 "  return x != x ? 0 : (unsigned char)(int(x < 0.0 ? 0.0 : x > 255.0 ? 255.0 : x));\n}\n"},
+      {"argmax_take",
+       "// Takes x, number i, where it is larger than the best: the first of equals, a NaN over all.\n"
+       "template <class T> DEVICE void argmax_take(T x, int i, T &best, int &number) {\n"
+       "  const bool nan = x != x, best_nan = best != best;\n"
+       "  const bool equal = x == best || (nan && best_nan);\n"
+       "  if (x > best || (nan && !best_nan) || (equal && i < number)) {\n"
+       "    best = x;\n    number = i;\n  }\n}\n"},
+      {"argmax16", "// Of 16 neighbouring lanes; all get the number.\n"
+                   "template <class T> DEVICE int argmax16(T best, int number) {\n"
+                   "#pragma unroll\n"
+                   "  for (int h = 8; h > 0; h /= 2) {\n"
+                   "    const T other = __shfl_xor_sync(0xffffffffu, best, h);\n"
+                   "    argmax_take(other, __shfl_xor_sync(0xffffffffu, number, h), best, number);\n"
+                   "  }\n"
+                   "  return number;\n}\n"},
       {"tree16", "// p[j] += p[j + h] for h = 8, 4, 2, 1 on the partial sums of 16 neighbouring lanes; all "
                  "get the sum.\n"
                  "template <class T, class Combine> DEVICE T tree16(T x, Combine combine) {\n"

@@ -1,6 +1,7 @@
 #include "codegen/cuda/reduction.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "ir/layout.h"
@@ -75,14 +76,29 @@ std::string cudaBeatsBest(const std::string &value, const std::string &best) {
 
 namespace {
 
-/// p[j] += p[j + h] for h = size/2, …, 1 on an array of partial sums, written out; gives the sum.
-void treeOfArray(CudaElements &m, std::string_view op, DType dtype, const std::string &array, int64_t size) {
-  for (int64_t half = size / 2; half > 0; half /= 2) {
-    m.text.line("#pragma unroll");
-    m.text.line("for (int j = 0; j < {}; ++j)", half);
-    m.text.line("  {}[j] = {};", array,
-                cudaCombine(op, dtype, array + "[j]", fmt::format("{}[j + {}]", array, half)));
-  }
+/// The tree p[j] += p[j + h] for h = count/2, …, 1 over values that are computed one after the other, in the order in
+/// which the tree takes them: bits of their numbers reversed. What waits for its partner is in `waiting`, by height.
+std::string treeOf(CudaElements &m, std::string_view op, DType dtype, std::string_view name, int64_t count,
+                   const std::function<std::string(const CudaIndex &)> &value) {
+  if (count == 1)
+    return value(0);
+  const int bits = std::countr_zero(static_cast<uint64_t>(count));
+  const std::string start = cudaLiteral(dtype, cudaReductionStart(op)), sum = m.variable(dtype, name, start);
+  std::vector<std::string> waiting;
+  for (int bit = 0; bit < bits; ++bit)
+    waiting.push_back(m.variable(dtype, "waiting", start));
+  const std::string p = m.text.name("p");
+  m.block(fmt::format("for (int {0} = 0; {0} < {1}; ++{0})", p, count), [&] {
+    const std::string number =
+        m.text.define("int", "part", fmt::format("int(__brev({}) >> {})", p, 32 - bits));
+    m.text.line("{} = {};", sum, value(m.math.counter(number, count)));
+    for (int bit = 0; bit < bits; ++bit) {
+      m.text.line("if (({} & {}) == 0) {{ {} = {}; continue; }}", p, 1 << bit,
+                  waiting[static_cast<size_t>(bit)], sum);
+      m.text.line("{} = {};", sum, cudaCombine(op, dtype, waiting[static_cast<size_t>(bit)], sum));
+    }
+  });
+  return sum;
 }
 
 } // namespace
@@ -91,34 +107,15 @@ std::string cudaSumOfChains(CudaElements &m, OpId id, const ReductionOrder &orde
                             const CudaChainBody &chain) {
   const OpData &op = m.fn[id];
   const DType dtype = m.fn.type(op.results[0]).dtype;
-  const std::string_view name = op.def->is(kContraction) ? "reduce_sum" : op.def->name;
-  const std::string start = cudaLiteral(dtype, cudaReductionStart(name)), result = m.fn[op.results[0]].name;
-  if (order.lanes == 1 && order.split == 1) {
-    const std::string sum = m.variable(dtype, result, start);
-    chain(sum, 0, 0);
-    return sum;
-  }
-  const std::string segments = m.text.name(result + "_segments");
-  m.text.line("{} {}[{}];", cudaType(dtype), segments, order.split);
-  m.loop(
-      "s", order.split,
-      [&](const CudaIndex &segment) {
-        const std::string lanes = m.text.name(result + "_lanes");
-        m.text.line("{} {}[{}];", cudaType(dtype), lanes, order.lanes);
-        m.loop(
-            "p", order.lanes,
-            [&](const CudaIndex &lane) {
-              const std::string sum = fmt::format("{}[{}]", lanes, m.math.text(lane));
-              m.text.line("{} = {};", sum, start);
-              chain(sum, lane, segment);
-            },
-            true);
-        treeOfArray(m, name, dtype, lanes, order.lanes);
-        m.text.line("{}[{}] = {}[0];", segments, m.math.text(segment), lanes);
-      },
-      true);
-  treeOfArray(m, name, dtype, segments, order.split);
-  return m.text.define(cudaType(dtype), result, segments + "[0]");
+  const std::string_view combines = op.def->is(kContraction) ? "reduce_sum" : op.def->name;
+  const std::string &name = m.fn[op.results[0]].name;
+  return treeOf(m, combines, dtype, name, order.split, [&](const CudaIndex &segment) {
+    return treeOf(m, combines, dtype, name, order.lanes, [&](const CudaIndex &lane) {
+      const std::string sum = m.variable(dtype, name, cudaLiteral(dtype, cudaReductionStart(combines)));
+      chain(sum, lane, segment);
+      return sum;
+    });
+  });
 }
 
 namespace {

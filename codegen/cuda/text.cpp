@@ -13,6 +13,19 @@ namespace {
 
 bool isWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
+std::vector<std::string_view> wordsOf(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (size_t at = 0; at < line.size();) {
+    size_t end = at;
+    while (end < line.size() && isWord(line[end]))
+      ++end;
+    if (end > at)
+      words.push_back(line.substr(at, end - at));
+    at = std::max(end, at + 1);
+  }
+  return words;
+}
+
 /// Words of the language and of the prelude that a model's name may be.
 constexpr std::string_view kReserved[] = {
     "auto",     "block",    "bool",     "break",    "case",   "char",   "class",  "const",    "continue",
@@ -28,10 +41,30 @@ constexpr std::string_view kReserved[] = {
 } // namespace
 
 void CudaText::line(std::string_view text) {
-  if (!text.empty() && text[0] != '#')
-    text_.append(static_cast<size_t>(2 * depth_), ' ');
-  text_ += text;
-  text_ += '\n';
+  const bool directive = text.starts_with('#');
+  lines_.push_back(std::string(directive ? 0 : static_cast<size_t>(2 * depth_), ' ') + std::string(text) +
+                   "\n");
+}
+
+std::string CudaText::text() const {
+  std::set<std::string, std::less<>> used;
+  std::vector<const std::string *> kept;
+  for (size_t i = lines_.size(); i-- > 0;) { // uses stand below
+    const std::vector<std::string_view> words = wordsOf(lines_[i]);
+    auto name = std::ranges::find_if(words, [&](std::string_view word) { return defined_.contains(word); });
+    if (words.empty() || words[0] != "const")
+      name = words.end();
+    if (name != words.end() && !used.contains(*name))
+      continue;
+    for (auto word = words.begin(); word != words.end(); ++word)
+      if (word != name && defined_.contains(*word))
+        used.emplace(*word);
+    kept.push_back(&lines_[i]);
+  }
+  std::string text;
+  for (size_t i = kept.size(); i-- > 0;)
+    text += *kept[i];
+  return text;
 }
 
 void CudaText::open(std::string_view head) {
@@ -59,6 +92,7 @@ std::string CudaText::name(std::string_view base) {
 
 std::string CudaText::define(std::string_view type, std::string_view base, std::string_view value) {
   std::string unique = name(base);
+  defined_.insert(unique);
   line("const {} {} = {};", type, unique, value);
   return unique;
 }

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -30,11 +31,12 @@ public:
   /// `const type base = value;`; gives the name.
   std::string define(std::string_view type, std::string_view base, std::string_view value);
 
-  const std::string &text() const { return text_; }
+  /// All of it, without definitions that nothing uses.
+  std::string text() const;
 
 private:
-  std::string text_;
-  std::set<std::string, std::less<>> names_;
+  std::vector<std::string> lines_;
+  std::set<std::string, std::less<>> names_, defined_;
   int depth_ = 1;
 };
 
