@@ -44,6 +44,7 @@ public:
   /// The place in a group of `width` neighbours that a thread computes one by one: 0 .. width-1. In text it is the
   /// number that `lane` has.
   CudaIndex lanes(int width);
+  void endLanes() { laneCounter_ = -1, lane = 0; }
   int lane = 0;
   /// The factor of the lane; 0 where the index does not depend on it.
   int64_t laneFactor(const CudaIndex &index) const;

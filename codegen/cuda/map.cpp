@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/cuda/step_writer.h"
+#include "codegen/cuda/window_cells.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/tiling.h"
@@ -63,6 +64,8 @@ Shape memoryShape(const Nest &nest) {
 }
 
 int64_t threadsOf(const CudaKernelContext &k, const Nest &nest) {
+  if (const std::optional<CudaWindowCells> cells = cudaWindowCells(k, nest.type))
+    return cells->shape.elements();
   return memoryShape(nest).elements() / widthOf(k, nest);
 }
 
@@ -78,33 +81,39 @@ CudaIndices indexOf(CudaIndexMath &math, const Nest &nest, const CudaIndex &numb
   return at;
 }
 
+/// Writes what the thread of one element, or of a group of neighbours, does.
+void writeElements(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, const CudaIndex &thread) {
+  CudaElements &m = w.m;
+  m.lanes = widthOf(k, nest);
+  const CudaIndices at =
+      indexOf(m.math, nest, m.math.add(m.math.mul(thread, m.lanes), m.math.lanes(m.lanes)));
+  const std::string inside =
+      m.math.below(at.empty() ? CudaIndex(0) : at[0], at.empty() ? 1 : nest.type.shape[0]);
+  m.when(inside, [&] { w.storeAll(nest.results, at); });
+  if (inside.empty())
+    return;
+  m.block("else", [&] { // padding is zero
+    for (int result : nest.results) {
+      const Type &type = k.fn.type(k.body().yields[static_cast<size_t>(result)]);
+      m.store(type, w.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
+    }
+  });
+}
+
 /// Writes one thread of a nest, whose blocks begin at `first`.
 void writeNest(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, int64_t first) {
   CudaElements &m = w.m;
-  m.lanes = widthOf(k, nest);
   const int64_t threads = threadsOf(k, nest);
   const std::string i = w.text.define(m.math.indexType(), "i",
                                       fmt::format("{} * {}{} + int(threadIdx.x)",
                                                   first == 0 ? "block" : fmt::format("(block - {})", first),
                                                   kCudaThreads, m.math.indexType() == "int" ? "" : "LL"));
   m.when(threads % kCudaThreads == 0 ? "" : fmt::format("{} < {}", i, threads), [&] {
-    const CudaIndex number =
-        m.math.add(m.math.mul(m.math.counter(i, threads), m.lanes), m.math.lanes(m.lanes));
-    const CudaIndices at = indexOf(m.math, nest, number);
-    std::vector<CudaStepWriter::Store> stores;
-    for (int result : nest.results)
-      stores.push_back({result, at});
-    const std::string inside =
-        m.math.below(at.empty() ? CudaIndex(0) : at[0], at.empty() ? 1 : nest.type.shape[0]);
-    m.when(inside, [&] { w.storeAll(stores); });
-    if (inside.empty())
-      return;
-    m.block("else", [&] { // padding is zero
-      for (int result : nest.results) {
-        const Type &type = k.fn.type(k.body().yields[static_cast<size_t>(result)]);
-        m.store(type, w.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
-      }
-    });
+    const CudaIndex thread = m.math.counter(i, threads);
+    if (const std::optional<CudaWindowCells> cells = cudaWindowCells(k, nest.type))
+      writeCudaWindowCell(w, k, *cells, nest.results, thread);
+    else
+      writeElements(k, w, nest, thread);
   });
 }
 

@@ -64,10 +64,7 @@ void CudaRowWriter::storeFull() {
     CudaCondition exists;
     exists.require(valid_);
     exists.require(inside);
-    std::vector<CudaStepWriter::Store> stores;
-    for (int result : plan_.fullResults)
-      stores.push_back({result, at});
-    m.when(exists.text(), [&] { w.storeAll(stores); });
+    m.when(exists.text(), [&] { w.storeAll(plan_.fullResults, at); });
   });
 }
 

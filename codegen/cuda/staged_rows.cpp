@@ -1,11 +1,13 @@
 // Reductions whose chains walk along memory: of short rows, and of statistics over the batch and the pixels. All threads
 // of a block compute the terms, neighbours in memory side by side, and put them into shared memory; then one thread per
-// chain adds those of its chain. Rows of shared memory have an odd pitch: no bank conflicts.
+// chain adds those of its chain. A gap in shared memory wherever rows of it begin at bank 0 again keeps both the lines that
+// are written and the columns that are read free of bank conflicts.
 //
 //   f32[N,10] over axis 1:        64 rows a block, a chain each
 //   f32[N,C,H,W] over N, H, W:    2 channels a block, 16 chains each for the lanes along N; 32 pixels at a time
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "codegen/cuda/reduction.h"
 #include "codegen/cuda/row_writer.h"
@@ -16,8 +18,9 @@
 namespace gradc {
 namespace {
 
-constexpr int64_t kRows = 64;     // of a block, where a row is one chain
-constexpr int64_t kSteps = 32;    // of a chain between two barriers
+constexpr int64_t kRows = 64;  // of a block, where a row is one chain
+constexpr int64_t kSteps = 32; // of a chain between two barriers
+constexpr int64_t kBanks = 32;
 constexpr int64_t kWholeRun = 64; // shorter runs of single chains are walked at once
 
 /// [N] × sums × run: N is reduced or absent, `run` neighbours in memory are reduced.
@@ -28,8 +31,8 @@ struct Form {
   int64_t sumsPerBlock = 1, steps = 1;
 
   int64_t examples() const { return ceilDiv(batch, lanes); } // of a chain
-  int64_t pitch() const { return steps | 1; }
   int64_t tile() const { return lanes * sumsPerBlock * steps; }
+  int64_t gap() const { return std::lcm(steps, kBanks); } // elements between gaps
 };
 
 std::optional<Form> formOf(const CudaRowPlan &plan) {
@@ -99,7 +102,7 @@ private:
                   {}};
       const double start =
           r.argmax ? -std::numeric_limits<double>::infinity() : cudaReductionStart(data.def->name);
-      r.tile = w_.sharedArray(r.name + "_terms", r.dtype, form_.lanes * form_.sumsPerBlock * form_.pitch());
+      r.tile = w_.sharedArray(r.name + "_terms", r.dtype, form_.tile() + form_.tile() / form_.gap());
       r.results = w_.sharedArray(r.name + "_sums", k_.fn.type(data.results[0]).dtype, form_.sumsPerBlock);
       r.sum = m_.variable(r.dtype, r.name + "_part", cudaLiteral(r.dtype, start));
       if (r.argmax)
@@ -157,6 +160,11 @@ private:
     });
   }
 
+  /// Where an element of the tile lies.
+  std::string slotOf(const CudaIndex &element) {
+    return m_.math.text(m_.math.add(element, m_.math.div(element, form_.gap())));
+  }
+
   void stage(const std::vector<Reduction> &reductions, const CudaIndex &example, const CudaIndex &chunk) {
     forElements(form_.tile(), [&](const CudaIndex &element) {
       CudaIndexMath &math = m_.math;
@@ -171,10 +179,9 @@ private:
       local_ = local;
       m_.when(exists.text(), [&] {
         const CudaIndices index = at(n, sum, place);
-        const CudaIndex slot =
-            math.add(math.mul(math.add(math.mul(local, form_.lanes), lane), form_.pitch()), step);
+        const std::string slot = slotOf(element);
         for (const Reduction &r : reductions)
-          w_.text.line("{}[{}] = {};", r.tile, math.text(slot), m_.emit(r.operand, index));
+          w_.text.line("{}[{}] = {};", r.tile, slot, m_.emit(r.operand, index));
       });
     });
   }
@@ -186,14 +193,16 @@ private:
     m_.when(walks.text(), [&] {
       const CudaIndex chain = math.mod(thread_, form_.sumsPerBlock * form_.lanes),
                       lane = math.mod(chain, form_.lanes);
+      const CudaIndex local = math.div(chain, form_.lanes);
+      const CudaIndex row = math.add(math.mul(lane, form_.sumsPerBlock), local); // as stage() has put them
       CudaCondition exists;
       exists.require(math.below(exampleOf(example, lane), form_.batch));
-      exists.require(math.below(globalSum(math.div(chain, form_.lanes)), form_.sums));
+      exists.require(math.below(globalSum(local), form_.sums));
       m_.when(exists.text(), [&] {
         m_.loop("t", form_.steps, [&](const CudaIndex &step) {
           const CudaIndex place = math.add(math.mul(chunk, form_.steps), step);
           m_.when(math.below(place, form_.run), [&] {
-            const std::string slot = math.text(math.add(math.mul(chain, form_.pitch()), step));
+            const std::string slot = slotOf(math.add(math.mul(row, form_.steps), step));
             for (const Reduction &r : reductions) {
               const std::string x = fmt::format("{}[{}]", r.tile, slot);
               if (r.argmax)
@@ -235,12 +244,8 @@ private:
     forElements(form_.batch * elements, [&](const CudaIndex &element) {
       local_ = math.mod(math.div(element, form_.run), form_.sumsPerBlock);
       const CudaIndex n = math.div(element, elements), sum = globalSum(local_);
-      m_.when(math.below(sum, form_.sums), [&] {
-        std::vector<CudaStepWriter::Store> stores;
-        for (int result : plan_.fullResults)
-          stores.push_back({result, at(n, sum, math.mod(element, form_.run))});
-        w_.storeAll(stores);
-      });
+      m_.when(math.below(sum, form_.sums),
+              [&] { w_.storeAll(plan_.fullResults, at(n, sum, math.mod(element, form_.run))); });
     });
   }
 

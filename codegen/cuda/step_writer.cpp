@@ -86,6 +86,13 @@ void CudaStepWriter::storeAll(const std::vector<Store> &stores) {
   }
 }
 
+void CudaStepWriter::storeAll(const std::vector<int> &resultNumbers, const CudaIndices &at) {
+  std::vector<Store> stores;
+  for (int result : resultNumbers)
+    stores.push_back({result, at});
+  storeAll(stores);
+}
+
 CudaStep CudaStepWriter::finish(int64_t blocks, int threads) && {
   CudaStep step;
   step.symbol = symbol_;

@@ -30,6 +30,7 @@ public:
     CudaIndices at;
   };
   void storeAll(const std::vector<Store> &stores);
+  void storeAll(const std::vector<int> &resultNumbers, const CudaIndices &at);
 
   CudaStep finish(int64_t blocks, int threads = kCudaThreads) &&;
 

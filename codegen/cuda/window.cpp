@@ -59,10 +59,29 @@ CudaIndices tapAt(WindowOp &op, const CudaIndices &window, const Pair &tap, Cuda
   return at;
 }
 
+/// Windows side by side of 2 or 4 taps in a row of the image: each row is one vector load.
+bool isVectorRow(const WindowOp &op) {
+  const int64_t width = op.win.kernel[1];
+  return op.m.lanes == 1 && op.win.stride[1] == width && op.win.padLow[1] == 0 &&
+         (width == 2 || width == 4) && op.win.input[1] % width == 0 && op.taps() <= kMaxUnrolled;
+}
+
+/// As forTaps, tap by tap, with the row's taps as the lanes of one index.
+void forVectorRows(WindowOp &op, const std::function<void(const Pair &)> &body) {
+  CudaElements &m = op.m;
+  m.lanes = static_cast<int>(op.win.kernel[1]);
+  const CudaIndex kw = m.math.lanes(m.lanes);
+  for (int64_t kh = 0; kh < op.win.kernel[0]; ++kh)
+    for (m.math.lane = 0; m.math.lane < m.lanes; ++m.math.lane)
+      body({kh, kw});
+  m.math.endLanes();
+  m.lanes = 1;
+}
+
 std::string reduceTaps(WindowOp &op, const CudaIndices &at, double start, Leaf combine) {
   CudaElements &m = op.m;
   const std::string result = m.variable(op.dtype, op.name(), cudaLiteral(op.dtype, start));
-  forTaps(m, op.win.kernel, kMaxUnrolled, [&](const Pair &tap) {
+  auto add = [&](const Pair &tap) {
     CudaCondition inside;
     const CudaIndices place = tapAt(op, at, tap, inside);
     m.when(inside.text(), [&] {
@@ -71,7 +90,11 @@ std::string reduceTaps(WindowOp &op, const CudaIndices &at, double start, Leaf c
       const std::string args[] = {sum ? result : x, sum ? x : result};
       m.text.line("{} = {};", result, cudaLeaf(combine, op.dtype, args));
     });
-  });
+  };
+  if (isVectorRow(op))
+    forVectorRows(op, add);
+  else
+    forTaps(m, op.win.kernel, kMaxUnrolled, add);
   return result;
 }
 
