@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cuda/kernel_forms.h"
 #include "codegen/kernel_symbol.h"
 #include "support/check.h"
 
@@ -20,6 +21,9 @@ std::string cudaKernelSymbol(const Function &fn, OpId kernel, const CudaTarget &
 CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget &target,
                               const std::string &symbol) {
   const CudaKernelContext context{fn, kernel, symbol, target};
+  for (auto emit : {emitCudaTranspose, emitCudaScatter})
+    if (std::optional<CudaKernelCode> code = emit(context))
+      return *std::move(code);
   struct Generator {
     std::string_view kind;
     CudaKernelCode (*emit)(const CudaKernelContext &);

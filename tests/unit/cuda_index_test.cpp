@@ -24,8 +24,9 @@ TEST_F(CudaIndexText, DigitsThatArePutTogetherAreTheCounter) {
 TEST_F(CudaIndexText, DigitsAreNamedOnce) {
   const CudaIndices at = math.dims({4, 3, 28}, counter("i", 336));
   EXPECT_EQ(math.text(at[1]), "i1");
-  EXPECT_EQ(math.text(math.add(math.mul(at[2], 4), at[1])), "i2 * 4 + i1");
-  EXPECT_EQ(text.text(), "  const int i1 = unsigned(i) / 28 % 3;\n  const int i2 = unsigned(i) % 28;\n");
+  text.line("use({});", math.text(math.add(math.mul(at[2], 4), at[1])));
+  EXPECT_EQ(text.text(), "  const int i1 = unsigned(i) / 28 % 3;\n  const int i2 = unsigned(i) % 28;\n"
+                         "  use(i2 * 4 + i1);\n");
 }
 
 TEST_F(CudaIndexText, SumsAreDividedPartByPart) {
@@ -33,14 +34,21 @@ TEST_F(CudaIndexText, SumsAreDividedPartByPart) {
   const CudaIndex place = math.add(math.mul(row, 16), column);
   EXPECT_EQ(math.div(place, 16), row);
   EXPECT_EQ(math.mod(place, 16), column);
-  EXPECT_EQ(math.text(math.div(place, 32)), "row1"); // row / 2, whatever the column
-  EXPECT_EQ(text.text(), "  const int row1 = unsigned(row) / 2;\n");
+  text.line("use({});", math.text(math.div(place, 32))); // whatever the column
+  EXPECT_EQ(text.text(), "  const int row1 = unsigned(row) / 2;\n  use(row1);\n");
 }
 
 TEST_F(CudaIndexText, ASumThatCannotBeToldApartGetsAName) {
   const CudaIndex a = counter("a", 10), b = counter("b", 10), sum = math.add(a, b);
-  EXPECT_EQ(math.text(math.mod(sum, 7)), "at1");
-  EXPECT_EQ(text.text(), "  const int at = a + b;\n  const int at1 = unsigned(at) % 7;\n");
+  text.line("use({});", math.text(math.mod(sum, 7)));
+  EXPECT_EQ(text.text(), "  const int at = a + b;\n  const int at1 = unsigned(at) % 7;\n  use(at1);\n");
+}
+
+TEST_F(CudaIndexText, DefinitionsThatNothingUsesAreNotWritten) {
+  const std::string a = text.define("int", "a", "1"), b = text.define("int", "b", a);
+  text.define("int", "c", b);
+  text.line("use({});", a);
+  EXPECT_EQ(text.text(), "  const int a = 1;\n  use(a);\n");
 }
 
 TEST_F(CudaIndexText, ConditionsThatAlwaysHoldVanish) {
