@@ -59,6 +59,10 @@ void CudaElements::bindValue(ValueId value, ValueAt at) {
   values_.clear();
 }
 
+void CudaElements::bindFinished(ValueId value, std::string expression) {
+  bound_[value] = [expression = std::move(expression)](const CudaIndices &) { return expression; };
+}
+
 void CudaElements::unbind(ValueId value) {
   bound_.erase(value);
   values_.clear();

@@ -28,10 +28,13 @@ public:
 
   /// The memory of a region argument, in the layout of its type: the name of a pointer.
   void bindBuffer(ValueId arg, std::string pointer);
-  /// A function of the index in place of a value's computation: an accumulator, a finished reduction.
+  /// A function of the index in place of a value's computation: an accumulator. Forgets all that was computed.
   using ValueAt = std::function<std::string(const CudaIndices &)>;
   void bindValue(ValueId value, ValueAt at);
   void unbind(ValueId value);
+  /// A value that is finished, the same at whatever index it is asked for. Nothing that depends on it may have been
+  /// computed, so what has been stays known.
+  void bindFinished(ValueId value, std::string expression);
 
   /// A name or a literal. What it needs is written into the text's block before.
   std::string emit(ValueId value, const CudaIndices &at);

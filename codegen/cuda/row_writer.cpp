@@ -51,9 +51,9 @@ void CudaRowWriter::reduceLevel(const std::vector<OpId> &ops) {
     }
   });
   for (size_t r = 0; r < ops.size(); ++r) {
-    const std::string result = isArgmax(k_.fn, ops[r]) ? chosen(ops[r], sums[r].values, sums[r].numbers)
-                                                       : combined(ops[r], sums[r].values);
-    m.bindValue(data(ops[r]).results[0], [result](const CudaIndices &) { return result; });
+    m.bindFinished(data(ops[r]).results[0], isArgmax(k_.fn, ops[r])
+                                                ? chosen(ops[r], sums[r].values, sums[r].numbers)
+                                                : combined(ops[r], sums[r].values));
   }
 }
 

@@ -16,5 +16,6 @@ Handler directedConversion(Type to, Type from, int rounding, Inst &);
 
 // The forms of div, rcp and sqrt that are exact.
 void decodeExact32(Form &);
+void decodeApproximate64(Form &); // rcp and rsqrt, whose other forms are exact
 
 } // namespace cudasim

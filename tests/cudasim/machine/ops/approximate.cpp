@@ -186,6 +186,8 @@ void decodeHalf(Form &f) {
 
 } // namespace
 
+void decodeApproximate64(Form &f) { decode64(f); }
+
 std::span<const Family> approximateFamilies() {
   static constexpr OpClass kSpecial = OpClass::Special;
   static constexpr Family kFamilies[] = {

@@ -59,6 +59,7 @@ void decode(Form &f, size_t count, bool rounded) {
 void decodeTwo(Form &f) { decode(f, 3, true); }
 void decodeThree(Form &f) { decode(f, 4, true); }
 void decodeOne(Form &f) { decode(f, 2, true); }
+void decodeReciprocal(Form &f) { f.has("approx") ? decodeApproximate64(f) : decodeOne(f); }
 void decodeSign(Form &f) { decode(f, 2, false); }
 void decodeExtremum(Form &f) { decode(f, 3, false); }
 
@@ -70,7 +71,7 @@ std::span<const Family> float64Families() {
       {"add", Data::F64, kDouble, decodeTwo},           {"sub", Data::F64, kDouble, decodeTwo},
       {"mul", Data::F64, kDouble, decodeTwo},           {"div", Data::F64, kDouble, decodeTwo},
       {"fma", Data::F64, kDouble, decodeThree},         {"mad", Data::F64, kDouble, decodeThree},
-      {"rcp", Data::F64, kDouble, decodeOne},           {"sqrt", Data::F64, kDouble, decodeOne},
+      {"rcp", Data::F64, kDouble, decodeReciprocal},    {"sqrt", Data::F64, kDouble, decodeOne},
       {"neg", Data::F64, kDouble, decodeSign},          {"abs", Data::F64, kDouble, decodeSign},
       {"min", Data::F64, kDouble, decodeExtremum},      {"max", Data::F64, kDouble, decodeExtremum},
       {"copysign", Data::F64, kDouble, decodeExtremum},

@@ -1,4 +1,4 @@
-// add sub mul mad div rem abs neg min max sad dp4a of integers.
+// add sub mul mad div rem abs neg min max sad dp4a dp2a of integers.
 #include "machine/decoder.h"
 #include <fmt/format.h>
 #include <limits>
@@ -183,6 +183,29 @@ void decodeDot(Form &f) {
         b == Type::U32 ? ternary<W, W, W, W, dot<int8_t, uint8_t>> : ternary<W, W, W, W, dot<int8_t, int8_t>>;
 }
 
+/// dp2a: a's halves by the low or high two bytes of b.
+template <class A, class B, int kShift> uint32_t dotOfHalves(uint32_t a, uint32_t b, uint32_t c) {
+  for (int k = 0; k < 2; ++k)
+    c += static_cast<uint32_t>(static_cast<int32_t>(static_cast<A>(a >> 16 * k)) *
+                               static_cast<int32_t>(static_cast<B>(b >> (kShift + 8 * k))));
+  return c;
+}
+
+template <class A, class B> Handler dotOfHalves(bool high) {
+  using W = uint32_t;
+  return high ? ternary<W, W, W, W, dotOfHalves<A, B, 16>> : ternary<W, W, W, W, dotOfHalves<A, B, 0>>;
+}
+
+void decodeDotOfHalves(Form &f) {
+  const bool high = f.takeOneOf({"lo", "hi"}) == 1;
+  Type a = f.takeType({Type::U32, Type::S32}), b = f.takeType({Type::U32, Type::S32});
+  operandsOf(f, 4, Type::B32);
+  if (a == Type::U32)
+    f.inst.run = b == Type::U32 ? dotOfHalves<uint16_t, uint8_t>(high) : dotOfHalves<uint16_t, int8_t>(high);
+  else
+    f.inst.run = b == Type::U32 ? dotOfHalves<int16_t, uint8_t>(high) : dotOfHalves<int16_t, int8_t>(high);
+}
+
 } // namespace
 
 std::span<const Family> integerFamilies() {
@@ -199,6 +222,7 @@ std::span<const Family> integerFamilies() {
       {"abs", Data::Integer, OpClass::Integer, decodeSigned},
       {"sad", Data::Integer, OpClass::Integer, decodeSad},
       {"dp4a", Data::Integer, OpClass::Integer, decodeDot},
+      {"dp2a", Data::Integer, OpClass::Integer, decodeDotOfHalves},
   };
   return kFamilies;
 }
