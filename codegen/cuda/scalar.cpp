@@ -19,9 +19,9 @@ std::string binary(const std::string &a, std::string_view sign, const std::strin
   return fmt::format("{} {} {}", cudaOperand(a), sign, cudaOperand(b));
 }
 
-/// A function of f32 is the prelude's; one of f64 the language's.
+/// A function of f32 is the prelude's; one of f64 the language's, but for pow.
 std::string elementary(std::string_view name, DType dtype, std::span<const std::string> args) {
-  const std::string callee = std::string(name) + (dtype == DType::F32 ? "_f32" : "");
+  const std::string callee = std::string(name) + (dtype == DType::F32 ? "_f32" : name == "pow" ? "_f64" : "");
   return args.size() == 1 ? fmt::format("{}({})", callee, args[0])
                           : fmt::format("{}({}, {})", callee, args[0], args[1]);
 }

@@ -61,7 +61,10 @@ template <auto F, const Bound &kBound, bool kFlush> void approximate(Warp &w, co
   auto seed = static_cast<uint32_t>(options.seed);
   forLanes(w.mask, [&](int l) {
     float x = kFlush ? flush(a[l]) : a[l];
-    float y = rounded(disturb(F(x), scale * noise(std::bit_cast<uint32_t>(x), seed), kBound));
+    double by = scale * noise(std::bit_cast<uint32_t>(x), seed);
+    if constexpr (F == ex2) // of an integer it is exact: libdevice's functions of doubles build on that
+      by = x == std::rint(x) ? 0 : by;
+    float y = rounded(disturb(F(x), by, kBound));
     d[l] = kFlush ? flush(y) : y;
   });
 }
