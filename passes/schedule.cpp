@@ -48,7 +48,7 @@ bool splittingPays(const Function &fn, OpId contraction) {
                            : static_cast<double>(result.shape[rank - 2]);
   const auto depth = static_cast<double>(operands[0].shape[transposed ? rank - 2 : rank - 1]);
   const double tiles = std::ceil(rows / 16) * std::ceil(columns / 16) * std::ceil(depth / 32);
-  constexpr double kProducts = 6 * 16, kPackCycles = 0.4, kOverhead = 2000; // a tile, an element, a kernel
+  constexpr double kProducts = 6 * 16, kPackCycles = 2, kOverhead = 2000; // a tile, an element, a kernel
   return tiles * kProducts + kPackCycles * (rows + columns) * depth + kOverhead <
          0.85 * rows * columns * depth / 24;
 }

@@ -40,7 +40,7 @@ public:
 
   void choose() {
     const int64_t fitting = std::max<int64_t>(1, l2Bytes_ / 2 / (chunks_ * chunkBytes()));
-    if (fitting < columnPanels_ && rowPanels_ > 1)
+    if (rowPanels_ > 1 && (fitting < columnPanels_ || readsFarRows()))
       return chooseDeep();
     // As many column panels as half of the cache holds, fewer where items would be too few for many threads.
     constexpr int64_t kEnoughItems = 16;
@@ -52,10 +52,17 @@ public:
 private:
   int64_t chunkBytes() const { return plan_.pieces * kPanelTiles * kTileBytes; }
 
+  /// A panel would take a line or two of each row of a matrix that is larger than the cache: several panels take more.
+  bool readsFarRows() const {
+    const TileMatrix &matrix = plan_.rowMatrix;
+    return !matrix.depthContiguous() &&
+           matrix.rows * matrix.depth * static_cast<int64_t>(dtypeSize(matrix.dtype)) > l2Bytes_;
+  }
+
   /// The least packing and reading whose sums take a quarter of the cache, and what a block of the depth takes another
-  /// half.
+  /// half; a panel of columns stays in L1 for all of rows.
   void chooseDeep() {
-    constexpr int64_t kEnoughItems = 4, kMaxChunks = 16;
+    constexpr int64_t kEnoughItems = 4, kPanelBytes = 32 << 10;
     constexpr double kReadCost = 0.3; // of a packed tile, where packing one is 1
     double best = 0;
     for (int64_t rows = 1; rows <= rowPanels_; ++rows)
@@ -71,8 +78,8 @@ private:
         best = cost;
         plan_.groupRows = rows;
         plan_.groupPanels = columns;
-        plan_.blockChunks =
-            std::clamp<int64_t>(l2Bytes_ / 2 / ((rows + columns) * chunkBytes()), 1, kMaxChunks);
+        plan_.blockChunks = std::clamp<int64_t>(l2Bytes_ / 2 / ((rows + columns) * chunkBytes()), 1,
+                                                kPanelBytes / chunkBytes());
       }
   }
 
