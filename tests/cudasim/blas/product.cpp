@@ -161,10 +161,12 @@ void runProduct(const DriverLink &driver, const Product &product) {
     std::memset(product.workspace, 0xFF, product.workspaceBytes);
   for (int64_t batch = 0; batch < product.batch; ++batch)
     runOne(product, batch, valueOf(product.alpha), valueOf(product.beta));
-  driver.log("cublas",
-             fmt::format(R"("call": "{}", "m": {}, "n": {}, "k": {}, "batch": {}, "epilogue": {})",
-                         product.call, product.m, product.n, product.k, product.batch, product.epilogue.kind)
-                 .c_str());
+  driver.log(
+      "cublas",
+      fmt::format(R"("call": "{}", "m": {}, "n": {}, "k": {}, "batch": {}, "epilogue": {}, "workspace": {})",
+                  product.call, product.m, product.n, product.k, product.batch, product.epilogue.kind,
+                  product.workspaceBytes)
+          .c_str());
 }
 
 } // namespace cudasim

@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "driver/module.h"
 
@@ -14,37 +13,6 @@ CUresult refuse(Driver &driver, const Function &function, CUresult code, std::st
   driver.log.write("refused", fmt::format(R"("kernel": {}, "code": {}, "why": {})", quoted(function.name),
                                           int(code), quoted(why)));
   return code;
-}
-
-CUresult checkShape(Driver &driver, const Function &function, const Launch &launch) {
-  constexpr std::array<uint64_t, 3> kMaxGrid = {0x7fffffff, 65535, 65535}, kMaxBlock = {1024, 1024, 64};
-  const DeviceProfile &profile = *driver.profile;
-  auto invalid = [&](std::string_view why) {
-    return refuse(driver, function, CUDA_ERROR_INVALID_VALUE, why);
-  };
-  uint64_t threads = 1;
-  for (size_t axis = 0; axis < 3; ++axis) {
-    if (launch.grid[axis] == 0 || launch.grid[axis] > kMaxGrid[axis])
-      return invalid(fmt::format("the grid is {}", fmt::join(launch.grid, "x")));
-    if (launch.block[axis] == 0 || launch.block[axis] > kMaxBlock[axis])
-      return invalid(fmt::format("the block is {}", fmt::join(launch.block, "x")));
-    threads *= launch.block[axis];
-  }
-  if (threads > uint64_t(profile.maxThreadsPerBlock))
-    return invalid(fmt::format("{} threads a block, the device has {}", threads, profile.maxThreadsPerBlock));
-  const Kernel &kernel = *function.kernel;
-  if (kernel.maxThreads && threads > uint64_t(kernel.maxThreads))
-    return invalid(
-        fmt::format("{} threads a block, the kernel is compiled for {}", threads, kernel.maxThreads));
-  if (kernel.required[0] && launch.block != kernel.required)
-    return invalid(fmt::format("the kernel requires blocks of {}", fmt::join(kernel.required, "x")));
-  if (launch.sharedBytes > function.dynamicSharedLimit(profile))
-    return invalid(fmt::format("{} bytes of dynamic shared memory, allowed are {}", launch.sharedBytes,
-                               function.dynamicSharedLimit(profile)));
-  if (threads > uint64_t(function.maxThreads(profile)))
-    return refuse(driver, function, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
-                  fmt::format("{} threads of {} registers", threads, function.registers));
-  return CUDA_SUCCESS;
 }
 
 /// `extra` is a list of keys and values that gives all parameters as one buffer.
@@ -98,10 +66,10 @@ CUresult makeLaunch(Driver &driver, Context &context, const CUDA_KERNEL_NODE_PAR
   launch.sharedBytes = asked.sharedMemBytes;
   launch.maxSharedBytes = function.dynamicSharedLimit(*driver.profile);
   launch.registers = function.registers;
-  if (CUresult bad = checkShape(driver, function, launch); bad != CUDA_SUCCESS)
-    return bad;
   if (readParameters(*function.kernel, asked.kernelParams, asked.extra, launch.parameters) != CUDA_SUCCESS)
     return refuse(driver, function, CUDA_ERROR_INVALID_VALUE, "the parameters are not those of the kernel");
+  if (std::optional<Fault> fault = checkLaunch(launch, *driver.profile))
+    return refuse(driver, function, CUresult(fault->code), fault->text);
   return CUDA_SUCCESS;
 }
 

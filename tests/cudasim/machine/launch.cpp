@@ -238,12 +238,18 @@ std::string describeThread(const Warp &w, int lane) {
                      at[0], at[1], at[2]);
 }
 
-std::expected<Counters, Fault> run(const Launch &launch, Memory &memory, const DeviceProfile &device,
-                                   const Options &options) {
+std::optional<Fault> checkLaunch(const Launch &launch, const DeviceProfile &device) {
   for (const auto &fault : {checkTarget(launch, device), checkGrid(launch), checkBlock(launch, device),
                             checkShared(launch, device)})
     if (fault)
-      return std::unexpected(*fault);
+      return fault;
+  return std::nullopt;
+}
+
+std::expected<Counters, Fault> run(const Launch &launch, Memory &memory, const DeviceProfile &device,
+                                   const Options &options) {
+  if (std::optional<Fault> fault = checkLaunch(launch, device))
+    return std::unexpected(*fault);
   auto counters = Runner(launch, memory, options).run();
   if (counters && !options.countersPath.empty())
     appendLine(options.countersPath, counters->json(launch));

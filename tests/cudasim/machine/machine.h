@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -141,6 +142,9 @@ struct Counters {
   uint64_t of(OpClass c) const { return classes[static_cast<size_t>(c)]; }
   std::string json(const Launch &) const; // one line
 };
+
+// What a device refuses before a kernel runs: limits, shared memory, registers, parameters. Nothing: it would run.
+std::optional<Fault> checkLaunch(const Launch &, const DeviceProfile &);
 
 std::expected<Counters, Fault> run(const Launch &, Memory &, const DeviceProfile &, const Options &);
 
