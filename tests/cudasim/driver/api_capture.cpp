@@ -12,13 +12,6 @@ bool isMode(CUstreamCaptureMode mode) {
   return mode >= CU_STREAM_CAPTURE_MODE_GLOBAL && mode <= CU_STREAM_CAPTURE_MODE_RELAXED;
 }
 
-template <typename Body> CUresult withStream(CUstream handle, Body body) {
-  return callInContext([&](Driver &driver, Context &context) -> CUresult {
-    std::shared_ptr<Stream> stream = context.stream(handle);
-    return stream ? body(driver, context, *stream) : CUDA_ERROR_INVALID_HANDLE;
-  });
-}
-
 /// Whether all that was captured comes before what `end` stands for.
 bool joined(const Graph &graph, const std::vector<GraphNode *> &end) {
   std::set<const GraphNode *> before(end.begin(), end.end());
@@ -68,7 +61,7 @@ bool legacyHidden(Driver &driver, const Context &context, const Stream &stream) 
 } // namespace
 
 CUDASIM_API cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (!isMode(mode))
       return CUDA_ERROR_INVALID_VALUE;
     if (stream.legacy)
@@ -91,7 +84,7 @@ CUDASIM_API cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode) {
 }
 
 CUDASIM_API cuStreamEndCapture(CUstream handle, CUgraph *graph) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (!graph)
       return CUDA_ERROR_INVALID_VALUE;
     *graph = nullptr;
@@ -117,7 +110,7 @@ CUDASIM_API cuStreamEndCapture(CUstream handle, CUgraph *graph) {
 }
 
 CUDASIM_API cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (!status)
       return CUDA_ERROR_INVALID_VALUE;
     if (legacyHidden(driver, context, stream))
@@ -131,7 +124,7 @@ CUDASIM_API cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status) 
 CUDASIM_API cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status, cuuint64_t *id,
                                       CUgraph *graph, const CUgraphNode **nodes,
                                       const CUgraphEdgeData **edges, size_t *count) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (!status)
       return CUDA_ERROR_INVALID_VALUE;
     if (legacyHidden(driver, context, stream))

@@ -23,10 +23,6 @@ void stage(Copy &copy) {
   copy.staged = std::make_shared<const std::vector<uint8_t>>(start, start + bytes);
 }
 
-CUresult runToEnd(Driver &driver, Context &context, Stream &stream) {
-  return runUntil(driver, context, {stream.queue, stream.queue->enqueued()});
-}
-
 /// Pageable sources are staged before the function returns, pageable destinations are written before it does.
 CUresult copyAsync(Driver &driver, Context &context, Stream &stream, Copy copy) {
   bool wait = !stream.capture && pageable(context, copy.to, copy);
@@ -35,7 +31,7 @@ CUresult copyAsync(Driver &driver, Context &context, Stream &stream, Copy copy) 
   if (CUresult refused = enqueue(driver, context, stream, NodeOperation(std::move(copy)));
       refused != CUDA_SUCCESS)
     return refused;
-  return wait ? runToEnd(driver, context, stream) : CUDA_SUCCESS;
+  return wait ? runUntil(driver, context, stream.end()) : CUDA_SUCCESS;
 }
 
 CUresult copyNow(Driver &driver, Context &context, Copy copy) {
@@ -47,7 +43,7 @@ CUresult copyNow(Driver &driver, Context &context, Copy copy) {
   bool betweenDevice = copy.from.device && copy.to.device, staged = pageable(context, copy.from, copy);
   if (staged) {
     enqueue(driver, context, stream, NodeOperation(Empty()));
-    if (CUresult failed = runToEnd(driver, context, stream); failed != CUDA_SUCCESS)
+    if (CUresult failed = runUntil(driver, context, stream.end()); failed != CUDA_SUCCESS)
       return failed;
     stage(copy);
   }
@@ -55,7 +51,7 @@ CUresult copyNow(Driver &driver, Context &context, Copy copy) {
   if (CUresult refused = enqueue(driver, context, stream, NodeOperation(std::move(copy)));
       refused != CUDA_SUCCESS)
     return refused;
-  return betweenDevice || (staged && !toHost) ? CUDA_SUCCESS : runToEnd(driver, context, stream);
+  return betweenDevice || (staged && !toHost) ? CUDA_SUCCESS : runUntil(driver, context, stream.end());
 }
 
 CUresult copyAsked(const CUDA_MEMCPY3D &asked, const CUstream *stream) {

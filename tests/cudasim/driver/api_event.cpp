@@ -94,7 +94,7 @@ CUDASIM_API cuEventRecord(CUevent handle, CUstream streamHandle) {
       return refused;
     event.capture = nullptr;
     event.captureEnd.clear();
-    event.point = {stream->queue, stream->queue->enqueued()};
+    event.point = stream->end();
     event.stamp = stamp;
     event.recorded = true;
     return CUDA_SUCCESS;

@@ -85,7 +85,7 @@ CUDASIM_API cuGraphLaunch(CUgraphExec handle, CUstream streamHandle) {
             enqueue(driver, context, *stream, Replay{executable.instance}, {executable.lastLaunch});
         refused != CUDA_SUCCESS)
       return refused;
-    executable.lastLaunch = {stream->queue, stream->queue->enqueued()};
+    executable.lastLaunch = stream->end();
     return CUDA_SUCCESS;
   });
 }

@@ -59,7 +59,7 @@ CUresult load(CUmodule *module, const void *data, unsigned count, const CUjit_op
       return refused;
     if (CUresult bad = readOptions(count, options, values, logs); bad != CUDA_SUCCESS)
       return bad;
-    auto image = loadImage(driver, context, data);
+    auto image = loadImage(driver, data);
     logs.error.write(image ? "" : image.error().text);
     logs.info.write("");
     if (!image) {

@@ -10,14 +10,12 @@ using namespace cudasim;
 
 namespace {
 
-Point endOf(const Stream &stream) { return {stream.queue, stream.queue->enqueued()}; }
-
 /// The end of a stream's work; of the legacy stream, also of all blocking streams.
 CUresult runStream(Driver &driver, Context &context, Stream &stream) {
   if (stream.legacy)
     if (CUresult refused = enqueue(driver, context, stream, NodeOperation(Empty())); refused != CUDA_SUCCESS)
       return refused;
-  return runUntil(driver, context, endOf(stream));
+  return runUntil(driver, context, stream.end());
 }
 
 CUresult createStream(CUstream *handle, unsigned flags, int priority) {
@@ -35,13 +33,6 @@ CUresult createStream(CUstream *handle, unsigned flags, int priority) {
     context.queues.push_back(stream->queue);
     *handle = stream->handle<CUstream>();
     return CUDA_SUCCESS;
-  });
-}
-
-template <typename Body> CUresult withStream(CUstream handle, Body body) {
-  return callInContext([&](Driver &driver, Context &context) -> CUresult {
-    std::shared_ptr<Stream> stream = context.stream(handle);
-    return stream ? body(driver, context, *stream) : CUDA_ERROR_INVALID_HANDLE;
   });
 }
 
@@ -66,25 +57,25 @@ CUDASIM_API cuStreamDestroy_v2(CUstream handle) { // its work still runs
 }
 
 CUDASIM_API cuStreamGetFlags(CUstream handle, unsigned *flags) {
-  return withStream(handle, [&](Driver &, Context &, Stream &stream) {
+  return callOnStream(handle, [&](Driver &, Context &, Stream &stream) {
     return flags ? (*flags = stream.flags, CUDA_SUCCESS) : CUDA_ERROR_INVALID_VALUE;
   });
 }
 
 CUDASIM_API cuStreamGetPriority(CUstream handle, int *priority) {
-  return withStream(handle, [&](Driver &, Context &, Stream &stream) {
+  return callOnStream(handle, [&](Driver &, Context &, Stream &stream) {
     return priority ? (*priority = stream.priority, CUDA_SUCCESS) : CUDA_ERROR_INVALID_VALUE;
   });
 }
 
 CUDASIM_API cuStreamGetCtx(CUstream handle, CUcontext *result) {
-  return withStream(handle, [&](Driver &, Context &context, Stream &) {
+  return callOnStream(handle, [&](Driver &, Context &context, Stream &) {
     return result ? (*result = context.handle<CUcontext>(), CUDA_SUCCESS) : CUDA_ERROR_INVALID_VALUE;
   });
 }
 
 CUDASIM_API cuStreamSynchronize(CUstream handle) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (CUresult refused = refuseWhileCapturing(context, stream); refused != CUDA_SUCCESS)
       return refused;
     driver.log.write("synchronize", R"("what": "stream")");
@@ -93,18 +84,18 @@ CUDASIM_API cuStreamSynchronize(CUstream handle) {
 }
 
 CUDASIM_API cuStreamQuery(CUstream handle) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (CUresult refused = refuseWhileCapturing(context, stream); refused != CUDA_SUCCESS)
       return refused;
-    if (endOf(stream).reached())
+    if (stream.end().reached())
       return CUDA_SUCCESS;
-    runOne(driver, context, endOf(stream));
+    runOne(driver, context, stream.end());
     return context.broken != CUDA_SUCCESS ? context.broken : CUDA_ERROR_NOT_READY;
   });
 }
 
 CUDASIM_API cuLaunchHostFunc(CUstream handle, CUhostFn function, void *userData) {
-  return withStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
+  return callOnStream(handle, [&](Driver &driver, Context &context, Stream &stream) {
     if (!function)
       return CUDA_ERROR_INVALID_VALUE;
     return enqueue(driver, context, stream, NodeOperation(HostCall{function, userData}));

@@ -21,7 +21,7 @@ CUresult invalidateIf(Context &context, CUresult result, auto condition) {
 void addLegacyOrder(Context &context, const Stream &stream, std::vector<Point> &after) {
   const std::shared_ptr<Queue> &legacy = context.legacy->queue;
   if (!stream.legacy && stream.blocking())
-    after.push_back({legacy, legacy->enqueued()});
+    after.push_back(context.legacy->end());
   if (stream.legacy)
     for (const std::shared_ptr<Queue> &queue : context.queues)
       if (queue->blocking && queue != legacy)

@@ -31,6 +31,8 @@ struct Stream : Object {
   std::vector<GraphNode *> captureEnd; // what the next captured operation comes after
 
   bool blocking() const { return !(flags & CU_STREAM_NON_BLOCKING); }
+  /// The end of the work that was asked for until now.
+  Point end() const { return {queue, queue->enqueued()}; }
 };
 
 struct Event : Object {
@@ -125,6 +127,14 @@ template <typename Body> CUresult callInContext(Body body) {
     if (context->broken != CUDA_SUCCESS)
       return context->broken;
     return body(driver, *context);
+  });
+}
+
+/// For functions that act on a stream.
+template <typename Body> CUresult callOnStream(CUstream handle, Body body) {
+  return callInContext([&](Driver &driver, Context &context) -> CUresult {
+    std::shared_ptr<Stream> stream = context.stream(handle);
+    return stream ? body(driver, context, *stream) : CUDA_ERROR_INVALID_HANDLE;
   });
 }
 

@@ -66,7 +66,7 @@ int64_t roundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit 
 
 } // namespace
 
-std::expected<std::shared_ptr<Image>, Failure> loadImage(Driver &driver, Context &, const void *data) {
+std::expected<std::shared_ptr<Image>, Failure> loadImage(Driver &driver, const void *data) {
   if (size_t bytes = cubinBytes(data))
     return loadCubin(driver, {static_cast<const uint8_t *>(data), bytes});
   std::string_view text(static_cast<const char *>(data)); // PTX ends with a zero

@@ -41,7 +41,7 @@ struct LoadedModule : Object {
 };
 
 /// Loads PTX text or a cubin; a failure's text is what the JIT's error log shows.
-std::expected<std::shared_ptr<Image>, Failure> loadImage(Driver &driver, Context &context, const void *data);
+std::expected<std::shared_ptr<Image>, Failure> loadImage(Driver &driver, const void *data);
 
 /// Blocks of the kernel that are resident on one multiprocessor at a time; 0: it cannot be launched so.
 int residentBlocks(const DeviceProfile &profile, const Function &function, int64_t threads,
