@@ -100,6 +100,89 @@ TEST(CudaKernel, SeveralShapesAreRangesOfBlocks) {
   EXPECT_THAT(code.steps[0].text, HasSubstr("const int i1 = (block - 4) * 256 + int(threadIdx.x);"));
 }
 
+/// A kernel of one operand.
+std::string unary(const std::string &kind, const std::string &type, const std::string &body,
+                  const std::string &result) {
+  return fmt::format(
+      "func @f(%x: {1}) -> {3} {{\n  %k = kernel(%x) {{kind = {0}}} {{ ^(%a: {1}):\n{2}\n    yield %r\n"
+      "  }} : {3}\n  return %k\n}}\n",
+      kind, type, body, result);
+}
+
+TEST(CudaKernel, ARowIsReadOnceByHalfAWarp) {
+  const std::string softmax =
+      "    %m = reduce_max(%a) {axes = [1]}\n    %b = broadcast(%m) {axes = [0], shape = [64,32]}\n"
+      "    %d = sub(%a, %b)\n    %e = exp(%d)\n    %s = reduce_sum(%e) {axes = [1]}\n"
+      "    %c = broadcast(%s) {axes = [0], shape = [64,32]}\n    %r = div(%e, %c)";
+  const CudaStep step = codeOf(unary("rows", "f32[64,32]", softmax, "f32[64,32]")).steps[0];
+  EXPECT_EQ(step.blocks, 4); // 16 rows each
+  EXPECT_EQ(step.sharedBytes, 0);
+  EXPECT_THAT(step.text, HasSubstr("const float a = x[row * 32 + column];"));
+  EXPECT_THAT(step.text, HasSubstr("const float a1 = x[row * 32 + column + 16];"));
+  EXPECT_THAT(step.text, Not(HasSubstr("a2")));
+  EXPECT_THAT(step.text, HasSubstr("= tree16(m_part, [](float a, float b) { return maximum(a, b); });"));
+}
+
+TEST(CudaKernel, ColumnsMeetInSharedMemory) { // lanes j and j + 8 are one thread's
+  const CudaStep step =
+      codeOf(unary("rows", "f32[64,96]", "    %r = reduce_sum(%a) {axes = [0]}", "f32[96]")).steps[0];
+  EXPECT_EQ(step.blocks, 3);
+  EXPECT_EQ(step.sharedBytes, 1024);
+  EXPECT_THAT(step.text, HasSubstr("const float a = x[k * 1536 + slot * 96 + block * 32 + column];"));
+  EXPECT_THAT(step.text, HasSubstr("r_shared[threadIdx.x] = r_part + r_part1;\n  __syncthreads();"));
+}
+
+TEST(CudaKernel, ChannelsAreStagedPixelByPixel) {
+  const CudaStep step =
+      codeOf(unary("rows", "f32[32,8,16,16]", "    %r = reduce_sum(%a) {axes = [0,2,3]}", "f32[8]")).steps[0];
+  EXPECT_EQ(step.blocks, 4); // two channels each
+  EXPECT_THAT(step.text, HasSubstr("const int e1 = unsigned(e) / 32;"));
+  EXPECT_THAT(step.text, HasSubstr("r_terms[e + e1] = a;\n"));
+  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[thread1 * 66 + thread2 * 33 + t];"));
+  EXPECT_THAT(step.text, HasSubstr("tree16(r_part, [](float a, float b) { return a + b; })"));
+}
+
+TEST(CudaKernel, TheOrderOfAScalarsSumIsKeptByOneThread) { // what has no form of its own
+  const CudaStep step =
+      codeOf(unary("map", "f32[20,3]", "    %s = reduce_sum(%a) {axes = [0]}\n    %r = neg(%s)", "f32[3]"))
+          .steps[0];
+  EXPECT_THAT(step.text, HasSubstr("const int part = int(__brev(p) >> 28);"));
+  EXPECT_THAT(step.text, HasSubstr("s = waiting3 + s;"));
+}
+
+TEST(CudaKernel, AThreadHasAWindowOfThePoolsGradient) {
+  const std::string text = "func @f(%x: f32[2,3,8,8], %d: f32[2,3,4,4]) -> f32[2,3,8,8] {\n"
+                           "  %k = kernel(%x, %d) {kind = map} { ^(%a: f32[2,3,8,8], %b: f32[2,3,4,4]):\n"
+                           "    %r = window_max_grad(%a, %b) {window = [2,2], stride = [2,2]}\n    yield %r\n"
+                           "  } : f32[2,3,8,8]\n  return %k\n}\n";
+  const CudaStep step = codeOf(text).steps[0];
+  EXPECT_EQ(step.blocks, 1);
+  EXPECT_THAT(step.text, HasSubstr("*(const float2 *)(x + "));
+  EXPECT_THAT(step.text, HasSubstr("argmax_take(x2_1.y, 3, best, winner);"));
+  EXPECT_THAT(step.text, HasSubstr("= winner == 3 ? share : 0.0f;"));
+  EXPECT_THAT(step.text, HasSubstr("= make_float2("));
+}
+
+TEST(CudaKernel, ATransposeGoesThroughATile) {
+  const CudaStep step =
+      codeOf(unary("map", "f32[64,96]", "    %r = transpose(%a) {permutation = [1,0]}", "f32[96,64]"))
+          .steps[0];
+  EXPECT_EQ(step.blocks, 6);
+  EXPECT_THAT(step.text, HasSubstr("tile[tile_y * 33 + tile_x] = "));
+  EXPECT_THAT(step.text, HasSubstr("= tile[tile_x * 33 + tile_y];"));
+}
+
+TEST(CudaKernel, ScatterKeepsTheListsOrder) {
+  const std::string text = "func @f(%i: i32[600], %u: f32[600,300]) -> f32[37,300] {\n"
+                           "  %k = kernel(%i, %u) {kind = map} { ^(%a: i32[600], %b: f32[600,300]):\n"
+                           "    %r = scatter_add(%a, %b) {axis = 0, size = 37}\n    yield %r\n"
+                           "  } : f32[37,300]\n  return %k\n}\n";
+  const CudaStep step = codeOf(text).steps[0];
+  EXPECT_EQ(step.blocks, 10); // 8 rows by 256 columns
+  EXPECT_THAT(step.text, HasSubstr("__ballot_sync(0xffffffffu, meets)"));
+  EXPECT_THAT(step.text, Not(HasSubstr("atomic")));
+}
+
 TEST(CudaPrelude, HoldsWhatIsCalled) {
   const std::string text = cudaPrelude("y = tanh_f32(x);");
   EXPECT_THAT(text, HasSubstr("DEVICE float tanh_f32(float x)"));
