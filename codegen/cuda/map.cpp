@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/cuda/step_writer.h"
+#include "codegen/cuda/window.h"
 #include "codegen/cuda/window_cells.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -117,11 +118,53 @@ void writeNest(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, 
   });
 }
 
+/// The region's window_max_grad of overlapping windows, if it is its only window op and all results have its shape.
+std::optional<OpId> overlappingGradient(const CudaKernelContext &k) {
+  std::optional<OpId> found;
+  for (OpId id : k.body().ops)
+    if (k.fn[id].def->is(kWindow)) {
+      if (found || k.fn[id].def->name != "window_max_grad")
+        return std::nullopt;
+      found = id;
+    }
+  if (!found)
+    return std::nullopt;
+  const Type &type = k.fn.type(k.fn[*found].results[0]);
+  const Window win = cudaWindowOf(k.fn, *found);
+  auto same = [&](ValueId v) { return k.fn.type(v).shape == type.shape && k.fn.type(v).layout.empty(); };
+  const bool fits = type.layout.empty() && std::ranges::all_of(k.body().yields, same) &&
+                    !cudaWindowCells(k, type) && win.kernel[0] * win.kernel[1] <= kMaxWinnerTaps;
+  return fits ? found : std::nullopt;
+}
+
+/// Finds the winner of each window, a thread each.
+CudaStep winnersStep(const CudaKernelContext &k, OpId op) {
+  CudaStepWriter w(k, "_winners", true);
+  const Shape &windows = k.fn.type(k.fn[op].operands[1]).shape;
+  const std::string i =
+      w.text.define(w.m.math.indexType(), "i", fmt::format("block * {} + int(threadIdx.x)", kCudaThreads));
+  w.m.when(fmt::format("{} < {}", i, windows.elements()), [&] {
+    const CudaIndex window = w.m.math.counter(i, windows.elements());
+    const std::string winner = cudaWindowWinner(w.m, op, w.m.math.dims(windows, window));
+    w.text.line("{}[{}] = ({})({});", w.workspace, i, kWinnerType, winner);
+  });
+  return std::move(w).finish(ceilDiv(windows.elements(), kCudaThreads));
+}
+
 } // namespace
 
 CudaKernelCode emitCudaMap(const CudaKernelContext &k) {
   const std::vector<Nest> nests = nestsOf(k);
-  CudaStepWriter w(k);
+  const std::optional<OpId> gradient = overlappingGradient(k);
+  CudaKernelCode code;
+  if (gradient) {
+    code.steps.push_back(winnersStep(k, *gradient));
+    code.workspaceBytes = k.fn.type(k.fn[*gradient].operands[1]).elements();
+  }
+  CudaStepWriter w(k, "", gradient.has_value());
+  if (gradient)
+    w.m.bindValue(k.fn[*gradient].results[0],
+                  [&](const CudaIndices &at) { return cudaWindowGradient(w.m, *gradient, at, w.workspace); });
   int64_t blocks = 0;
   for (const Nest &nest : nests) {
     const int64_t end = blocks + ceilDiv(threadsOf(k, nest), kCudaThreads);
@@ -129,7 +172,6 @@ CudaKernelCode emitCudaMap(const CudaKernelContext &k) {
              [&] { writeNest(k, w, nest, blocks); });
     blocks = end;
   }
-  CudaKernelCode code;
   code.steps.push_back(std::move(w).finish(blocks));
   return code;
 }

@@ -3,7 +3,7 @@
 #include <array>
 #include <limits>
 
-#include "codegen/cuda/element.h"
+#include "codegen/cuda/window.h"
 #include "ir/op.h"
 #include "ir/spatial.h"
 #include "support/check.h"
@@ -187,6 +187,45 @@ std::string windowMaxGrad(CudaElements &m, OpId id, const CudaIndices &at) {
 }
 
 } // namespace
+
+Window cudaWindowOf(const Function &fn, OpId op) {
+  const OpData &data = fn[op];
+  const Dict attrs = withDefaults(*data.def, data.attrs);
+  const Rule<Window> win =
+      slidingWindow(attrs, planeOf(fn.type(data.results[0]).shape), pairOf(attrs.ints("window")));
+  CHECK(win, "{}", win.error());
+  return *win;
+}
+
+std::string cudaWindowWinner(CudaElements &m, OpId id, const CudaIndices &window) {
+  WindowOp op(m, id, planeOf(m.fn.type(m.fn[id].results[0]).shape));
+  const std::string best =
+      m.variable(op.dtype, "best", cudaLiteral(op.dtype, -std::numeric_limits<double>::infinity()));
+  const std::string winner = m.variable(DType::I32, "winner", "2147483647");
+  forTaps(m, op.win.kernel, kMaxUnrolled, [&](const Pair &tap) {
+    CudaCondition inside;
+    const CudaIndices place = tapAt(op, window, tap, inside);
+    m.when(inside.text(), [&] {
+      const CudaIndex number = m.math.add(m.math.mul(tap[0], op.win.kernel[1]), tap[1]);
+      m.text.line("argmax_take({}, {}, {}, {});", m.emit(op.data.operands[0], place), m.math.text(number),
+                  best, winner);
+    });
+  });
+  return winner;
+}
+
+std::string cudaWindowGradient(CudaElements &m, OpId id, const CudaIndices &at, std::string_view winners) {
+  WindowOp op(m, id, planeOf(m.fn.type(m.fn[id].results[0]).shape));
+  const Shape &windows = m.fn.type(op.data.operands[1]).shape;
+  const std::string sum = m.variable(op.dtype, op.name(), cudaLiteral(op.dtype, 0));
+  forWindows(op, at, kMaxUnrolled, [&](const CudaIndices &window, const Pair &tap) {
+    const CudaIndex number = m.math.add(m.math.mul(tap[0], op.win.kernel[1]), tap[1]);
+    m.when(fmt::format("{}[{}] == {}", winners, m.math.text(m.math.linear(windows, window)),
+                       m.math.text(number)),
+           [&] { m.text.line("{} = {} + {};", sum, sum, m.emit(op.data.operands[1], window)); });
+  });
+  return sum;
+}
 
 std::span<const CudaElementRule> cudaWindowRules() {
   static constexpr CudaElementRule rules[] = {{"window_max", windowMax},

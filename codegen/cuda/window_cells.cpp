@@ -1,7 +1,7 @@
 #include "codegen/cuda/window_cells.h"
 
+#include "codegen/cuda/window.h"
 #include "ir/op.h"
-#include "support/check.h"
 #include "support/tiling.h"
 
 namespace gradc {
@@ -108,15 +108,13 @@ std::optional<CudaWindowCells> cudaWindowCells(const CudaKernelContext &k, const
     if (cells || op.def->name != "window_max_grad" || !(k.fn.type(op.results[0]) == result) ||
         !result.layout.empty())
       return std::nullopt;
-    const Dict attrs = withDefaults(*op.def, op.attrs);
-    const Rule<Window> win = slidingWindow(attrs, planeOf(result.shape), pairOf(attrs.ints("window")));
-    CHECK(win, "{}", win.error());
-    if (!isCell(*win, 0) || !isCell(*win, 1) || win->kernel[0] * win->kernel[1] > kMaxPixels)
+    const Window win = cudaWindowOf(k.fn, id);
+    if (!isCell(win, 0) || !isCell(win, 1) || win.kernel[0] * win.kernel[1] > kMaxPixels)
       return std::nullopt;
     cells = {id,
-             *win,
-             {result.shape[0], result.shape[1], ceilDiv(win->input[0], win->kernel[0]),
-              ceilDiv(win->input[1], win->kernel[1])}};
+             win,
+             {result.shape[0], result.shape[1], ceilDiv(win.input[0], win.kernel[0]),
+              ceilDiv(win.input[1], win.kernel[1])}};
   }
   return cells;
 }

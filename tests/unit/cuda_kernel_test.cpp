@@ -163,6 +163,20 @@ TEST(CudaKernel, AThreadHasAWindowOfThePoolsGradient) {
   EXPECT_THAT(step.text, HasSubstr("= make_float2("));
 }
 
+TEST(CudaKernel, OverlappingWindowsAreSearchedOnce) {
+  const std::string text = "func @f(%x: f32[2,3,9,9], %d: f32[2,3,4,4]) -> f32[2,3,9,9] {\n"
+                           "  %k = kernel(%x, %d) {kind = map} { ^(%a: f32[2,3,9,9], %b: f32[2,3,4,4]):\n"
+                           "    %r = window_max_grad(%a, %b) {window = [3,3], stride = [2,2]}\n    yield %r\n"
+                           "  } : f32[2,3,9,9]\n  return %k\n}\n";
+  const CudaKernelCode code = codeOf(text);
+  ASSERT_EQ(code.steps.size(), 2u);
+  EXPECT_EQ(code.workspaceBytes, 2 * 3 * 4 * 4);
+  EXPECT_EQ(code.steps[0].symbol, code.steps[1].symbol + "_winners");
+  EXPECT_EQ(code.steps[0].buffers, (std::vector{0, 1, 2, 3})); // the workspace last
+  EXPECT_THAT(code.steps[0].text, HasSubstr("workspace[i] = (unsigned char)(winner);"));
+  EXPECT_THAT(code.steps[1].text, HasSubstr("if (workspace["));
+}
+
 TEST(CudaKernel, ATransposeGoesThroughATile) {
   const CudaStep step =
       codeOf(unary("map", "f32[64,96]", "    %r = transpose(%a) {permutation = [1,0]}", "f32[96,64]"))
