@@ -4,6 +4,10 @@
 #   target_link_libraries(program PRIVATE lenet)      # and #include "lenet.h"
 #
 # Compiles the model when its file changes. WEIGHTS are embedded.
+#
+# And gradc as a library, where what it is made of is found: LLVM 19, fmt, nlohmann_json, CLI11, zlib.
+#
+#   target_link_libraries(program PRIVATE gradc::gradc)      # and #include <gradc/gradc.h>
 get_filename_component(GRADC_PREFIX "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 set(GRADC_EXECUTABLE "${GRADC_PREFIX}/bin/gradc" CACHE FILEPATH "The gradc command")
 
@@ -41,3 +45,22 @@ function(gradc_add_model name)
   target_include_directories(${name} INTERFACE ${folder})
   target_link_libraries(${name} INTERFACE ${folder}/${name}.o m)
 endfunction()
+
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/gradcTargets.cmake AND CMAKE_CXX_COMPILER)
+  find_package(LLVM 19.1 QUIET CONFIG)
+  set(missing "")
+  if(NOT LLVM_FOUND)
+    list(APPEND missing LLVM)
+  endif()
+  foreach(package fmt nlohmann_json CLI11 ZLIB Threads)
+    find_package(${package} QUIET)
+    if(NOT ${package}_FOUND)
+      list(APPEND missing ${package})
+    endif()
+  endforeach()
+  if(missing)
+    message(STATUS "gradc::gradc is not there: it needs ${missing}")
+  else()
+    include(${CMAKE_CURRENT_LIST_DIR}/gradcTargets.cmake)
+  endif()
+endif()

@@ -28,32 +28,6 @@ struct RunFlags {
   Precision precision = Precision::F32;
 };
 
-/// What a result is called: its variable, output or metric where it has one, which passes keep, else its value's
-/// name.
-std::string resultName(const Function &fn, size_t i) {
-  for (std::string_view key : {"var", "output", "metric", "grad"})
-    if (i < fn.resultAttrs.size() && fn.resultAttrs[i].has(key)) {
-      std::string name = fn.resultAttrs[i].str(key);
-      return key == "grad" ? name + ".grad" : name;
-    }
-  for (std::string_view key : {"loss", "count"})
-    if (i < fn.resultAttrs.size() && fn.resultAttrs[i].has(key))
-      return std::string(key);
-  return fn[fn.body().yields[i]].name;
-}
-
-/// A name that comes again gets a number.
-std::vector<std::string> resultNames(const Function &fn) {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < fn.body().yields.size(); ++i) {
-    std::string base = resultName(fn, i), name = base;
-    for (int k = 1; std::ranges::find(names, name) != names.end(); ++k)
-      name = fmt::format("{}:{}", base, k);
-    names.push_back(name);
-  }
-  return names;
-}
-
 Status writeResults(const Function &fn, const std::vector<Tensor> &results, const std::string &output) {
   std::vector<std::string> names = resultNames(fn);
   if (output.empty()) {

@@ -27,11 +27,17 @@ std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit
   std::optional<LoadedModel> model = loadModelFile(flags.model, exit);
   if (!model)
     return nullptr;
-  std::unique_ptr<Session> session(new Session(std::move(*model), flags));
-  if (Status chosen = session->chooseDevice(); !chosen.ok()) {
-    exit = fail(chosen);
-    return nullptr;
-  }
+  StatusOr<std::unique_ptr<Session>> session = make(flags, std::move(*model));
+  if (session)
+    return std::move(*session);
+  exit = fail(session.error());
+  return nullptr;
+}
+
+StatusOr<std::unique_ptr<Session>> Session::make(const SessionFlags &flags, LoadedModel model) {
+  std::unique_ptr<Session> session(new Session(std::move(model), flags));
+  if (Status chosen = session->chooseDevice(); !chosen.ok())
+    return std::unexpected(chosen);
   if (!flags.noCache)
     session->cache = ObjectCache::open(defaultCacheFolder());
   session->compiler = std::make_unique<ModelPrograms>(

@@ -31,6 +31,8 @@ class Session final : public Host {
 public:
   /// Nothing where that failed, with the message on stderr and the code in `exit`.
   static std::unique_ptr<Session> open(const SessionFlags &flags, ExitCode &exit);
+  /// Of a model that was loaded already. Prints nothing.
+  static StatusOr<std::unique_ptr<Session>> make(const SessionFlags &flags, LoadedModel model);
 
   LoadedModel model;
   SessionFlags flags;

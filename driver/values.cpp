@@ -1,5 +1,6 @@
 #include "driver/values.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -123,6 +124,20 @@ bool agrees(const Tensor &got, const Tensor &want, int64_t i, Tolerance toleranc
   return std::abs(a - b) <= tolerance.absolute + tolerance.relative * std::abs(b);
 }
 
+/// What a result is called: its variable, output or metric where it has one, which passes keep, else its value's
+/// name.
+std::string resultName(const Function &fn, size_t i) {
+  for (std::string_view key : {"var", "output", "metric", "grad"})
+    if (i < fn.resultAttrs.size() && fn.resultAttrs[i].has(key)) {
+      std::string name = fn.resultAttrs[i].str(key);
+      return key == "grad" ? name + ".grad" : name;
+    }
+  for (std::string_view key : {"loss", "count"})
+    if (i < fn.resultAttrs.size() && fn.resultAttrs[i].has(key))
+      return std::string(key);
+  return fn[fn.body().yields[i]].name;
+}
+
 } // namespace
 
 StatusOr<Tensor> parseLiteral(std::string_view text, const Type &type) {
@@ -194,6 +209,17 @@ std::optional<std::string> difference(const Tensor &got, const Tensor &want, Tol
   return fmt::format("{} of {} elements differ; at {}: {} against {}", wrong, got.elements(),
                      fmt::format("[{}]", fmt::join(unflatten(got.type().shape, worst), ",")),
                      numberText(got, worst), numberText(want, worst));
+}
+
+std::vector<std::string> resultNames(const Function &fn) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < fn.body().yields.size(); ++i) {
+    std::string base = resultName(fn, i), name = base;
+    for (int k = 1; std::ranges::find(names, name) != names.end(); ++k)
+      name = fmt::format("{}:{}", base, k);
+    names.push_back(name);
+  }
+  return names;
 }
 
 } // namespace gradc

@@ -36,4 +36,7 @@ struct Tolerance {
 /// Nothing: they agree.
 std::optional<std::string> difference(const Tensor &got, const Tensor &want, Tolerance tolerance);
 
+/// What a function's results are called, each differently.
+std::vector<std::string> resultNames(const Function &fn);
+
 } // namespace gradc

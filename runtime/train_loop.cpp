@@ -59,6 +59,8 @@ TrainLoop::TrainLoop(TrainOptions options, Runners &runners, VariableStore &vari
       runs_([this](BatchRunner &runner, const OpenBatch &batch) { return takeBatch(runner, batch); }) {
   for (const HyperParameter &parameter : options_.config.hyper)
     hyper_.emplace_back(parameter);
+  if (options_.hooks.signals)
+    signals_.emplace();
   const TrainConfig &config = options_.config;
   std::string monitor = config.monitor;
   if (validation_.count == 0 && monitor == "val_loss")
@@ -78,6 +80,10 @@ StatusOr<TrainResult> TrainLoop::run() {
   prefetchPrograms();
   TrainResult result;
   while (state_.epoch < options_.config.epochs && !state_.stopped) {
+    if (stopAsked_) { // after an epoch, whose checkpoint is written
+      result.code = ExitCode::Stopped;
+      break;
+    }
     StatusOr<Outcome> outcome = runEpoch();
     if (!outcome)
       return std::unexpected(outcome.error());
@@ -229,6 +235,8 @@ Status TrainLoop::takeBatch(const BatchRunner &runner, const OpenBatch &batch) {
     folder_->log(toJson(stepRecord()));
   if (progress_.wantsStep(elapsed()))
     progress_.step(stepRecord());
+  if (options_.hooks.step && !options_.hooks.step(stepRecord()))
+    stopAsked_ = true;
   return okStatus();
 }
 
@@ -254,21 +262,25 @@ Status TrainLoop::checkNumbers() {
 
 /// Whether the run is to stop here, with its checkpoint written.
 StatusOr<bool> TrainLoop::answerSignals() {
-  if (signals_.takeStatusRequest()) {
+  if (signals_ && signals_->takeStatusRequest()) {
     const StepRecord r = stepRecord();
     progress_.message(fmt::format("epoch {}/{} batch {}/{} step {} {} elapsed {}", r.epoch, r.epochs, r.batch,
                                   r.batches, r.step, keyValues(r.average), duration(r.elapsed)));
   }
   const bool finished = state_.batch + runs_.open() == batches_ && state_.epoch + 1 == options_.config.epochs;
   const bool outOfTime = options_.maxSeconds > 0 && secondsSince(started_) >= options_.maxSeconds;
-  const bool stop = (signals_.stopRequested() || outOfTime) && !finished;
-  const bool checkpoint = signals_.takeCheckpointRequest();
+  const bool asked = stopAsked_ || (signals_ && signals_->stopRequested());
+  const bool stop = (asked || outOfTime) && !finished;
+  const bool checkpoint = signals_ && signals_->takeCheckpointRequest();
   if (!stop && !checkpoint)
     return false;
   if (Status done = runs_.finishAll(); !done.ok())
     return std::unexpected(done);
   if (stop)
-    folder_->log(eventJson("stopped", state_.step, outOfTime ? "out of time" : "by a signal"));
+    folder_->log(eventJson("stopped", state_.step,
+                           outOfTime    ? "out of time"
+                           : stopAsked_ ? "by the program"
+                                        : "by a signal"));
   Status status = save();
   if (status.ok() && stop)
     status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
@@ -357,7 +369,11 @@ Status TrainLoop::endEpoch() {
     status = saveBest();
   if (status.ok())
     status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
-  return status.ok() ? writeReport() : status;
+  if (status.ok())
+    status = writeReport();
+  if (status.ok() && options_.hooks.epoch && !options_.hooks.epoch(record))
+    stopAsked_ = true;
+  return status;
 }
 
 Status TrainLoop::save() {

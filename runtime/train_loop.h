@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,14 @@
 #include "support/config.h"
 
 namespace gradc {
+
+/// What a program that trains by the library hears of it, and whether the user's signals are for the training.
+struct TrainHooks {
+  /// False stops the training as a signal does: with its checkpoint.
+  std::function<bool(const StepRecord &)> step;
+  std::function<bool(const EpochRecord &)> epoch;
+  bool signals = true;
+};
 
 struct TrainOptions {
   TrainConfig config; // with what the command line changes
@@ -39,6 +49,7 @@ struct TrainOptions {
   std::string resumeCommand; // what a stopped run tells its user
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(); // of the process
   double dataSeconds = 0; // that passed only in waiting for data
+  TrainHooks hooks;
 };
 
 struct TrainResult {
@@ -91,7 +102,8 @@ private:
   ThreadPool &pool_;
   DatasetView train_, validation_;
   Progress &progress_;
-  SignalScope signals_;
+  std::optional<SignalScope> signals_; // none: the process's signals are not the training's
+  bool stopAsked_ = false;             // by a hook
 
   std::optional<RunFolder> folder_;
   TrainState state_;

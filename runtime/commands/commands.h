@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "runtime/commands/host.h"
+#include "runtime/evaluate.h"
+#include "runtime/train_loop.h"
 #include "support/options.h"
 
 namespace gradc {
@@ -15,6 +17,7 @@ struct TrainFlags {
   std::string out, resume, weights, maxTime, profile;
   bool weightsPartial = false, checkFinite = false;
   std::optional<int64_t> epochs;
+  TrainHooks hooks;
 };
 struct EvalFlags {
   std::string weights, split = "test";
@@ -36,7 +39,14 @@ OptionTable trainOptions(TrainFlags &flags);
 OptionTable evalOptions(EvalFlags &flags, bool ownWeights = false);
 OptionTable predictOptions(PredictFlags &flags, bool ownWeights = false);
 
-/// `start` is that of the process. The code of a run that was stopped is no error.
+struct TrainReport {
+  TrainResult result;
+  std::optional<EvalResult> test; // of a run that came to its end
+};
+/// `start` is that of the process. A run that was stopped is no error. Prints progress only.
+StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags,
+                                 std::chrono::steady_clock::time_point start);
+/// The same as a command, which prints the test's results.
 StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, std::chrono::steady_clock::time_point start);
 Status evaluateModel(Host &host, const EvalFlags &flags);
 Status predict(Host &host, const PredictFlags &flags);

@@ -6,7 +6,6 @@
 
 #include "runtime/commands/commands.h"
 #include "runtime/commands/model_data.h"
-#include "runtime/train_loop.h"
 #include "support/files.h"
 
 namespace gradc {
@@ -37,6 +36,7 @@ Status applyFlags(const TrainFlags &flags, Host &host, TrainOptions &options) {
                    : flags.resume == "auto" ? TrainOptions::Resume::Auto
                                             : TrainOptions::Resume::File;
   options.resumeFile = flags.resume;
+  options.hooks = flags.hooks;
   return okStatus();
 }
 
@@ -63,15 +63,10 @@ Status writeProfile(const std::string &path, const std::vector<StepTime> &steps)
   return writeFileAtomically(path, text);
 }
 
-Status printTest(Host &host, Runners &runners, const DatasetView &test) {
-  StatusOr<EvalResult> result = evaluate(runners, test, host.facts().train.batchSize,
-                                         host.hostFlags().limitBatches, host.facts().train.metrics);
-  if (!result)
-    return result.error();
-  fmt::print("test loss: {:.4f}\n", result->loss);
-  for (const auto &[name, value] : result->metrics)
+void print(const EvalResult &test) {
+  fmt::print("test loss: {:.4f}\n", test.loss);
+  for (const auto &[name, value] : test.metrics)
     fmt::print("test {}: {:.4f}\n", name, value);
-  return okStatus();
 }
 
 } // namespace
@@ -89,7 +84,7 @@ std::optional<double> parseSeconds(std::string_view text) {
   return std::nullopt;
 }
 
-StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point start) {
+StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::time_point start) {
   TrainOptions options;
   if (Status status = applyFlags(flags, host, options); !status.ok())
     return std::unexpected(status);
@@ -131,10 +126,24 @@ StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point 
   if (options.profile)
     if (Status written = writeProfile(flags.profile, loop.stepTimes()); !written.ok())
       return std::unexpected(written);
-  if (result->code == ExitCode::Ok && data->test)
-    if (Status tested = printTest(host, runners, data->testView()); !tested.ok())
-      return std::unexpected(tested);
-  return result->code;
+  TrainReport report{std::move(*result), {}};
+  if (report.result.code != ExitCode::Ok || !data->test)
+    return report;
+  StatusOr<EvalResult> test = evaluate(runners, data->testView(), host.facts().train.batchSize,
+                                       host.hostFlags().limitBatches, host.facts().train.metrics);
+  if (!test)
+    return std::unexpected(test.error());
+  report.test = std::move(*test);
+  return report;
+}
+
+StatusOr<ExitCode> train(Host &host, const TrainFlags &flags, Clock::time_point start) {
+  const StatusOr<TrainReport> report = trainModel(host, flags, start);
+  if (!report)
+    return std::unexpected(report.error());
+  if (report->test)
+    print(*report->test);
+  return report->result.code;
 }
 
 } // namespace gradc
