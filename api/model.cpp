@@ -122,11 +122,9 @@ Expected<Predictor> Model::predictor(const std::string &weights) const {
   StatusOr<std::unique_ptr<Session>> session = Session::make(impl_->flags, impl_->model);
   if (!session)
     return failed(session.error());
-  StatusOr<VariableStore> variables = makeVariables(**session, false);
+  StatusOr<VariableStore> variables = loadVariables(**session, weights, false);
   if (!variables)
     return failed(variables.error());
-  if (Status loaded = loadWeights(**session, *variables, weights, false); !loaded.ok())
-    return failed(loaded);
   auto impl = std::make_shared<Predictor::Impl>();
   impl->session = std::move(*session);
   impl->variables = std::move(*variables);

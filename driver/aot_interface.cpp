@@ -104,11 +104,11 @@ StatusOr<ObjectInterface> makeInterface(const ObjectParts &parts) {
   for (const HyperParameter &hyper : parts.facts.train.hyper)
     interface.hyper.push_back(hyper.name);
   for (const BlockTensor &tensor : interface.params)
-    if (parts.train && !initRule(tensor.spec))
+    if (parts.train && tensor.spec.init.kind == InitSpec::Kind::Orthogonal)
       return failure(
           ExitCode::InvalidInput,
-          fmt::format("'{}': an object cannot initialise by orthogonal, values or npy, which need memory "
-                      "of their own; choose another init, or --emit exe",
+          fmt::format("'{}': an object cannot initialise by orthogonal, which needs memory of its own; "
+                      "choose another init, or --emit exe",
                       tensor.spec.name));
   return interface;
 }

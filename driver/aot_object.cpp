@@ -8,6 +8,7 @@
 
 #include "driver/aot_interface.h"
 #include "driver/toolchain.h"
+#include "runtime/init.h"
 #include "support/safetensors.h"
 
 namespace gradc {
@@ -30,6 +31,21 @@ StatusOr<std::string> packedParams(const ObjectParts &parts, const ObjectInterfa
   return block;
 }
 
+/// Initial values that are numbers, one after another.
+StatusOr<std::string> embeddedInits(const ObjectParts &parts, const ObjectInterface &face) {
+  std::string bytes;
+  ThreadPool pool(1);
+  for (const BlockTensor &tensor : face.params) {
+    if (initRule(tensor.spec))
+      continue;
+    std::vector<float> values(static_cast<size_t>(elementCount(tensor.spec)));
+    if (Status filled = initialise(tensor.spec, 0, parts.dataFolder, pool, values); !filled.ok())
+      return std::unexpected(filled);
+    bytes.append(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float));
+  }
+  return bytes;
+}
+
 std::string exportedNames(const ObjectParts &parts, const ObjectInterface &face) {
   std::string names;
   for (const char *name : {"model", "status_text", "check_cpu", "load", "save", "infer"})
@@ -50,6 +66,10 @@ Status writeSources(const ObjectParts &parts, const ObjectInterface &face, LinkF
     done = folder.write("model.c", *source);
   if (done.ok())
     done = folder.write("names.txt", exportedNames(parts, face));
+  if (done.ok() && parts.train) {
+    StatusOr<std::string> inits = embeddedInits(parts, face);
+    done = inits ? folder.write("inits.bin", *inits) : inits.error();
+  }
   if (!done.ok() || parts.weights.empty())
     return done;
   StatusOr<std::string> block = packedParams(parts, face);

@@ -13,7 +13,7 @@ namespace gradc {
 
 struct ObjectParts {
   ModelFacts facts;
-  std::string modelFile, identity;
+  std::string modelFile, identity, dataFolder;
   std::map<std::string, std::string> metadata; // of weights files
   std::vector<CompiledVersion> versions;       // the best first
   std::string weights;                         // a safetensors file to embed; empty: none

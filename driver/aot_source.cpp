@@ -41,6 +41,13 @@ std::string headerOf(const std::vector<TensorView> &tensors,
   return file->substr(sizeof length, length);
 }
 
+/// Bytes of a file beside the C file. The assembler reads them: as C text they would be slow to compile.
+std::string embedded(std::string_view type, std::string_view name, std::string_view file) {
+  return fmt::format("extern const {} {}[] __attribute__((visibility(\"hidden\")));\n"
+                     "__asm__(\".section .rodata\\n.balign 64\\n{}: .incbin \\\"{}\\\"\\n.text\\n\");\n",
+                     type, name, name, file);
+}
+
 class Source {
 public:
   Source(const ObjectParts &parts, const ObjectInterface &face) : parts_(parts), face_(face) {}
@@ -233,11 +240,17 @@ void Source::addFixedFunctions() {
 
 void Source::addInit() {
   std::vector<std::string> rules;
+  int64_t values = 0; // of initialisers that are numbers
   for (const BlockTensor &tensor : face_.params) {
-    const gradc_init_rule rule = *initRule(tensor.spec);
+    const std::optional<gradc_init_rule> rule = initRule(tensor.spec);
     rules.push_back(
-        fmt::format("\n  {{{}, {:a}, {:a}, UINT64_C({:#x})}}", rule.kind, rule.a, rule.b, rule.stream));
+        rule ? fmt::format("\n  {{{}, {:a}, {:a}, UINT64_C({:#x}), 0}}", rule->kind, rule->a, rule->b,
+                           rule->stream)
+             : fmt::format("\n  {{GRADC_INIT_VALUES, 0, 0, 0, gradc_embedded_inits + {}}}", values));
+    values += rule ? 0 : elementCount(tensor.spec);
   }
+  if (values > 0)
+    tables_.add(embedded("float", "gradc_embedded_inits", "inits.bin"));
   tables_.add(array("gradc_init_rule", "rules", rules));
   tables_.add(fmt::format(
       "{} {{\n  gradc_status status = gradc_check_block(params, param_bytes, {});\n  if (status == "
@@ -247,12 +260,13 @@ void Source::addInit() {
       initDeclaration(face_), face_.paramBytes, face_.stateBytes, face_.params.size(), face_.stateBytes));
 }
 
-/// The entries of a weights file, sorted by name, and the header that gradc would write.
+/// The entries of a weights file, in its order, and the header that gradc would write.
 void Source::addFile(std::string_view name, bool state) {
   std::vector<TensorView> views;
   std::vector<std::string> entries;
   std::string zeros;
-  std::vector<std::tuple<std::string, std::string, size_t>> rows;
+  std::vector<size_t> sizes;
+  std::vector<std::pair<TensorView, std::string>> rows;
   for (const auto &[block, list, base] :
        {std::tuple{&face_.params, "params_of_model", "params"}, {&face_.state, "state_of_model", "state"}})
     for (size_t i = 0; i < block->size(); ++i) {
@@ -260,17 +274,18 @@ void Source::addFile(std::string_view name, bool state) {
         continue;
       const BlockTensor &tensor = (*block)[i];
       zeros.resize(std::max(zeros.size(), static_cast<size_t>(tensor.bytes)));
-      views.push_back({tensor.spec.name, DType::F32, tensor.spec.shape, {}});
       rows.emplace_back(
-          tensor.spec.name,
-          fmt::format("{{&{}[{}], (char *)(uintptr_t){} + {}, 0, 0}}", list, i, base, tensor.offset),
-          static_cast<size_t>(tensor.bytes));
+          TensorView{tensor.spec.name, DType::F32, tensor.spec.shape, {}},
+          fmt::format("{{&{}[{}], (char *)(uintptr_t){} + {}, 0, 0}}", list, i, base, tensor.offset));
+      sizes.push_back(static_cast<size_t>(tensor.bytes));
     }
-  for (size_t i = 0; i < views.size(); ++i)
-    views[i].bytes = std::string_view(zeros).substr(0, std::get<2>(rows[i]));
-  std::ranges::sort(rows, {}, [](const auto &row) { return std::get<0>(row); });
-  for (const auto &row : rows)
-    entries.push_back(std::get<1>(row));
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i].first.bytes = std::string_view(zeros).substr(0, sizes[i]);
+  std::ranges::sort(rows, {}, [](const auto &row) { return fileOrder(row.first); });
+  for (const auto &[view, entry] : rows) {
+    views.push_back(view);
+    entries.push_back(entry);
+  }
   const std::string header = headerOf(views, parts_.metadata);
   tables_.add(fmt::format(
       "static const char {}_header[] = {};\n#define {}_ENTRIES {{{}}}\nenum {{ {}_count = {}, "
@@ -381,9 +396,7 @@ std::string Source::text() {
                           "#include \"support/cpu_features.h\"\n\n",
                           refs, ports));
   if (!parts_.weights.empty())
-    tables_.add("extern const char gradc_embedded_params[] __attribute__((visibility(\"hidden\")));\n"
-                "__asm__(\".section .rodata\\n.balign 64\\ngradc_embedded_params: .incbin "
-                "\\\"params.bin\\\"\\n.text\\n\");\n");
+    tables_.add(embedded("char", "gradc_embedded_params", "params.bin"));
   for (size_t i = 0; i < parts_.versions.size(); ++i)
     addVersion(i);
   addModel();

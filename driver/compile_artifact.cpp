@@ -157,6 +157,9 @@ StatusOr<std::string> makeObject(const LoadedModel &model, const ModelFlags &mod
   const ObjectParts parts{.facts = factsOf(model),
                           .modelFile = std::filesystem::path(modelFlags.file).filename().string(),
                           .identity = compiled.identity,
+                          .dataFolder = flags.data.empty()
+                                            ? std::filesystem::path(modelFlags.file).parent_path().string()
+                                            : flags.data,
                           .metadata = weightsMetadata(factsOf(model), compiled.identity),
                           .versions = std::move(compiled.versions),
                           .weights = std::move(compiled.weights),

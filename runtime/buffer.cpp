@@ -22,10 +22,24 @@ int64_t roundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit 
 Buffer &Buffer::operator=(Buffer &&other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(isBorrowed_, other.isBorrowed_);
   return *this;
 }
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() {
+  if (!isBorrowed_)
+    std::free(data_);
+}
+
+Buffer Buffer::borrow(std::string_view bytes) {
+  Buffer buffer;
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % kCacheLine != 0)
+    return buffer;
+  buffer.data_ = reinterpret_cast<std::byte *>(const_cast<char *>(bytes.data()));
+  buffer.size_ = static_cast<int64_t>(bytes.size());
+  buffer.isBorrowed_ = true;
+  return buffer;
+}
 
 StatusOr<Buffer> Buffer::allocate(int64_t bytes, ThreadPool *pool) {
   Buffer buffer;

@@ -109,7 +109,7 @@ std::optional<gradc_init_rule> initRule(const VariableSpec &variable) {
   const InitSpec &spec = variable.init;
   const Fans fans = fansOf(variable);
   const auto rule = [&](gradc_init_kind kind, double a, double b) {
-    return gradc_init_rule{kind, a, b, initStream(variable)};
+    return gradc_init_rule{kind, a, b, initStream(variable), nullptr};
   };
   const auto constant = [&](double value) { return rule(GRADC_INIT_CONSTANT, value, 0); };
   const auto normal = [&](double mean, double deviation) { return rule(GRADC_INIT_NORMAL, mean, deviation); };

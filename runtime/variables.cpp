@@ -43,9 +43,17 @@ TensorView StoredVariable::view() const {
   return {spec.name, DType::F32, spec.shape, {data.as<char>(), static_cast<size_t>(data.size())}};
 }
 
-StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, ThreadPool &pool) {
+StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, ThreadPool &pool,
+                                              const SafeTensors *weights) {
   VariableStore store;
   for (VariableSpec &spec : specs) {
+    const TensorView *tensor = weights && weights->isMapped() ? weights->find(spec.name) : nullptr;
+    if (tensor && tensor->dtype == DType::F32 && tensor->shape == spec.shape)
+      if (Buffer inPlace = Buffer::borrow(tensor->bytes); inPlace.data()) {
+        store.keeper_ = weights->keeper();
+        store.variables_.push_back({std::move(spec), std::move(inPlace)});
+        continue;
+      }
     StatusOr<Buffer> data = Buffer::allocate(elementCount(spec) * static_cast<int64_t>(sizeof(float)), &pool);
     if (!data)
       return std::unexpected(data.error());
@@ -129,7 +137,8 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
                         missing.empty() ? "nothing" : fmt::format("{}", fmt::join(missing, ", ")),
                         extra.empty() ? "nothing" : fmt::format("{}", fmt::join(extra, ", ")))};
   for (const StoredVariable &variable : variables_)
-    if (const TensorView *tensor = file.find(variable.spec.name); tensor && (slots || !isSlot(variable)))
+    if (const TensorView *tensor = file.find(variable.spec.name);
+        tensor && (slots || !isSlot(variable)) && tensor->bytes.data() != variable.data.as<char>())
       copyValues(*tensor, variable.values());
   return okStatus();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,8 +27,9 @@ struct StoredVariable {
 
 class VariableStore {
 public:
-  /// All zeros.
-  static StatusOr<VariableStore> create(std::vector<VariableSpec> specs, ThreadPool &pool);
+  /// All zeros; where `weights` are mapped (SafeTensors::isMapped) and fit, those, in place: then nobody may write them.
+  static StatusOr<VariableStore> create(std::vector<VariableSpec> specs, ThreadPool &pool,
+                                        const SafeTensors *weights = nullptr);
 
   const std::vector<StoredVariable> &variables() const { return variables_; }
   const StoredVariable *find(std::string_view name) const;
@@ -54,6 +56,7 @@ private:
   bool isBatchCount(std::string_view name) const;
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
 
+  std::shared_ptr<const void> keeper_; // of variables that lie in a file
   std::vector<StoredVariable> variables_;
 };
 

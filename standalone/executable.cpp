@@ -129,14 +129,14 @@ void Executable::start() {
 
 StatusOr<SafeTensors> Executable::ownWeights() {
   if (image_.weights)
-    return SafeTensors::parse(
-        std::string(static_cast<const char *>(image_.weights), static_cast<size_t>(image_.weight_bytes)),
+    return SafeTensors::view(
+        {static_cast<const char *>(image_.weights), static_cast<size_t>(image_.weight_bytes)},
         "the embedded weights");
   if (model_.weightsFile.empty())
     return Host::ownWeights();
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return SafeTensors::read((self.parent_path() / model_.weightsFile).string());
+  return SafeTensors::map((self.parent_path() / model_.weightsFile).string());
 }
 
 } // namespace gradc

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -57,7 +58,7 @@ StatusOr<std::string> readFile(const std::string &path, int64_t maxBytes) {
   Descriptor file(openRetrying(path.c_str(), O_RDONLY));
   if (file.fd < 0)
     return ioFailure(systemMessage("open", path));
-  struct stat info{};
+  struct stat info {};
   std::string bytes;
   size_t used = 0;
   if (::fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size < maxBytes)
@@ -93,7 +94,7 @@ Status writeAll(int fd, std::string_view bytes, std::string_view path) {
 }
 
 StatusOr<AtomicFile> AtomicFile::open(std::string path) {
-  struct stat info{};
+  struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     int fd = openRetrying(path.c_str(), O_WRONLY);
     if (fd < 0)
@@ -134,6 +135,23 @@ Status AtomicFile::commit() {
   syncFolder(path_);
   return okStatus();
 }
+
+StatusOr<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return ioFailure(fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
+  struct stat facts {};
+  const bool known = ::fstat(fd, &facts) == 0;
+  const size_t size = known && S_ISREG(facts.st_mode) ? static_cast<size_t>(facts.st_size) : 0;
+  void *data = size == 0 ? nullptr : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const int problem = size == 0 ? EINVAL : errno;
+  ::close(fd);
+  if (size == 0 || data == MAP_FAILED)
+    return ioFailure(fmt::format("cannot map '{}': {}", path, std::strerror(problem)));
+  return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
+}
+
+MappedFile::~MappedFile() { ::munmap(data_, size_); }
 
 Status writeFileAtomically(const std::string &path, std::string_view bytes) {
   StatusOr<AtomicFile> file = AtomicFile::open(path);

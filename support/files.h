@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,23 @@ inline constexpr int64_t kMaxFileBytes = int64_t{1} << 34;
 
 /// The bytes of a file, at most `maxBytes` (a device or pipe may have no end).
 StatusOr<std::string> readFile(const std::string &path, int64_t maxBytes = kMaxFileBytes);
+
+/// The bytes of a file where the kernel maps them, for reading only; they change if the file does.
+class MappedFile {
+public:
+  static StatusOr<std::shared_ptr<const MappedFile>> open(const std::string &path);
+  ~MappedFile();
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+
+  std::string_view bytes() const { return {static_cast<const char *>(data_), size_}; }
+
+private:
+  MappedFile(void *data, size_t size) : data_(data), size_(size) {}
+
+  void *data_;
+  size_t size_;
+};
 
 /// Replaces `path` by `bytes`: a temporary file in the same folder, fsync, rename, fsync of the folder. Where
 /// it fails the old file is intact and no temporary file stays. What is not a regular file (/dev/stdout) is

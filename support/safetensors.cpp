@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -16,7 +17,8 @@ namespace gradc {
 namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000;
-constexpr int kMaxDepth = 3; // {name: {shape: [
+constexpr int kMaxDepth = 3;      // {name: {shape: [
+constexpr size_t kAlignment = 64; // of the data in a file
 constexpr std::string_view kMetadata = "__metadata__";
 
 struct Code {
@@ -91,17 +93,40 @@ std::string formatHeader(const std::vector<TensorView> &tensors,
   for (const auto &[name, entry] : entries)
     header.addText(name, entry);
   std::string text = header.text();
-  text.resize((text.size() + 7) / 8 * 8, ' '); // so that the data is aligned
+  const size_t whole = (sizeof(uint64_t) + text.size() + kAlignment - 1) / kAlignment * kAlignment;
+  text.resize(whole - sizeof(uint64_t), ' '); // so that the data is aligned
   return text;
 }
 
 } // namespace
 
 StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view name) {
-  const auto bad = [&](std::string_view what) { return ioFailure(fmt::format("{}: {}", name, what)); };
   SafeTensors file;
-  file.bytes_ = std::make_shared<const std::string>(std::move(bytes));
-  const std::string_view all = *file.bytes_;
+  const auto kept = std::make_shared<const std::string>(std::move(bytes));
+  file.keeper_ = kept;
+  const Status status = file.index(*kept, name);
+  return status.ok() ? StatusOr<SafeTensors>(std::move(file)) : std::unexpected(status);
+}
+
+StatusOr<SafeTensors> SafeTensors::view(std::string_view bytes, std::string_view name) {
+  SafeTensors file;
+  file.isMapped_ = true;
+  const Status status = file.index(bytes, name);
+  return status.ok() ? StatusOr<SafeTensors>(std::move(file)) : std::unexpected(status);
+}
+
+StatusOr<SafeTensors> SafeTensors::map(const std::string &path) {
+  const StatusOr<std::shared_ptr<const MappedFile>> mapped = MappedFile::open(path);
+  if (!mapped)
+    return std::unexpected(mapped.error());
+  StatusOr<SafeTensors> file = view((*mapped)->bytes(), path);
+  if (file)
+    file->keeper_ = *mapped;
+  return file;
+}
+
+Status SafeTensors::index(std::string_view all, std::string_view name) {
+  const auto bad = [&](std::string_view what) { return ioError(fmt::format("{}: {}", name, what)); };
   uint64_t length = 0;
   if (all.size() < sizeof length)
     return bad("not a safetensors file: shorter than 8 bytes");
@@ -124,7 +149,7 @@ StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view nam
         return bad("__metadata__ is not an object");
       for (size_t j = 0; j < entry.items.size(); ++j)
         if (entry.items[j].is(JsonValue::Kind::String))
-          file.metadata_[entry.names[j]] = entry.items[j].text;
+          metadata_[entry.names[j]] = entry.items[j].text;
         else
           return bad(fmt::format("__metadata__ '{}' is not a string", entry.names[j]));
       continue;
@@ -134,7 +159,7 @@ StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view nam
     if (!tensor)
       return bad(fmt::format("tensor '{}': {}", key, tensor.error()));
     ranges.emplace_back(begin, begin + static_cast<int64_t>(tensor->bytes.size()));
-    file.tensors_.push_back(std::move(*tensor));
+    tensors_.push_back(std::move(*tensor));
   }
   std::ranges::sort(ranges);
   int64_t end = 0;
@@ -145,7 +170,8 @@ StatusOr<SafeTensors> SafeTensors::parse(std::string bytes, std::string_view nam
   }
   if (end != static_cast<int64_t>(data.size()))
     return bad(fmt::format("{} bytes of data, but the tensors end at {}", data.size(), end));
-  return file;
+  std::ranges::sort(tensors_, {}, &TensorView::name);
+  return okStatus();
 }
 
 StatusOr<SafeTensors> SafeTensors::read(const std::string &path) {
@@ -160,9 +186,13 @@ const TensorView *SafeTensors::find(std::string_view name) const {
   return it == tensors_.end() ? nullptr : &*it;
 }
 
+std::tuple<bool, std::string_view> fileOrder(const TensorView &tensor) {
+  return {tensor.bytes.size() % kAlignment != 0, tensor.name};
+}
+
 Status writeSafeTensors(const std::string &path, std::vector<TensorView> tensors,
                         const std::map<std::string, std::string> &metadata) {
-  std::ranges::sort(tensors, {}, &TensorView::name);
+  std::ranges::sort(tensors, {}, fileOrder);
   const std::string header = formatHeader(tensors, metadata);
   const uint64_t length = header.size();
   StatusOr<AtomicFile> file = AtomicFile::open(path);

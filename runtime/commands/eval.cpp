@@ -44,15 +44,10 @@ Status evaluateModel(Host &host, const EvalFlags &flags) {
   host.programs().prefetch(ProgramKind::Eval, host.facts().train.batchSize);
   std::future<StatusOr<ModelData>> loading =
       std::async(std::launch::async, [&] { return loadModelData(host.facts(), host.dataFolder(), needs); });
-  StatusOr<VariableStore> variables = makeVariables(host, false);
-  Status status;
-  if (variables)
-    status = loadWeights(host, *variables, flags.weights, flags.weightsPartial);
+  StatusOr<VariableStore> variables = loadVariables(host, flags.weights, flags.weightsPartial);
   StatusOr<ModelData> data = loading.get();
   if (!variables)
     return variables.error();
-  if (!status.ok())
-    return status;
   if (!data)
     return data.error();
   StatusOr<DatasetView> view = chooseView(flags, *data);

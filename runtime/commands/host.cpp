@@ -52,10 +52,16 @@ StatusOr<VariableStore> makeVariables(Host &host, bool train) {
   return VariableStore::create(std::move(specs), host.threads());
 }
 
-Status loadWeights(Host &host, VariableStore &variables, const std::string &path, bool partial) {
+StatusOr<VariableStore> loadVariables(Host &host, const std::string &path, bool partial) {
   StatusOr<SafeTensors> file = path.empty() ? host.ownWeights() : SafeTensors::read(path);
-  return file ? variables.loadWeights(*file, path.empty() ? "the model's own weights" : path, partial)
-              : file.error();
+  if (!file)
+    return std::unexpected(file.error());
+  StatusOr<VariableStore> variables = VariableStore::create(host.facts().variables, host.threads(), &*file);
+  if (!variables)
+    return variables;
+  const Status loaded =
+      variables->loadWeights(*file, path.empty() ? "the model's own weights" : path, partial);
+  return loaded.ok() ? std::move(variables) : std::unexpected(loaded);
 }
 
 Status checkBatches(Host &host, std::initializer_list<DataPass> passes) {

@@ -48,8 +48,9 @@ public:
 
 /// Parameters, buffers and, for training, slots.
 StatusOr<VariableStore> makeVariables(Host &host, bool train);
-/// Parameters and buffers from a file, or the model's own where `path` is empty. `partial` takes what fits.
-Status loadWeights(Host &host, VariableStore &variables, const std::string &path, bool partial);
+/// Parameters and buffers, only to be read: from a file, or the model's own where `path` is empty, which stay where they
+/// are. `partial` takes what fits.
+StatusOr<VariableStore> loadVariables(Host &host, const std::string &path, bool partial);
 
 /// A pass over this many examples.
 struct DataPass {

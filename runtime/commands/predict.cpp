@@ -80,11 +80,9 @@ void show(const std::string &file, const std::vector<Prediction> &predictions, b
 
 Status predict(Host &host, const PredictFlags &flags) {
   host.programs().prefetch(ProgramKind::Infer, 1);
-  StatusOr<VariableStore> variables = makeVariables(host, false);
+  StatusOr<VariableStore> variables = loadVariables(host, flags.weights, false);
   if (!variables)
     return variables.error();
-  if (Status status = loadWeights(host, *variables, flags.weights, false); !status.ok())
-    return status;
   Runners runners(host.programs(), host.device(), *variables, host.facts().data.inputs);
   StatusOr<BatchRunner *> runner = runners.get(ProgramKind::Infer, 1);
   if (!runner)

@@ -106,8 +106,9 @@ StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::tim
     return std::unexpected(variables.error());
   if (!data)
     return std::unexpected(data.error());
-  if (Status known = checkBatches(host, {{ProgramKind::TrainStep, data->trainView().count},
-                                         {ProgramKind::Eval, data->validationView().count},
+  const bool trains = options.config.epochs > 0; // else only the test is run
+  if (Status known = checkBatches(host, {{ProgramKind::TrainStep, trains ? data->trainView().count : 0},
+                                         {ProgramKind::Eval, trains ? data->validationView().count : 0},
                                          {ProgramKind::Eval, data->testView().count}});
       !known.ok())
     return std::unexpected(known);

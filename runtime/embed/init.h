@@ -13,13 +13,15 @@ typedef enum {
   GRADC_INIT_CONSTANT,
   GRADC_INIT_UNIFORM,
   GRADC_INIT_NORMAL,
-  GRADC_INIT_SPARSE_NORMAL
+  GRADC_INIT_SPARSE_NORMAL,
+  GRADC_INIT_VALUES
 } gradc_init_kind;
 
 typedef struct gradc_init_rule {
   int32_t kind;    /* gradc_init_kind */
   double a, b;     /* constant: a; uniform: a .. b; normal: mean, deviation; sparse: density, deviation */
   uint64_t stream; /* hash of the variable's name (support/philox.h) */
+  const float *values;
 } gradc_init_rule;
 
 /* Philox4x32-10 as in support/philox.h. */
@@ -63,6 +65,8 @@ static inline double gradc_random_normal(uint64_t seed, uint64_t stream, uint64_
 /* Computed in double, rounded once. */
 static inline float gradc_init_value(const gradc_init_rule *rule, uint64_t seed, uint64_t element) {
   double value = rule->a;
+  if (rule->kind == GRADC_INIT_VALUES)
+    return rule->values[element];
   if (rule->kind == GRADC_INIT_UNIFORM)
     value = rule->a + (rule->b - rule->a) * gradc_random_uniform(seed, rule->stream, element, 0);
   else if (rule->kind == GRADC_INIT_NORMAL)

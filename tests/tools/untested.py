@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 source, gradc = sys.argv[1:]
-FOLDERS = ["ir", "frontend", "passes", "support", "runtime", "standalone", "codegen", "driver"]
+FOLDERS = ["ir", "frontend", "passes", "support", "runtime", "standalone", "codegen", "driver", "api"]
 CALLS = r"error|warning|remark|note|refuse|fail|failure|ioFailure|ioError|bad|refused|problem|wrong"
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # Messages that no test can provoke, each with its reason.

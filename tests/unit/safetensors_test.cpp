@@ -76,4 +76,22 @@ TEST(SafeTensors, RefusesWhatIsWrong) {
   EXPECT_EQ(SafeTensors::read("/nonexistent").error().code, ExitCode::Io);
 }
 
+TEST(SafeTensors, MapsFilesWithWholeCacheLinesInFront) {
+  const std::string path = scratchFolder() + "mapped.safetensors", line(64, 'x');
+  ASSERT_TRUE(writeSafeTensors(path, {{"a", DType::U8, {3}, "abc"}, {"b", DType::F32, {16}, line}}, {}).ok());
+  StatusOr<SafeTensors> mapped = SafeTensors::map(path);
+  ASSERT_TRUE(mapped) << mapped.error().text;
+  EXPECT_TRUE(mapped->isMapped());
+  EXPECT_EQ(mapped->tensors()[0].name, "a");
+  EXPECT_EQ(mapped->find("a")->bytes, "abc");
+  EXPECT_EQ(mapped->find("b")->bytes, line);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(mapped->find("b")->bytes.data()) % 64, 0u);
+  const SafeTensors moved = std::move(*mapped);
+  EXPECT_EQ(moved.find("b")->bytes, line);
+  EXPECT_FALSE(SafeTensors::read(path)->isMapped());
+  EXPECT_EQ(SafeTensors::map("/nonexistent").error().text,
+            "cannot open '/nonexistent': No such file or directory");
+  EXPECT_EQ(SafeTensors::map("/dev/null").error().text, "cannot map '/dev/null': Invalid argument");
+}
+
 } // namespace

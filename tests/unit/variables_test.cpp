@@ -42,3 +42,26 @@ TEST(Variables, PassesOverPyTorchsCountsOfBatches) {
     EXPECT_EQ(load(other).text,
               std::string("state: does not fit the model; missing: nothing; not in the model: ") + other);
 }
+
+TEST(Variables, LeavesMappedWeightsWhereTheyAre) {
+  const std::string path = scratchFolder() + "mapped.safetensors", line(64, '\1'), odd(12, '\2');
+  ASSERT_TRUE(
+      writeSafeTensors(
+          path,
+          {{"big", DType::F32, {16}, line}, {"odd", DType::F32, {3}, odd}, {"off", DType::F32, {3}, odd}}, {})
+          .ok());
+  StatusOr<SafeTensors> mapped = SafeTensors::map(path);
+  ASSERT_TRUE(mapped);
+  ThreadPool pool(1);
+  const std::vector<VariableSpec> specs = {
+      {.name = "big", .shape = {16}}, {.name = "odd", .shape = {3}}, {.name = "off", .shape = {3}}};
+  StatusOr<VariableStore> store = VariableStore::create(specs, pool, &*mapped);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(store->loadWeights(*mapped, path).ok());
+  const char *inFile = mapped->find("big")->bytes.data();
+  *mapped = SafeTensors(); // the store keeps the file
+  EXPECT_EQ(reinterpret_cast<const char *>(store->find("big")->values()), inFile);
+  EXPECT_EQ(store->find("off")->view().bytes, odd); // lies at 64 + 12: copied
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(store->find("off")->values()) % 64, 0u);
+  EXPECT_EQ(store->find("odd")->view().bytes, odd);
+}
