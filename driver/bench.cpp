@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/commands.h"
+#include "driver/cuda_report.h"
 #include "driver/peaks.h"
 #include "driver/session.h"
 
@@ -23,7 +24,8 @@ constexpr double kWarmupSeconds = 0.2;
 struct BenchFlags {
   SessionFlags session;
   double seconds = 1; // of measuring, a program
-  bool json = false, train = true, infer = true;
+  bool json = false, train = true, infer = true, modelOnly = false;
+  std::string arch;
 };
 
 struct Measured {
@@ -284,7 +286,40 @@ Status bench(const BenchFlags &flags, Session &session) {
   return okStatus();
 }
 
+/// --model-only: nothing runs; what the programs' kernels should take on a card of this architecture.
+ExitCode estimate(const BenchFlags &flags) {
+  const StatusOr<DeviceName> device = parseDevice(flags.session.device);
+  if (!device || !device->cuda || flags.arch.empty())
+    return fail(
+        {ExitCode::Usage, "--model-only needs --device cuda and --arch, such as sm_90: no device is asked"});
+  const StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
+  if (!target)
+    return fail(target.error());
+  if (Status can = checkPrecision(flags.session.compile.precision, *target); !can.ok())
+    return fail(can);
+  ExitCode exit = ExitCode::Ok;
+  const std::optional<LoadedModel> model = loadModelFile(flags.session.model, exit);
+  if (!model)
+    return exit;
+  for (const auto &[kind, wanted] : {std::pair{ProgramKind::TrainStep, flags.train && model->hasLoss},
+                                     {ProgramKind::Infer, flags.infer}}) {
+    if (!wanted)
+      continue;
+    Diagnostics diag;
+    const Result<Module> module =
+        planModel(*model, kind, model->train.batchSize, *target, flags.session.compile, diag);
+    if (exit = finish(diag); !module)
+      return exit;
+    fmt::print("{}", cudaEstimates(*module, *module->function(functionName(kind)), *target));
+  }
+  return exit;
+}
+
 ExitCode runBench(const BenchFlags &flags) {
+  if (flags.modelOnly)
+    return estimate(flags);
+  if (!flags.arch.empty())
+    return fail({ExitCode::Usage, "--arch is for --model-only: a device that is there has its own"});
   ExitCode exit = ExitCode::Ok;
   const std::unique_ptr<Session> session = Session::open(flags.session, exit);
   if (!session)
@@ -305,6 +340,8 @@ void registerBench(CLI::App &app, ExitCode &exit) {
   command->add_flag("--train,!--no-train", flags->train, "Measure the training step (default)");
   command->add_flag("--infer,!--no-infer", flags->infer, "Measure inference (default)");
   command->add_flag("--json", flags->json, "Print one JSON object");
+  command->add_flag("--model-only", flags->modelOnly, "CUDA: run nothing, estimate from data sheets");
+  command->add_option("--arch", flags->arch, "CUDA: the architecture to estimate for")->type_name("ARCH");
   command->callback([flags, &exit] { exit = runBench(*flags); });
 }
 

@@ -11,6 +11,7 @@
 #include "driver/commands.h"
 #include "driver/compile_artifact.h"
 #include "driver/compile_flags.h"
+#include "driver/cuda_report.h"
 #include "driver/dot.h"
 #include "driver/io.h"
 #include "driver/load_module.h"
@@ -39,6 +40,18 @@ std::string formOf(const std::string &input, const std::string &output) {
     if (output.ends_with(ending))
       return form;
   return output == "-" || !isModelFile(input) ? "gir" : "exe";
+}
+
+/// --report: a table of every function instead of its code.
+StatusOr<std::string> reportModule(const Module &module, const CudaTarget &target) {
+  std::string text;
+  for (const auto &fn : module.functions) {
+    StatusOr<std::string> report = cudaReport(module, *fn, target);
+    if (!report)
+      return report;
+    text += *report;
+  }
+  return text;
 }
 
 StatusOr<std::string> emitCuda(const Module &module, const Function &fn, const std::string &form,
@@ -146,7 +159,9 @@ ExitCode runCompile(CompileCommandFlags flags) {
     for (std::string name : {"loss", "loss.grad"})
       if (module->function(name))
         module->removeFunction(name);
-  StatusOr<std::string> text = emitModule(*module, flags, *target);
+  StatusOr<std::string> text = flags.device == "cuda" && flags.artifact.report
+                                   ? reportModule(*module, std::get<CudaTarget>(*target))
+                                   : emitModule(*module, flags, *target);
   if (!text)
     return fail(text.error());
   Status written = writeOutput(flags.output, *text);

@@ -189,7 +189,7 @@ void addArtifactFlags(CLI::App &command, ArtifactFlags &flags) {
       .add_flag("--multi-versioned", flags.multiVersioned,
                 "Code for x86-64-v2, v3 and v4 in one file; the best is chosen where it runs")
       ->group(group);
-  command.add_flag("--report", flags.report, "Print the sizes of code, weights and memory, step by step")
+  command.add_flag("--report", flags.report, "Print the sizes of code, weights and memory, step by step; CUDA: what each kernel takes")
       ->group(group);
   command.add_flag("--static", flags.isStatic, "Link no shared library")->group(group);
   command.add_flag("-g", flags.debug, "Debug information: the lines of the model file that code comes from")

@@ -8,6 +8,7 @@
 #include "codegen/cuda/prelude.h"
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
+#include "ir/cost.h"
 #include "support/check.h"
 #include "support/hash.h"
 
@@ -96,7 +97,14 @@ private:
     symbols_[op] = symbol;
     if (code_.contains(symbol))
       return;
-    const CudaKernelCode &code = code_[symbol] = emitCudaKernel(fn_, op, target_, symbol);
+    CudaKernelCode &code = code_[symbol] = emitCudaKernel(fn_, op, target_, symbol);
+    // Where a generator does not say what its steps move, the first stands for all.
+    if (!code.steps.empty() &&
+        std::ranges::all_of(code.steps, [](const CudaStep &s) { return s.bytes == 0; })) {
+      const Cost cost = costOf(fn_, op);
+      code.steps[0].flops = cost.flops;
+      code.steps[0].bytes = cost.bytes;
+    }
     for (const CudaStep &step : code.steps)
       if (!step.product)
         functions_ += step.text + "\n";

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Trains models on the CPU and on a CUDA device and demands the same losses within 1e-4.
+
+  cuda_train.py GRADC SOURCE SCRATCH [--simulator DIR] [--models NAME:BATCH:STEPS,…] [--seeds N]
+
+With --simulator the device is tests/cudasim's, with its checks for races; without it this machine's. Each step is an
+epoch of one batch, so that its loss is in metrics.jsonl, and each is followed by an evaluation. The first model is
+trained once more for each of N seeds, which shuffle the order of warps, blocks and streams: the same weights, bit for
+bit. On the simulated device every step after the first must be one launch of a graph.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("gradc")
+parser.add_argument("source")
+parser.add_argument("scratch")
+parser.add_argument("--simulator")
+parser.add_argument("--models", default="lenet:8:20,logreg:16:20,mlp:16:20,mlp_dropout:16:20")
+parser.add_argument("--seeds", type=int, default=0)
+parser.add_argument("--rtol", type=float, default=1e-4)
+args = parser.parse_args()
+
+
+def device_environment(seed=0, log=None):
+    env = dict(os.environ)
+    if args.simulator:
+        ptx = os.path.join(args.scratch, "ptx")
+        os.makedirs(ptx, exist_ok=True)
+        env.update(LD_LIBRARY_PATH=args.simulator, GRADC_CUDA_PTX_DIR=ptx, CUDASIM_PTX_DIR=ptx, CUDASIM_SEED=str(seed),
+                   GRADC_CACHE_DIR=os.path.join(args.scratch, "cache"))
+        if log:
+            env["CUDASIM_LOG"] = log
+    return env
+
+
+def train(model, batch, steps, name, device, env):
+    """Losses of the steps, and a hash of the weights."""
+    out = os.path.join(args.scratch, name)
+    shutil.rmtree(out, ignore_errors=True)
+    command = [args.gradc, "train", os.path.join(args.source, "bench", "models", model + ".json"), "--out", out,
+               "--batch", batch, "--epochs", str(steps), "--limit-batches", "1", "--progress", "none", "--device", device]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    # What a machine may lack is no failure of the code.
+    if done.returncode == 6 and any(s in done.stderr for s in ("NVRTC, which compiles", "no CUDA driver", "sees no device")):
+        print(f"skipped: {done.stderr.strip()}")
+        sys.exit(0)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\nexit {done.returncode}\n{done.stderr}")
+    with open(os.path.join(out, "metrics.jsonl")) as file:
+        records = [json.loads(line) for line in file]
+    losses = [r["train_loss"] for r in records if "train_loss" in r and r.get("kind", r.get("event", "epoch")) == "epoch"]
+    with open(os.path.join(out, "last.safetensors"), "rb") as file:
+        return losses, hashlib.sha256(file.read()).hexdigest()
+
+
+def launches(log):
+    """How many graphs ran, and how many kernels and products outside of one."""
+    graphs = outside = 0
+    with open(log) as file:
+        for line in file:
+            event = json.loads(line)
+            graphs += event["event"] == "graph"
+            outside += event["event"] in ("launch", "cublas") and event.get("replay", 0) == 0
+    return graphs, outside
+
+
+wrong = 0
+for number, entry in enumerate(args.models.split(",")):
+    model, batch, steps = entry.split(":")
+    want, _ = train(model, batch, int(steps), model + "-cpu", "cpu", None)
+    log = os.path.join(args.scratch, model + ".log") if args.simulator else None
+    if log and os.path.exists(log):
+        os.remove(log)
+    got, weights = train(model, batch, int(steps), model + "-cuda", "cuda", device_environment(0, log))
+    worst = max(abs(g - w) / max(abs(w), 1e-30) for g, w in zip(got, want))
+    bad = len(got) != int(steps) or len(want) != int(steps) or not worst <= args.rtol
+    wrong += bad
+    print(f"{model}, batch {batch}: {len(got)} losses within {worst:.1e} of the CPU's{' WRONG' if bad else ''}", flush=True)
+    if log:
+        graphs, outside = launches(log)
+        bad = graphs < int(steps) - 1
+        wrong += bad
+        print(f"{model}: {graphs} graph launches; {outside} launches outside of graphs, of first runs{' WRONG' if bad else ''}",
+              flush=True)
+    for seed in range(1, args.seeds + 1 if number == 0 else 0):
+        _, same = train(model, batch, int(steps), model + "-seed", "cuda", device_environment(seed))
+        wrong += same != weights
+        print(f"{model}: order {seed}: {'same bits' if same == weights else 'DIFFERENT ' + same}", flush=True)
+sys.exit(1 if wrong else 0)
