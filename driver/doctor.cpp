@@ -15,6 +15,8 @@
 #include "driver/commands.h"
 #include "driver/compile_flags.h"
 #include "driver/peaks.h"
+#include "runtime/cuda/blas.h"
+#include "runtime/cuda/context.h"
 #include "runtime/thread_pool.h"
 #include "support/amx.h"
 
@@ -51,7 +53,28 @@ void printJson(const CpuTarget &target, const std::vector<Peaks> &peaks) {
 
 std::string describeNvrtc() {
   const StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
-  return nvrtc ? fmt::format("{} ({})", (*nvrtc)->version(), (*nvrtc)->path()) : "none: " + nvrtc.error().text;
+  return nvrtc ? fmt::format("{} ({})", (*nvrtc)->version(), (*nvrtc)->path())
+               : "none: " + nvrtc.error().text;
+}
+
+std::string describeBlas() {
+  const StatusOr<std::string> path = cuda::Blas::locate();
+  return path ? *path : "none: " + path.error().text;
+}
+
+/// "cuda:0 NVIDIA H100 80GB HBM3 (sm_90), 79.1 of 79.6 GiB free, driver for CUDA 13.0; …"
+std::string describeDevices() {
+  std::string text;
+  for (int i = 0;; ++i) {
+    const StatusOr<std::unique_ptr<cuda::Context>> context = cuda::Context::open(i);
+    if (!context)
+      return text.empty() ? "none: " + context.error().text : text;
+    const cuda::Context::Memory memory = (*context)->memory();
+    const auto gibibytes = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+    text += fmt::format("{}cuda:{} {} (sm_{}), {:.1f} of {:.1f} GiB free, driver for CUDA {}",
+                        text.empty() ? "" : "; ", i, (*context)->name(), (*context)->architecture(),
+                        gibibytes(memory.free), gibibytes(memory.total), (*context)->driver().versionText());
+  }
 }
 
 void printPeaks(const Peaks &peaks) {
@@ -86,8 +109,9 @@ ExitCode runDoctor(int threads, bool json) {
                         ? cache.folder()
                         : "none: " + (defaultCacheFolder().empty() ? std::string("no folder is known")
                                                                    : "cannot use " + defaultCacheFolder()));
-  row("devices", "cpu");
+  row("CUDA devices", describeDevices());
   row("NVRTC", describeNvrtc());
+  row("cuBLAS", describeBlas());
   for (const Peaks &p : *peaks)
     printPeaks(p);
   return ExitCode::Ok;

@@ -67,6 +67,7 @@ struct Libraries {
   BlasHandle handle = nullptr;
   LtHandle ltHandle = nullptr;
   DeviceMemory workspace;
+  std::string path;
 
   ~Libraries() {
     if (handle)
@@ -98,6 +99,7 @@ Status Libraries::load() {
     missing = name;
   GRADC_CUBLASLT(GRADC_FIND)
 #undef GRADC_FIND
+  path = library->path();
   if (missing)
     return {ExitCode::Device,
             fmt::format("'{}' is no cuBLAS of CUDA 12 or 13: it has no {}", library->path(), missing)};
@@ -260,6 +262,13 @@ private:
 };
 
 } // namespace
+
+StatusOr<std::string> Blas::locate() {
+  Libraries libraries;
+  if (Status loaded = libraries.load(); !loaded.ok())
+    return std::unexpected(loaded);
+  return libraries.path;
+}
 
 StatusOr<std::unique_ptr<Blas>> Blas::make(const Context &context) {
   auto blas = std::make_unique<LoadedBlas>();

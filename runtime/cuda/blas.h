@@ -13,6 +13,8 @@ namespace gradc::cuda {
 class Blas {
 public:
   virtual ~Blas() = default;
+  /// The file that would be loaded; the error says what is missing.
+  static StatusOr<std::string> locate();
   /// Exit code 6 where cuBLAS is not there.
   static StatusOr<std::unique_ptr<Blas>> make(const Context &context);
 
