@@ -57,6 +57,7 @@ if has_nvrtc():
     config.available_features.add("nvrtc")
 if reason := why_no_device():
     lit_config.note(f"tests of CUDA devices are left out: {reason}")
+    config.unsupported = real
 else:
     config.available_features.add("cuda-device")
     if not real:
@@ -66,6 +67,5 @@ if lit_config.params.get("backend") == "cuda":  # the files of exec/ once more, 
     config.test_exec_root += "-cuda"
     config.substitutions.insert(0, ("--backend cpu", "--backend cuda"))
     config.environment.update(entry.split("=", 1) for entry in device_env)
-    if "cuda-device" not in config.available_features:
-        config.unsupported = True
+    config.unsupported = "cuda-device" not in config.available_features
 config.substitutions.insert(0, ("%cuda", " ".join(["env", *device_env, os.path.join(bin_dir, "gradc")])))
