@@ -31,10 +31,13 @@ double disturb(double exact, double by, Bound bound) {
 // 2^x within 1e-14, in a form that vectorises: an integer power times a Taylor polynomial of 2^f, |f| <= 1/2.
 double ex2(double x) {
   constexpr double kLn2 = 0.693147180559945309, kShift = 0x1.8p52;
+  constexpr double kInverseFactorials[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
+                                           1.0 / 5040,      1.0 / 720,      1.0 / 120,     1.0 / 24,     1.0 / 6,
+                                           1.0 / 2,         1.0,            1.0};
   x = x < -1000 ? -1000 : x > 1000 ? 1000 : x;
-  double shifted = x + kShift, z = (x - (shifted - kShift)) * kLn2, sum = 1;
-  for (int k = 12; k > 0; --k)
-    sum = 1 + sum * z / k;
+  double shifted = x + kShift, z = (x - (shifted - kShift)) * kLn2, sum = 0;
+  for (double coefficient : kInverseFactorials)
+    sum = sum * z + coefficient;
   auto power = std::bit_cast<uint64_t>(shifted) - std::bit_cast<uint64_t>(kShift) + 1023;
   return sum * std::bit_cast<double>(power << 52);
 }
@@ -91,14 +94,22 @@ uint32_t mixed(double x) {
   return static_cast<uint32_t>(bits ^ bits >> 32);
 }
 
+enum : uint8_t { kOfRoot = 1, kFlushes64 = 2 };
+
+// The .ftz forms look at the upper half of the operand only, and give the upper half of a result.
+double upperHalf(double x, bool only) { return only ? std::bit_cast<double>(std::bit_cast<uint64_t>(x) & ~0xFFFFFFFFULL) : x; }
+
 void approximate64(Warp &w, const Inst &i) {
   double *d = lanes<double>(w, i.slots[0]);
   const double *a = lanes<double>(w, i.slots[1]);
   const Options &options = w.block->grid.options;
+  bool flushes = i.a & kFlushes64;
   forEach(w.mask, [&](int l) {
-    double exact = i.a ? 1 / std::sqrt(a[l]) : 1 / a[l];
-    d[l] = disturb(exact, options.approximate ? noise(mixed(a[l]), static_cast<uint32_t>(options.seed)) : 0,
-                   kReciprocal64);
+    double x = upperHalf(a[l], flushes);
+    x = flushes && std::fabs(x) < 0x1p-1022 ? std::copysign(0.0, x) : x;
+    double exact = i.a & kOfRoot ? 1 / std::sqrt(x) : 1 / x;
+    double by = options.approximate ? noise(mixed(x), static_cast<uint32_t>(options.seed)) : 0;
+    d[l] = upperHalf(disturb(exact, by, kReciprocal64), flushes);
   });
 }
 
@@ -137,11 +148,11 @@ void decodeDivide(Form &f) {
 void decode64(Form &f) {
   if (!f.take("approx"))
     f.fail(".approx is missing");
-  f.skip({"ftz"});
+  f.inst.a = static_cast<uint8_t>((f.opcode() == "rsqrt" ? kOfRoot : 0) | (f.take("ftz") ? kFlushes64 : 0));
   f.takeType({Type::F64});
   oneOperand(f, Type::F64);
-  f.inst.a = f.opcode() == "rsqrt";
   f.inst.run = approximate64;
+  f.kind = OpClass::Double;
 }
 
 struct HalfNumber {
