@@ -31,9 +31,9 @@ double disturb(double exact, double by, Bound bound) {
 // 2^x within 1e-14, in a form that vectorises: an integer power times a Taylor polynomial of 2^f, |f| <= 1/2.
 double ex2(double x) {
   constexpr double kLn2 = 0.693147180559945309, kShift = 0x1.8p52;
-  constexpr double kInverseFactorials[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
-                                           1.0 / 5040,      1.0 / 720,      1.0 / 120,     1.0 / 24,     1.0 / 6,
-                                           1.0 / 2,         1.0,            1.0};
+  constexpr double kInverseFactorials[] = {
+      1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
+      1.0 / 120,       1.0 / 24,       1.0 / 6,       1.0 / 2,      1.0,         1.0};
   x = x < -1000 ? -1000 : x > 1000 ? 1000 : x;
   double shifted = x + kShift, z = (x - (shifted - kShift)) * kLn2, sum = 0;
   for (double coefficient : kInverseFactorials)
@@ -97,7 +97,9 @@ uint32_t mixed(double x) {
 enum : uint8_t { kOfRoot = 1, kFlushes64 = 2 };
 
 // The .ftz forms look at the upper half of the operand only, and give the upper half of a result.
-double upperHalf(double x, bool only) { return only ? std::bit_cast<double>(std::bit_cast<uint64_t>(x) & ~0xFFFFFFFFULL) : x; }
+double upperHalf(double x, bool only) {
+  return only ? std::bit_cast<double>(std::bit_cast<uint64_t>(x) & ~0xFFFFFFFFULL) : x;
+}
 
 void approximate64(Warp &w, const Inst &i) {
   double *d = lanes<double>(w, i.slots[0]);
