@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Plants bugs in the CUDA text that gradc generates and expects the simulated device to catch each of them.
+
+mutants.py GRADC SIMULATOR_FOLDER: the product runs a program on the simulated device, which takes a cubin's PTX from
+CUDASIM_PTX_DIR. There the PTX of the mutated text is put in its place: the product's launches run the mutated kernels. Caught
+means a report of the device or a result that differs from the interpreter's.
+"""
+import argparse
+import ctypes
+import glob
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+ARCH = "80"
+# program, what is wrong, pattern in the generated text, replacement
+MUTANTS = [
+    ("reductions", "a missing barrier between writing and reading a column's sums", r"__syncthreads\(\);\n(  const float c_part)", r"\1"),
+    ("reductions", "a missing barrier in the transpose", r"__syncthreads\(\);\n(  if \(block2)", r"\1"),
+    ("reductions", "a wrong stride of the transpose's tile", r"tile\[tile_y \* 33 \+ tile_x\] =", "tile[tile_y * 32 + tile_x] ="),
+    ("reductions", "an off-by-one bound in the transpose", r"tile_x < 37 && block3", "tile_x <= 37 && block3"),
+    ("reductions", "an off-by-one clamp of a row", r"row < 37 \? row : 36", "row < 37 ? row : 37"),
+    ("reductions", "one step of a shuffle tree too few", r"for \(int h = 8; h > 0", "for (int h = 4; h > 0"),
+    ("reductions", "a member mask of half a warp", r"__shfl_xor_sync\(0xffffffffu", "__shfl_xor_sync(0x0000ffffu"),
+    ("reductions", "one step of a loop over rows too few", r"for \(int k = 0; k < 3; \+\+k\)", "for (int k = 0; k < 2; ++k)"),
+    ("reductions", "a wrong stride of rows", r"y\[k \* 1600 \+", "y[k * 1632 +"),
+    ("reductions", "sums stored behind shared memory", r"c_shared\[threadIdx\.x\] =", "c_shared[threadIdx.x + 32] ="),
+    ("reductions", "blocks that overlap", r"t_out\[block3 \* 1184", "t_out[block3 * 1147"),
+    ("reductions", "an accumulator that begins with one", r"float c_part = 0\.0f", "float c_part = 1.0f"),
+    ("maps", "a vector that is not aligned", r"\(x \+ i \* 4\)", "(x + i * 4 + 1)"),
+    ("maps", "a bound that lets a thread past the end", r"if \(i < 1021\)", "if (i < 1022)"),
+    ("maps", "a vector that is stored twice and one that is not", r"\(y_out \+ i \* 4\)", "(y_out + (i | 1) * 4)"),
+]
+
+
+def nvrtc():
+    folders = [""] + [f"{root}/lib64/" for root in [os.environ.get("CUDA_PATH", "")] + sorted(glob.glob("/usr/local/cuda*"), reverse=True) if root]
+    for folder in folders:
+        for builtins in glob.glob(folder + "libnvrtc-builtins.so.*") if folder else []:
+            try:
+                ctypes.CDLL(builtins, mode=ctypes.RTLD_GLOBAL)
+            except OSError:
+                pass
+        for name in ["libnvrtc.so.13", "libnvrtc.so.12"]:
+            try:
+                return ctypes.CDLL(folder + name)
+            except OSError:
+                pass
+    return None
+
+
+def compile_ptx(library, text):
+    program = ctypes.c_void_p()
+    library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"mutant.cu", 0, None, None)
+    options = [f"--gpu-architecture=compute_{ARCH}".encode(), b"--std=c++17", b"--fmad=false", b"--no-cache"]
+    code = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    size = ctypes.c_size_t()
+    what = ("nvrtcGetPTXSize", "nvrtcGetPTX") if code == 0 else ("nvrtcGetProgramLogSize", "nvrtcGetProgramLog")
+    getattr(library, what[0])(program, ctypes.byref(size))
+    buffer = ctypes.create_string_buffer(size.value)
+    getattr(library, what[1])(program, buffer)
+    if code != 0:
+        raise SystemExit(f"NVRTC refuses a mutant:\n{buffer.value.decode()}")
+    return buffer.value
+
+
+class Bench:
+    def __init__(self, gradc, simulator, library, scratch):
+        self.gradc, self.library, self.scratch = gradc, library, pathlib.Path(scratch)
+        self.environment = dict(os.environ, LD_LIBRARY_PATH=simulator, CUDASIM_PROFILE=f"sm_{ARCH}", GRADC_CACHE_DIR=str(self.scratch / "cache"))
+        self.programs = {}
+
+    def run(self, program, folder, **more):
+        command = [self.gradc, "run", str(HERE / f"{program}.gir"), "--fill", "random", "--backend", "cuda", "--compare", "interp"]
+        return subprocess.run(command, capture_output=True, text=True, env=dict(self.environment, CUDASIM_PTX_DIR=str(folder), **more))
+
+    # The generated text and the names of the PTX files that its run looks for.
+    def prepare(self, program):
+        if program in self.programs:
+            return self.programs[program]
+        folder = self.scratch / program
+        folder.mkdir()
+        result = self.run(program, folder, GRADC_CUDA_PTX_DIR=str(folder))
+        if result.returncode != 0:
+            raise SystemExit(f"{program} fails without a mutation:\n{result.stderr}")
+        emit = [self.gradc, "compile", str(HERE / f"{program}.gir"), "--device", "cuda", "--arch", f"sm_{ARCH}", "--emit", "cuda", "-o", "-"]
+        text = subprocess.run(emit, capture_output=True, text=True, check=True).stdout
+        files = sorted(folder.glob("*.ptx"))
+        if len(files) != 1 or compile_ptx(self.library, text) != files[0].read_bytes().rstrip(b"\0"):
+            raise SystemExit(f"{program}: the text that gradc emits is not the text that it runs")
+        self.programs[program] = text, files[0].name
+        return self.programs[program]
+
+    # What caught the mutant, None if nothing did.
+    def caught(self, number, program, pattern, replacement):
+        text, name = self.prepare(program)
+        mutated, count = re.subn(pattern, replacement, text, count=1)
+        if count == 0:
+            raise SystemExit(f"{program}: nothing matches {pattern!r}: the generator has changed, change the mutant with it")
+        folder = self.scratch / f"mutant{number}"
+        folder.mkdir()
+        (folder / name).write_bytes(compile_ptx(self.library, mutated))
+        result = self.run(program, folder)
+        if result.returncode == 0:
+            return None
+        reports = [line for line in result.stderr.splitlines() if "PTX line" in line or "differ" in line]
+        return reports[0].strip() if reports else f"exit code {result.returncode}: {result.stderr[:200]}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gradc")
+    parser.add_argument("simulator")
+    arguments = parser.parse_args()
+    library = nvrtc()
+    if library is None:
+        print("skipped: no libnvrtc in the loader's path, $CUDA_PATH/lib64 or /usr/local/cuda*/lib64")
+        return 0
+    survivors = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(arguments.gradc, arguments.simulator, library, scratch)
+        for number, (program, what, pattern, replacement) in enumerate(MUTANTS):
+            report = bench.caught(number, program, pattern, replacement)
+            survivors += report is None
+            print(f"{'caught' if report else 'SURVIVED'}: {what} ({program})" + (f"\n    {report[:300]}" if report else ""), flush=True)
+    print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} caught")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
