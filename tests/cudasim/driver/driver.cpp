@@ -42,6 +42,11 @@ std::shared_ptr<Context> Driver::makeContext(unsigned flags) {
 }
 
 void Driver::destroyContext(const std::shared_ptr<Context> &context) {
+  uint64_t left = 0;
+  for (const std::shared_ptr<Queue> &queue : context->queues)
+    left += queue->enqueued() - queue->completed();
+  if (left != 0)
+    log.write("dropped", fmt::format(R"("work": {})", left));
   for (const auto &[address, bytes] : context->allocations)
     memory->free(reinterpret_cast<void *>(address));
   for (const auto &[address, flags] : context->ownHostMemory)

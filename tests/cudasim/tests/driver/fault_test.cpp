@@ -62,6 +62,24 @@ DEVICE_TEST(Fault, ReadingWhatNobodyWroteIsReported) {
   EXPECT_NE(DRIVER(cuCtxSynchronize)(), CUDA_SUCCESS);
 }
 
+DEVICE_TEST(Log, SaysWhyCallsWereRefusedAndWhatNobodyWaitedFor) {
+  std::string path = scratchFile("refused.jsonl");
+  setenv("CUDASIM_LOG", path.c_str(), 1);
+  start();
+  CUfunction add = kernel(loadSnippets(), "add");
+  CUdeviceptr data = upload({1});
+  EXPECT_EQ(launchAdd(add, data, 1, 0, nullptr), CUDA_ERROR_INVALID_VALUE); // no block
+  EXPECT_OK(launchAdd(add, data, 1, 1, stream()));
+  EXPECT_OK(DRIVER(cuDevicePrimaryCtxRelease_v2)(0));
+  std::vector<std::string> lines = linesOf(path);
+  EXPECT_EQ(
+      countLines(lines,
+                 R"("event": "refused", "kernel": "add", "code": 1, "why": "kernel add: a grid of 0x1x1)"),
+      1U);
+  EXPECT_EQ(countLines(lines, R"("event": "dropped", "work": 1)"), 1U);
+  EXPECT_EQ(countLines(lines, R"("event": "launch")"), 0U);
+}
+
 DEVICE_TEST(Ordered, ThirdAllocationFails, {"CUDASIM_FAIL", "alloc:3"}) {
   start();
   allocate(4);
