@@ -27,6 +27,10 @@ cudasimCheckRange(const void *address, size_t bytes, int read, int write) {
     why = "nobody has written it: " + (*found)->describe(reinterpret_cast<uint64_t>(address));
   else
     why.clear();
+  std::shared_ptr<Context> context = current(driver);
+  if (why.empty() && driver.options.races && context)
+    why = context->races.range(*driver.memory, reinterpret_cast<uintptr_t>(address), bytes, write != 0)
+              .value_or("");
   if (why.empty() && write)
     driver.memory->markWritten(address, int64_t(bytes));
   return why.empty() ? nullptr : why.c_str();

@@ -130,7 +130,7 @@ CUDASIM_API cuEventQuery(CUevent handle) {
     if (CUresult refused = refuseUnsafe(context); refused != CUDA_SUCCESS)
       return refused;
     if (event.point.reached())
-      return CUDA_SUCCESS;
+      return context.see(event.point), CUDA_SUCCESS;
     runOne(driver, context, event.point);
     return context.broken != CUDA_SUCCESS ? context.broken : CUDA_ERROR_NOT_READY;
   });

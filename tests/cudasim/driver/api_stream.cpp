@@ -88,7 +88,7 @@ CUDASIM_API cuStreamQuery(CUstream handle) {
     if (CUresult refused = refuseWhileCapturing(context, stream); refused != CUDA_SUCCESS)
       return refused;
     if (stream.end().reached())
-      return CUDA_SUCCESS;
+      return context.see(stream.end()), CUDA_SUCCESS;
     runOne(driver, context, stream.end());
     return context.broken != CUDA_SUCCESS ? context.broken : CUDA_ERROR_NOT_READY;
   });

@@ -25,7 +25,7 @@ void addLegacyOrder(Context &context, const Stream &stream, std::vector<Point> &
   if (stream.legacy)
     for (const std::shared_ptr<Queue> &queue : context.queues)
       if (queue->blocking && queue != legacy)
-        after.push_back({queue, queue->enqueued()});
+        after.push_back(endOf(queue));
 }
 
 CUresult captureOperation(Driver &driver, Stream &stream, Operation operation) {
@@ -56,8 +56,11 @@ CUresult enqueue(Driver &driver, Context &context, Stream &stream, Operation ope
     if (CUresult refused = refuseLegacy(context); refused != CUDA_SUCCESS)
       return refused;
   addLegacyOrder(context, stream, after);
+  Clock clock = context.seen;
+  for (const Point &point : after)
+    clock.join(point.clock);
   std::erase_if(after, [](const Point &point) { return point.reached(); });
-  stream.queue->push({std::move(operation), std::move(after)});
+  stream.queue->push({std::move(operation), std::move(after), std::move(clock)});
   return CUDA_SUCCESS;
 }
 

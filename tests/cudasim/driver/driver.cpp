@@ -75,6 +75,11 @@ bool Context::hostRangePinned(uintptr_t address, size_t bytes) const {
   return address + bytes <= start + size;
 }
 
+void Context::see(const Point &point) {
+  seen.join(point.clock);
+  races.forget(seen);
+}
+
 CUresult Context::fail(const Failure &failure) {
   broken = failure.code;
   report(fmt::format("cudasim: {} ({})\n  {}", resultName(failure.code), int(failure.code), failure.text));

@@ -12,6 +12,7 @@
 #include "driver/log.h"
 #include "driver/queue.h"
 #include "driver/settings.h"
+#include "driver/stream_races.h"
 
 namespace cudasim {
 
@@ -32,7 +33,7 @@ struct Stream : Object {
 
   bool blocking() const { return !(flags & CU_STREAM_NON_BLOCKING); }
   /// The end of the work that was asked for until now.
-  Point end() const { return {queue, queue->enqueued()}; }
+  Point end() const { return endOf(queue); }
 };
 
 struct Event : Object {
@@ -61,6 +62,8 @@ struct Context : Object {
   std::shared_ptr<Stream> legacy = std::make_shared<Stream>();
   std::vector<std::shared_ptr<Queue>> queues; // also those of destroyed streams that have work left
   std::vector<std::shared_ptr<Capture>> captures;
+  Clock seen; // what the host has waited for
+  StreamRaces races;
   CUresult broken = CUDA_SUCCESS; // after a fault: what every call returns
   double clock = 0;               // milliseconds, invented
 
@@ -68,6 +71,8 @@ struct Context : Object {
   std::shared_ptr<Stream> stream(CUstream handle) const;
   bool hostRangePinned(uintptr_t address, size_t bytes) const;
   CUresult fail(const Failure &failure);
+  /// The host knows now that the work before the point has run.
+  void see(const Point &point);
 };
 
 class Driver {

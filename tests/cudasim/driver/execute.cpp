@@ -16,6 +16,7 @@ using Outcome = std::optional<Failure>; // nothing: it went well
 struct Execution {
   Driver &driver;
   Context &context;
+  const Clock &clock; // of the work
   uint64_t replay = 0;
 
   Outcome operator()(const NodeOperation &operation) { return std::visit(*this, operation); }
@@ -28,12 +29,25 @@ struct Execution {
   Outcome operator()(const Record &record);
 };
 
+constexpr const char *kSide[] = {"host", "device"};
+
+/// What two streams race for is a failure, unless CUDASIM_RACES=0.
+Outcome race(const Driver &driver, std::optional<std::string> found) {
+  if (!found || !driver.options.races)
+    return std::nullopt;
+  return Failure{CUDA_ERROR_LAUNCH_FAILED, std::move(*found)};
+}
+
 Outcome Execution::operator()(const KernelLaunch &launch) {
   const Function &function = *launch.function;
   if (++driver.launches == driver.settings.faults.failingLaunch)
     return Failure{CUDA_ERROR_LAUNCH_FAILED,
                    fmt::format("kernel {}: CUDASIM_FAIL=launch:{}", function.name, driver.launches)};
-  return runKernel(driver, context, launch, replay);
+  context.races.begin(fmt::format("kernel {}", function.name), clock);
+  uint32_t firstTag = driver.memory->reserveTags(0);
+  if (Outcome bad = runKernel(driver, context, launch, replay))
+    return bad;
+  return race(driver, context.races.launch(*driver.memory, firstTag, driver.memory->reserveTags(0)));
 }
 
 void markWritten(Context &context, uintptr_t address, size_t bytes) {
@@ -55,6 +69,15 @@ void moveRows(const Copy &copy, uintptr_t from) {
 }
 
 Outcome Execution::operator()(const Copy &copy) {
+  context.races.begin(fmt::format("a copy of {} bytes from the {} to the {}",
+                                  copy.width * copy.height * copy.depth, kSide[copy.from.device],
+                                  kSide[copy.to.device]),
+                      clock);
+  for (auto [side, write] : {std::pair{&copy.from, false}, {&copy.to, true}})
+    if (side->device || !copy.staged)
+      if (Outcome bad =
+              race(driver, context.races.range(*driver.memory, side->address, extent(*side, copy), write)))
+        return bad;
   if (copy.from.device)
     if (Outcome bad = checkRange(context, copy.from.address, extent(copy.from, copy), "the source of a copy"))
       return bad;
@@ -68,7 +91,6 @@ Outcome Execution::operator()(const Copy &copy) {
                   copy.width);
   }
   moveRows(copy, copy.staged ? reinterpret_cast<uintptr_t>(copy.staged->data()) : copy.from.address);
-  static constexpr const char *kSide[] = {"host", "device"};
   driver.log.write("copy", fmt::format(R"("from": "{}", "to": "{}", "bytes": {}, "replay": {})",
                                        kSide[copy.from.device], kSide[copy.to.device],
                                        copy.width * copy.height * copy.depth, replay));
@@ -78,7 +100,11 @@ Outcome Execution::operator()(const Copy &copy) {
 
 Outcome Execution::operator()(const Fill &fill) {
   size_t rowBytes = fill.width * fill.elementSize;
-  if (Outcome bad = checkRange(context, fill.address, (fill.height - 1) * fill.pitch + rowBytes, "a memset"))
+  size_t bytes = (fill.height - 1) * fill.pitch + rowBytes;
+  context.races.begin(fmt::format("a memset of {} bytes", bytes), clock);
+  if (Outcome bad = race(driver, context.races.range(*driver.memory, fill.address, bytes, true)))
+    return bad;
+  if (Outcome bad = checkRange(context, fill.address, bytes, "a memset"))
     return bad;
   for (size_t row = 0; row < fill.height; ++row) {
     uintptr_t start = fill.address + row * fill.pitch;
@@ -92,6 +118,7 @@ Outcome Execution::operator()(const Fill &fill) {
 }
 
 Outcome Execution::operator()(const HostCall &call) {
+  context.races.begin("a host function", clock); // of cuBLAS, whose memory cudasimCheckRange learns
   insideHostCall() = true;
   call.function(call.userData);
   insideHostCall() = false;
@@ -138,7 +165,7 @@ Outcome Execution::operator()(const Replay &graph) {
 
 void runFrom(Driver &driver, Context &context, Queue &queue) {
   Work work = queue.pop();
-  Execution execution{driver, context};
+  Execution execution{driver, context, work.clock};
   if (Outcome bad = std::visit(execution, work.operation))
     context.fail(*bad);
 }
@@ -158,13 +185,14 @@ std::optional<Failure> checkRange(Context &context, uintptr_t address, size_t by
 CUresult runUntil(Driver &driver, Context &context, const Point &target) {
   while (context.broken == CUDA_SUCCESS && !target.reached())
     runFrom(driver, context, driver.scheduler->next(context.queues, target));
+  context.see(target);
   return context.broken;
 }
 
 CUresult runAll(Driver &driver, Context &context) {
   for (size_t index = 0; index < context.queues.size(); ++index) {
     std::shared_ptr<Queue> queue = context.queues[index];
-    if (CUresult result = runUntil(driver, context, {queue, queue->enqueued()}); result != CUDA_SUCCESS)
+    if (CUresult result = runUntil(driver, context, endOf(queue)); result != CUDA_SUCCESS)
       return result;
   }
   return CUDA_SUCCESS;

@@ -23,6 +23,35 @@ Queue &needed(const Point &target) {
 
 bool Point::reached() const { return !queue || queue->completed() >= position; }
 
+void Clock::add(uint64_t queue, uint64_t position) {
+  uint64_t &done = done_[queue];
+  done = std::max(done, position);
+}
+
+void Clock::join(const Clock &other) {
+  for (auto [queue, position] : other.done_)
+    add(queue, position);
+}
+
+bool Clock::covers(const Clock &other) const {
+  return std::ranges::all_of(other.done_, [&](const auto &entry) {
+    auto found = done_.find(entry.first);
+    return found != done_.end() && found->second >= entry.second;
+  });
+}
+
+Queue::Queue() {
+  static uint64_t queues = 0;
+  number_ = ++queues;
+}
+
+void Queue::push(Work work) {
+  clock_.join(work.clock);
+  clock_.add(number_, enqueued() + 1);
+  work.clock = clock_;
+  pending_.push_back(std::move(work));
+}
+
 Work Queue::pop() {
   Work work = std::move(pending_.front());
   pending_.pop_front();

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <random>
 #include <vector>
@@ -19,21 +20,37 @@ namespace cudasim {
 
 class Queue;
 
+/// What comes before something, and that itself: so many operations of each queue.
+class Clock {
+public:
+  void join(const Clock &other);
+  void add(uint64_t queue, uint64_t position);
+  /// Whether all work of the other comes before this, or is this.
+  bool covers(const Clock &other) const;
+
+private:
+  std::map<uint64_t, uint64_t> done_; // number of the queue: operations
+};
+
 /// The end of some work of a queue: reached when the first `position` operations of the queue have run.
 struct Point {
   std::shared_ptr<Queue> queue;
   uint64_t position = 0;
+  Clock clock;
   bool reached() const;
 };
 
 struct Work {
   Operation operation;
   std::vector<Point> after; // besides what stands before it in its own queue
+  Clock clock;              // what comes before it, and itself
 };
 
 class Queue {
 public:
-  void push(Work work) { pending_.push_back(std::move(work)); }
+  Queue();
+  /// The work comes after all that is in the queue, besides what its clock says already.
+  void push(Work work);
   Work pop();
   /// Forgets what has not run: the context is broken.
   void drop();
@@ -41,6 +58,7 @@ public:
   const Work &front() const { return pending_.front(); }
   uint64_t completed() const { return completed_; }
   uint64_t enqueued() const { return completed_ + pending_.size(); }
+  const Clock &clock() const { return clock_; } // of the last that was asked for
 
   bool blocking = true;  // ordered with the legacy stream
   uint64_t priority = 0; // the scheduler's
@@ -48,7 +66,12 @@ public:
 private:
   std::deque<Work> pending_;
   uint64_t completed_ = 0;
+  uint64_t number_; // never given twice
+  Clock clock_;
 };
+
+/// The end of what was asked for until now.
+inline Point endOf(const std::shared_ptr<Queue> &queue) { return {queue, queue->enqueued(), queue->clock()}; }
 
 /// Chooses which queue runs next.
 class Scheduler {

@@ -173,6 +173,20 @@ DEVICE_TEST(Cublas, UnwrittenOperandsAndOverlapsAreReported) {
   inChild({}, [] { run(true); });
 }
 
+DEVICE_TEST(Cublas, RacesWithOtherStreamsAreReported) {
+  testing::internal::CaptureStderr();
+  Blas blas;
+  CUdeviceptr a = upload({2}), c = upload({0});
+  float one = 1;
+  EXPECT_OK(DRIVER(cuMemsetD32Async)(a, 0, 1, stream())); // nothing orders it with the product
+  EXPECT_EQ(CUBLAS(cublasSgemm_v2)(blas.handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, pointer(a), 1,
+                                   pointer(a), 1, &one, pointer(c), 1),
+            CUBLAS_STATUS_SUCCESS);
+  EXPECT_NE(DRIVER(cuCtxSynchronize)(), CUDA_SUCCESS);
+  std::string report = testing::internal::GetCapturedStderr();
+  EXPECT_NE(report.find("race between streams: nothing orders"), std::string::npos) << report;
+}
+
 DEVICE_TEST(Cublas, GraphsReplayProducts) {
   Blas blas;
   CUdeviceptr a = upload({2}), c = upload({0});

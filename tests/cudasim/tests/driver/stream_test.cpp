@@ -34,6 +34,7 @@ struct Two {
 
 /// Whether the copy overtook the kernel that was asked for before it; nothing orders the two.
 int copyOvertook() {
+  setenv("CUDASIM_RACES", "0", 1);
   Two two;
   two.compute();
   two.copy();
@@ -64,7 +65,7 @@ DEVICE_TEST(Stream, EventOrdersTwoStreams) {
   EXPECT_EQ(two.result(two.computes), 10);
 }
 
-DEVICE_TEST(Stream, MissingEventShows) {
+DEVICE_TEST(Stream, MissingEventShows, {"CUDASIM_RACES", "0"}) {
   Two two;
   two.copy();
   two.compute();
@@ -99,7 +100,48 @@ TEST(Stream, SeedsLetWorkRunAhead) {
   EXPECT_LT(overtook, 16);
 }
 
-DEVICE_TEST(Stream, WaitTakesTheEventAsItIs) {
+TEST(Stream, RacesAreReportedInAnyOrder) {
+  for (int value = 0; value <= 8; ++value)
+    for (auto unordered :
+         {+[](Two &two) { two.compute(), two.copy(); }, +[](Two &two) { two.copy(), two.compute(); }}) {
+      static void (*ask)(Two &);
+      ask = unordered;
+      EXPECT_EQ(inChild(seed(value),
+                        [] {
+                          Two two;
+                          ask(two);
+                          DRIVER(cuStreamSynchronize)(two.copies); // one of the two finds it
+                          testing::internal::CaptureStderr();
+                          bool found = DRIVER(cuStreamSynchronize)(two.computes) == CUDA_ERROR_LAUNCH_FAILED;
+                          testing::internal::GetCapturedStderr();
+                          return int(found);
+                        }),
+                1);
+    }
+}
+
+DEVICE_TEST(Stream, RacesForPinnedMemoryAndOfCopiesAreReported) {
+  testing::internal::CaptureStderr();
+  Two two;
+  two.copy();
+  EXPECT_OK(DRIVER(cuStreamSynchronize)(two.copies));
+  CUdeviceptr other = upload(std::vector<float>(kCount, 1));
+  EXPECT_OK(
+      DRIVER(cuMemcpyDtoHAsync_v2)(two.host, other, kBytes, two.computes)); // ordered: the host has waited
+  EXPECT_OK(DRIVER(cuStreamSynchronize)(two.computes));
+  EXPECT_OK(DRIVER(cuMemcpyDtoHAsync_v2)(two.host, other, kBytes, two.computes));
+  two.copy(); // reads what the other stream writes
+  EXPECT_OK(DRIVER(cuStreamSynchronize)(two.computes));
+  EXPECT_EQ(DRIVER(cuStreamSynchronize)(two.copies), CUDA_ERROR_LAUNCH_FAILED);
+  std::string report = testing::internal::GetCapturedStderr();
+  EXPECT_NE(report.find("race between streams: nothing orders a copy of 800 bytes from the device to the "
+                        "host and a copy of "
+                        "800 bytes from the host to the device"),
+            std::string::npos)
+      << report;
+}
+
+DEVICE_TEST(Stream, WaitTakesTheEventAsItIs, {"CUDASIM_RACES", "0"}) {
   Two two;
   CUevent done = event();
   EXPECT_OK(DRIVER(cuStreamWaitEvent)(two.computes, done, 0)); // never recorded: no wait
@@ -111,7 +153,7 @@ DEVICE_TEST(Stream, WaitTakesTheEventAsItIs) {
   EXPECT_EQ(two.result(two.computes), 1);
 }
 
-DEVICE_TEST(Stream, LegacyStreamIsOrderedWithBlockingStreams) {
+DEVICE_TEST(Stream, LegacyStreamIsOrderedWithBlockingStreams, {"CUDASIM_RACES", "0"}) {
   Two two;
   CUstream blocking = stream(CU_STREAM_DEFAULT);
   EXPECT_OK(launchAdd(two.add, two.data, 1, kCount, blocking));
