@@ -158,6 +158,9 @@ struct Judged {
   double share() const { return time.fastest > 0 ? bound.milliseconds / time.fastest : 0; }
 };
 
+/// What keeps a step from being faster, given the bytes of the whole program.
+using Limits = std::function<Bound(const StepTime &step, double program)>;
+
 /// A kernel's bytes come from where the whole program fits, unless its own do not fit there. One that is faster than
 /// that found them nearer, where the kernel before had left them.
 Bound boundOf(const StepTime &s, double program, const Peaks &peaks, const CpuTarget &target) {
@@ -167,13 +170,19 @@ Bound boundOf(const StepTime &s, double program, const Peaks &peaks, const CpuTa
   return far.milliseconds > s.fastest ? boundOf(peaks, target, s.flops, s.bytes, s.bytes) : far;
 }
 
-std::vector<Judged> judge(const Measured &m, const Peaks &peaks, const CpuTarget &target) {
+/// By the data sheet of the device's card.
+Bound boundOf(const StepTime &s, const CudaTarget &target) {
+  const double compute = s.flops / target.f32Flops * 1e3, memory = s.bytes / target.memoryBytes * 1e3;
+  return compute > memory ? Bound{"compute", compute} : Bound{"memory", memory};
+}
+
+std::vector<Judged> judge(const Measured &m, const Limits &limits) {
   double program = 0;
   for (const StepTime &s : m.steps)
     program += s.bytes;
   std::vector<Judged> judged;
   for (const StepTime &s : m.steps)
-    judged.push_back({s, boundOf(s, program, peaks, target)});
+    judged.push_back({s, limits(s, program)});
   return judged;
 }
 
@@ -185,14 +194,14 @@ void printPeaks(const Peaks &peaks) {
   fmt::print(" fork and join {:.2f} us\n", peaks.forkJoinUs);
 }
 
-void printTable(const char *title, const Measured &m, const Peaks &peaks, const CpuTarget &target) {
+void printTable(const char *title, const Measured &m, const Limits &limits) {
   fmt::print("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
              m.fastestMs, m.runs, m.compileMs);
   const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
   fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s",
              "of peak", "bound by");
-  for (const Judged &j : judge(m, peaks, target)) {
+  for (const Judged &j : judge(m, limits)) {
     const StepTime &s = j.time;
     const auto rate = [&](double amount) {
       return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6)
@@ -204,9 +213,9 @@ void printTable(const char *title, const Measured &m, const Peaks &peaks, const 
   }
 }
 
-nlohmann::ordered_json toJson(const Measured &m, const Peaks &peaks, const CpuTarget &target) {
+nlohmann::ordered_json toJson(const Measured &m, const Limits &limits) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
-  for (const Judged &j : judge(m, peaks, target))
+  for (const Judged &j : judge(m, limits))
     steps.push_back({{"name", j.time.name},
                      {"ms", j.time.milliseconds},
                      {"fastest_ms", j.time.fastest},
@@ -218,10 +227,7 @@ nlohmann::ordered_json toJson(const Measured &m, const Peaks &peaks, const CpuTa
 }
 
 Status bench(const BenchFlags &flags, Session &session) {
-  if (!std::holds_alternative<CpuTarget>(session.target))
-    return {ExitCode::Usage,
-            "gradc bench measures the CPU; gradc train --device cuda --profile has a device's times"};
-  const CpuTarget &cpu = std::get<CpuTarget>(session.target);
+  const auto *cpu = std::get_if<CpuTarget>(&session.target);
   const bool train = flags.train && session.model.hasLoss;
   StatusOr<VariableStore> variables = makeVariables(session, train);
   if (!variables)
@@ -236,9 +242,12 @@ Status bench(const BenchFlags &flags, Session &session) {
   int64_t variableBytes = 0;
   for (const StoredVariable &variable : variables->variables())
     variableBytes += variable.data.size();
-  StatusOr<Peaks> peaks = measurePeaks(cpu, *session.pool, variableBytes);
+  StatusOr<Peaks> peaks = cpu ? measurePeaks(*cpu, *session.pool, variableBytes) : Peaks{};
   if (!peaks)
     return peaks.error();
+  const Limits limits = [&](const StepTime &s, double program) {
+    return cpu ? boundOf(s, program, *peaks, *cpu) : boundOf(s, std::get<CudaTarget>(session.target));
+  };
   Measured step, infer;
   const auto run = [&](ProgramKind kind, Measured &into) -> Status {
     StatusOr<Measured> measured = measure(flags, session, runners, *feed, kind);
@@ -269,20 +278,22 @@ Status bench(const BenchFlags &flags, Session &session) {
     object["train_step_p10_ms"] = step.tenthMs;
     object["infer_fastest_ms"] = infer.fastestMs;
     object["infer_p10_ms"] = infer.tenthMs;
-    object["peaks"] = nlohmann::ordered_json::parse(peaks->json());
-    object["train_step_kernels"] = toJson(step, *peaks, cpu);
-    object["infer_kernels"] = toJson(infer, *peaks, cpu);
+    if (cpu)
+      object["peaks"] = nlohmann::ordered_json::parse(peaks->json());
+    object["train_step_kernels"] = toJson(step, limits);
+    object["infer_kernels"] = toJson(infer, limits);
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return okStatus();
   }
-  fmt::print("{}, batch {}, {} threads, {}; {:.1f} MiB of variables and intermediate values\n",
-             session.model.name, session.batchSize(), session.pool->threads(), session.processor(),
+  fmt::print("{}, batch {}, {}, {}; {:.1f} MiB of variables and intermediate values\n", session.model.name,
+             session.batchSize(), session.device().description(), session.processor(),
              static_cast<double>(peak) / (1 << 20));
-  printPeaks(*peaks);
+  if (cpu)
+    printPeaks(*peaks);
   if (train)
-    printTable("training step", step, *peaks, cpu);
+    printTable("training step", step, limits);
   if (flags.infer)
-    printTable("inference", infer, *peaks, cpu);
+    printTable("inference", infer, limits);
   return okStatus();
 }
 
