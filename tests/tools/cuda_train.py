@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Trains models on the CPU and on a CUDA device and demands the same losses within 1e-4.
 
-  cuda_train.py GRADC SOURCE SCRATCH [--simulator DIR] [--models NAME:BATCH:STEPS,…] [--seeds N]
+  cuda_train.py GRADC SOURCE SCRATCH [--simulator DIR] [--models NAME:BATCH:STEPS,…] [--seeds N] [--profiles sm_75,…]
 
 With --simulator the device is tests/cudasim's, with its checks for races; without it this machine's. Each step is an
 epoch of one batch, so that its loss is in metrics.jsonl, and each is followed by an evaluation. The first model is
-trained once more for each of N seeds, which shuffle the order of warps, blocks and streams: the same weights, bit for
-bit. On the simulated device every step after the first must be one launch of a graph.
+trained once more for each of N seeds, which shuffle the order of warps, blocks and streams, and for each architecture:
+the same weights, bit for bit. On the simulated device every step after the first must be one launch of a graph.
 """
 import argparse
 import hashlib
@@ -23,17 +23,20 @@ parser.add_argument("scratch")
 parser.add_argument("--simulator")
 parser.add_argument("--models", default="lenet:8:20,logreg:16:20,mlp:16:20,mlp_dropout:16:20")
 parser.add_argument("--seeds", type=int, default=0)
+parser.add_argument("--profiles", default="")
 parser.add_argument("--rtol", type=float, default=1e-4)
 args = parser.parse_args()
 
 
-def device_environment(seed=0, log=None):
+def device_environment(seed=0, log=None, profile=None):
     env = dict(os.environ)
     if args.simulator:
         ptx = os.path.join(args.scratch, "ptx")
         os.makedirs(ptx, exist_ok=True)
         env.update(LD_LIBRARY_PATH=args.simulator, GRADC_CUDA_PTX_DIR=ptx, CUDASIM_PTX_DIR=ptx, CUDASIM_SEED=str(seed),
                    GRADC_CACHE_DIR=os.path.join(args.scratch, "cache"))
+        if profile:
+            env["CUDASIM_PROFILE"] = profile
         if log:
             env["CUDASIM_LOG"] = log
     return env
@@ -88,8 +91,12 @@ for number, entry in enumerate(args.models.split(",")):
         wrong += bad
         print(f"{model}: {graphs} graph launches; {outside} launches outside of graphs, of first runs{' WRONG' if bad else ''}",
               flush=True)
-    for seed in range(1, args.seeds + 1 if number == 0 else 0):
-        _, same = train(model, batch, int(steps), model + "-seed", "cuda", device_environment(seed))
+    if number > 0:
+        continue
+    again = [(f"order {seed}", device_environment(seed)) for seed in range(1, args.seeds + 1)]
+    again += [(name, device_environment(profile=name)) for name in args.profiles.split(",") if name]
+    for way, env in again:
+        _, same = train(model, batch, int(steps), model + "-again", "cuda", env)
         wrong += same != weights
-        print(f"{model}: order {seed}: {'same bits' if same == weights else 'DIFFERENT ' + same}", flush=True)
+        print(f"{model}: {way}: {'same bits' if same == weights else 'DIFFERENT ' + same}", flush=True)
 sys.exit(1 if wrong else 0)
