@@ -56,24 +56,24 @@ int widthOf(const CudaKernelContext &k, const Nest &nest) {
              : 1;
 }
 
-/// Where the elements of a nest lie in memory: n16's last block is filled up.
-Shape memoryShape(const Nest &nest) {
-  Shape memory = nest.type.shape;
-  if (hasPadding(nest.type))
+/// The shape that a type takes in memory: n16's last block is filled up.
+Shape memoryShape(const Type &type) {
+  Shape memory = type.shape;
+  if (hasPadding(type))
     memory[0] = laneBlocks(memory[0]) * kLanes;
   return memory;
 }
 
 int64_t threadsOf(const CudaKernelContext &k, const Nest &nest) {
   if (const std::optional<CudaWindowCells> cells = cudaWindowCells(k, nest.type))
-    return cells->shape.elements();
-  return memoryShape(nest).elements() / widthOf(k, nest);
+    return memoryShape(cells->type).elements();
+  return memoryShape(nest.type).elements() / widthOf(k, nest);
 }
 
-/// The index of element `number` of the memory.
-CudaIndices indexOf(CudaIndexMath &math, const Nest &nest, const CudaIndex &number) {
-  const Shape memory = memoryShape(nest);
-  if (nest.type.layout != kLayoutN16)
+/// The index of element `number` of a type's memory.
+CudaIndices indexOf(CudaIndexMath &math, const Type &type, const CudaIndex &number) {
+  const Shape memory = memoryShape(type);
+  if (type.layout != kLayoutN16)
     return math.dims(memory, number);
   const int64_t rest = memory.elements() / memory[0]; // neighbours in memory are examples
   const CudaIndex inner = math.div(number, kLanes);
@@ -82,23 +82,37 @@ CudaIndices indexOf(CudaIndexMath &math, const Nest &nest, const CudaIndex &numb
   return at;
 }
 
+/// `body` where the example exists, `padding` where it fills up a block.
+void whereExists(CudaElements &m, const Type &type, const CudaIndices &at, const std::function<void()> &body,
+                 const std::function<void()> &padding) {
+  const std::string exists = at.empty() ? "" : m.math.below(at[0], type.shape[0]);
+  m.when(exists, body);
+  if (!exists.empty())
+    m.block("else", padding);
+}
+
 /// Writes what the thread of one element, or of a group of neighbours, does.
 void writeElements(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, const CudaIndex &thread) {
   CudaElements &m = w.m;
   m.lanes = widthOf(k, nest);
   const CudaIndices at =
-      indexOf(m.math, nest, m.math.add(m.math.mul(thread, m.lanes), m.math.lanes(m.lanes)));
-  const std::string inside =
-      m.math.below(at.empty() ? CudaIndex(0) : at[0], at.empty() ? 1 : nest.type.shape[0]);
-  m.when(inside, [&] { w.storeAll(nest.results, at); });
-  if (inside.empty())
-    return;
-  m.block("else", [&] { // padding is zero
-    for (int result : nest.results) {
-      const Type &type = k.fn.type(k.body().yields[static_cast<size_t>(result)]);
-      m.store(type, w.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
-    }
-  });
+      indexOf(m.math, nest.type, m.math.add(m.math.mul(thread, m.lanes), m.math.lanes(m.lanes)));
+  whereExists(
+      m, nest.type, at, [&] { w.storeAll(nest.results, at); },
+      [&] {
+        for (int result : nest.results) {
+          const Type &type = k.fn.type(k.body().yields[static_cast<size_t>(result)]);
+          m.store(type, w.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
+        }
+      });
+}
+
+void writeCell(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, const CudaWindowCells &cells,
+               const CudaIndex &thread) {
+  const CudaIndices cell = indexOf(w.m.math, cells.type, thread);
+  whereExists(
+      w.m, cells.type, cell, [&] { writeCudaWindowCell(w, k, cells, nest.results, cell); },
+      [&] { writeCudaPaddedCell(w, k, cells, nest.results, cell); });
 }
 
 /// Writes one thread of a nest, whose blocks begin at `first`.
@@ -112,7 +126,7 @@ void writeNest(const CudaKernelContext &k, CudaStepWriter &w, const Nest &nest, 
   m.when(threads % kCudaThreads == 0 ? "" : fmt::format("{} < {}", i, threads), [&] {
     const CudaIndex thread = m.math.counter(i, threads);
     if (const std::optional<CudaWindowCells> cells = cudaWindowCells(k, nest.type))
-      writeCudaWindowCell(w, k, *cells, nest.results, thread);
+      writeCell(k, w, nest, *cells, thread);
     else
       writeElements(k, w, nest, thread);
   });

@@ -14,14 +14,14 @@ bool isCell(const Window &win, int dim) { return win.padLow[dim] == 0 && win.str
 
 class CellWriter {
 public:
-  CellWriter(CudaStepWriter &w, const CudaKernelContext &k, const CudaWindowCells &cells)
+  CellWriter(CudaStepWriter &w, const CudaKernelContext &k, const CudaWindowCells &cells, CudaIndices cell)
       : w_(w), m_(w.m), k_(k), cells_(cells), data_(k.fn[cells.op]),
-        dtype_(k.fn.type(data_.results[0]).dtype) {}
+        dtype_(k.fn.type(data_.results[0]).dtype), window_(std::move(cell)) {}
 
-  void write(const std::vector<int> &results, const CudaIndex &cell) {
-    window_ = m_.math.dims(cells_.shape, cell);
+  void write(const std::vector<int> &results) {
     const Window &win = cells_.window;
-    const bool vectors = (win.kernel[1] == 2 || win.kernel[1] == 4) && win.input[1] % win.kernel[1] == 0;
+    const bool vectors = cells_.type.layout.empty() && (win.kernel[1] == 2 || win.kernel[1] == 4) &&
+                         win.input[1] % win.kernel[1] == 0;
     m_.lanes = vectors ? static_cast<int>(win.kernel[1]) : 1;
     lane_ = m_.math.lanes(m_.lanes);
     findLargest();
@@ -35,6 +35,19 @@ public:
     m_.unbind(data_.results[0]);
     m_.math.endLanes();
     m_.lanes = 1;
+  }
+
+  void writeZeros(const std::vector<int> &results) {
+    forRows([&](int64_t kh, int64_t kw) {
+      CudaCondition inside;
+      const CudaIndices at = pixel(kh, kw, inside);
+      m_.when(inside.text(), [&] {
+        for (int result : results) {
+          const Type &type = k_.fn.type(k_.body().yields[static_cast<size_t>(result)]);
+          m_.store(type, w_.results[static_cast<size_t>(result)], at, cudaLiteral(type.dtype, 0));
+        }
+      });
+    });
   }
 
 private:
@@ -105,23 +118,27 @@ std::optional<CudaWindowCells> cudaWindowCells(const CudaKernelContext &k, const
     const OpData &op = k.fn[id];
     if (!op.def->is(kWindow))
       continue;
-    if (cells || op.def->name != "window_max_grad" || !(k.fn.type(op.results[0]) == result) ||
-        !result.layout.empty())
+    if (cells || op.def->name != "window_max_grad" || !(k.fn.type(op.results[0]).shape == result.shape))
       return std::nullopt;
     const Window win = cudaWindowOf(k.fn, id);
     if (!isCell(win, 0) || !isCell(win, 1) || win.kernel[0] * win.kernel[1] > kMaxPixels)
       return std::nullopt;
-    cells = {id,
-             win,
-             {result.shape[0], result.shape[1], ceilDiv(win.input[0], win.kernel[0]),
-              ceilDiv(win.input[1], win.kernel[1])}};
+    cells = {id, win, result};
+    for (int dim : {0, 1})
+      cells->type.shape[2 + dim] =
+          ceilDiv(win.input[static_cast<size_t>(dim)], win.kernel[static_cast<size_t>(dim)]);
   }
   return cells;
 }
 
 void writeCudaWindowCell(CudaStepWriter &w, const CudaKernelContext &k, const CudaWindowCells &cells,
-                         const std::vector<int> &results, const CudaIndex &cell) {
-  CellWriter(w, k, cells).write(results, cell);
+                         const std::vector<int> &results, const CudaIndices &cell) {
+  CellWriter(w, k, cells, cell).write(results);
+}
+
+void writeCudaPaddedCell(CudaStepWriter &w, const CudaKernelContext &k, const CudaWindowCells &cells,
+                         const std::vector<int> &results, const CudaIndices &cell) {
+  CellWriter(w, k, cells, cell).writeZeros(results);
 }
 
 } // namespace gradc
