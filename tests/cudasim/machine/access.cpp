@@ -58,8 +58,8 @@ bool resolveApart(Warp &w, const Pattern &whole, uint64_t base, Mode mode) {
     }
     Addresses one{.base = address, .mask = 1U << lane};
     one.relative.fill(0);
-    Pattern single;
-    match(single, one, Space::Global, whole.bytes, whole.cell);
+    Site site;
+    const Pattern &single = match(site, one, Space::Global, whole.bytes, whole.cell);
     if (!touchGlobal(w, single, **allocation, address, mode))
       return false;
   }
@@ -133,13 +133,17 @@ bool spreadLocal(Warp &w, Addresses &a, uint32_t bytes, Mode mode) {
 
 } // namespace
 
-bool resolve(Warp &w, Pattern &pattern, const Addresses &addresses, Space space, uint32_t bytes, Mode mode,
+bool resolve(Warp &w, Site &site, const Addresses &addresses, Space space, uint32_t bytes, Mode mode,
              Resolved &out) {
   Block &block = *w.block;
   const Program &program = block.grid.program;
-  out.pattern = &pattern;
+  auto found = [&](const Addresses &a, int cell) -> Pattern & {
+    Pattern &pattern = match(site, a, space, bytes, cell);
+    out.pattern = &pattern;
+    return pattern;
+  };
   if (space == Space::Shared) {
-    match(pattern, addresses, space, bytes, program.sharedCell);
+    Pattern &pattern = found(addresses, program.sharedCell);
     out.base = block.shared.data() + addresses.base;
     return resolveShared(w, pattern, addresses.base, mode);
   }
@@ -147,18 +151,18 @@ bool resolve(Warp &w, Pattern &pattern, const Addresses &addresses, Space space,
     Addresses spread = addresses;
     if (!spreadLocal(w, spread, bytes, mode))
       return false;
-    match(pattern, spread, space, bytes, 1);
+    Pattern &pattern = found(spread, 1);
     out.base = w.local + spread.base;
     ++block.grid.counters.localRequests;
     return checkAlignment(w, pattern, spread.base, "local", mode);
   }
   if (space == Space::Param) {
-    match(pattern, addresses, space, bytes, 1);
+    Pattern &pattern = found(addresses, 1);
     const auto &parameters = block.grid.launch.parameters;
     out.base = reinterpret_cast<unsigned char *>(const_cast<std::byte *>(parameters.data())) + addresses.base;
     return resolveFlat(w, pattern, addresses.base, parameters.size(), "parameter", mode);
   }
-  match(pattern, addresses, space, bytes, program.globalCell);
+  Pattern &pattern = found(addresses, program.globalCell);
   out.base = reinterpret_cast<unsigned char *>(addresses.base);
   return resolveGlobal(w, pattern, addresses.base, mode);
 }

@@ -41,6 +41,18 @@ struct Pattern {
   Allocation *allocation = nullptr; // where it was found last
 };
 
+// The patterns that a site had lately.
+struct Site {
+  struct Key {
+    uint64_t hash = 0;
+    uint32_t mask = 0, phase = 0;
+    bool operator==(const Key &) const = default;
+  };
+  std::vector<Key> keys;
+  std::vector<Pattern> patterns;
+  size_t last = 0, victim = 0;
+};
+
 struct Resolved {
   unsigned char *base = nullptr; // lane l's bytes are at base + pattern->relative[l]
   const Pattern *pattern = nullptr;
@@ -54,13 +66,13 @@ struct Addresses {
 };
 
 // False: faulted. The space is not Generic.
-bool resolve(Warp &, Pattern &, const Addresses &, ptx::Space, uint32_t bytes, Mode, Resolved &);
+bool resolve(Warp &, Site &, const Addresses &, ptx::Space, uint32_t bytes, Mode, Resolved &);
 
 // Where an address of the generic space points to, and what to subtract from it.
 ptx::Space spaceOf(uint64_t generic, uint64_t &window);
 
-// A pattern of these addresses, kept from the last time if they are the same.
-void match(Pattern &, const Addresses &, ptx::Space, uint32_t bytes, int cell);
+// The pattern of these addresses, made if the site had none like it lately.
+Pattern &match(Site &, const Addresses &, ptx::Space, uint32_t bytes, int cell);
 
 // What the race check remembers of a cell of shared memory.
 struct SharedCell {

@@ -14,7 +14,7 @@ struct Grid { // a launch in execution
   const Options &options;
   Counters counters;
   std::vector<uint64_t> executed; // by pc: warp instructions
-  std::vector<Pattern> patterns;  // by site, then one more for each shared side of a cp.async
+  std::vector<Site> sites;        // by Inst's site
   std::optional<Fault> fault;
   int64_t budget = 0;
   uint32_t tags = 0; // first of this launch, see Memory::reserveTags

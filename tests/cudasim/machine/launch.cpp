@@ -81,7 +81,7 @@ public:
       : grid{launch, *launch.kernel->program, memory, options}, block{grid} {
     const Program &program = grid.program;
     grid.executed.assign(program.code.size(), 0);
-    grid.patterns.resize(static_cast<size_t>(program.sites));
+    grid.sites.resize(static_cast<size_t>(program.sites));
     grid.budget = options.budget;
     blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
     threads = static_cast<int>(launch.block[0] * launch.block[1] * launch.block[2]);

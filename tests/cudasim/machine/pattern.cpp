@@ -23,62 +23,91 @@ template <class F> void forActive(uint32_t mask, F f) {
     f(std::countr_zero(mask));
 }
 
-uint32_t countSectors(const Pattern &p) {
-  std::array<int64_t, 32> sectors{};
-  size_t count = 0;
-  forActive(p.mask, [&](int l) { sectors[count++] = (static_cast<int64_t>(p.phase) + p.relative[l]) >> 5; });
-  std::sort(sectors.begin(), sectors.begin() + count);
-  return static_cast<uint32_t>(std::unique(sectors.begin(), sectors.begin() + count) - sectors.begin());
+// Lanes go up through memory, as they nearly always do: then what follows needs no sorting.
+bool ascending(const Pattern &p) {
+  int64_t before = INT64_MIN;
+  bool result = true;
+  forActive(p.mask, [&](int l) {
+    result &= p.relative[l] >= before;
+    before = p.relative[l];
+  });
+  return result;
 }
+
+// Active lanes' offsets in order.
+size_t sorted(const Pattern &p, bool isAscending, std::array<int64_t, 32> &offsets) {
+  size_t count = 0;
+  forActive(p.mask, [&](int l) { offsets[count++] = p.relative[l]; });
+  if (!isAscending)
+    std::sort(offsets.begin(), offsets.begin() + count);
+  return count;
+}
+
+uint32_t countSectors(const std::array<int64_t, 32> &offsets, size_t count, uint32_t phase) {
+  uint32_t result = 0;
+  int64_t before = INT64_MIN;
+  for (size_t k = 0; k < count; ++k) {
+    int64_t sector = (static_cast<int64_t>(phase) + offsets[k]) >> 5;
+    result += sector != before;
+    before = sector;
+  }
+  return result;
+}
+
+bool findOverlap(const std::array<int64_t, 32> &offsets, size_t count, uint32_t bytes) {
+  for (size_t k = 1; k < count; ++k)
+    if (offsets[k] - offsets[k - 1] < bytes)
+      return true;
+  return false;
+}
+
+// The words that lanes want of each bank.
+struct Banks {
+  std::array<std::array<int64_t, 32>, 32> words;
+  std::array<uint8_t, 32> counts{};
+  void want(int64_t word) {
+    auto bank = static_cast<size_t>(word & 31);
+    auto begin = words[bank].begin(), end = begin + counts[bank];
+    if (std::find(begin, end, word) == end)
+      words[bank][counts[bank]++] = word;
+  }
+};
 
 // 32 banks of 4 bytes. Accesses of 8 and 16 bytes go by half and quarter warps; lanes that want the same word share it.
 void countWaves(Pattern &p) {
   int words = std::max<int>(1, static_cast<int>(p.bytes) / 4), lanes = 32 / words;
   p.waves = p.ideal = 0;
   for (int first = 0; first < 32; first += lanes) {
-    std::array<std::vector<int64_t>, 32> banks;
-    size_t most = 0;
+    Banks banks;
     for (int l = first; l < first + lanes; ++l)
-      for (int k = 0; k < words && (p.mask >> l & 1); ++k) {
-        int64_t word = ((static_cast<int64_t>(p.phase) + p.relative[l]) >> 2) + k;
-        auto &bank = banks[static_cast<size_t>(word & 31)];
-        if (std::find(bank.begin(), bank.end(), word) == bank.end())
-          bank.push_back(word);
-        most = std::max(most, bank.size());
-      }
-    p.waves += static_cast<uint32_t>(most);
+      for (int k = 0; k < words && (p.mask >> l & 1); ++k)
+        banks.want(((static_cast<int64_t>(p.phase) + p.relative[l]) >> 2) + k);
+    uint32_t most = *std::max_element(banks.counts.begin(), banks.counts.end());
+    p.waves += most;
     p.ideal += most > 0;
   }
 }
 
-bool findOverlap(const Pattern &p) {
-  std::array<int64_t, 32> begins{};
-  size_t count = 0;
-  forActive(p.mask, [&](int l) { begins[count++] = p.relative[l]; });
-  std::sort(begins.begin(), begins.begin() + count);
-  for (size_t k = 1; k < count; ++k)
-    if (begins[k] - begins[k - 1] < p.bytes)
-      return true;
-  return false;
-}
-
-void listCells(Pattern &p) {
+void listCells(Pattern &p, bool isAscending) {
   p.cells.clear();
   int64_t length = std::max<int64_t>(1, p.bytes / static_cast<uint32_t>(p.cell));
+  auto add = [&](int64_t cell, uint32_t lanes) {
+    if (!p.cells.empty() && p.cells.back().cell == cell)
+      p.cells.back().lanes |= lanes;
+    else
+      p.cells.push_back({cell, lanes});
+  };
   forActive(p.mask, [&](int l) {
     for (int64_t k = 0; k < length; ++k)
-      p.cells.push_back({p.relative[l] / p.cell + k, 1U << l});
+      add(p.relative[l] / p.cell + k, 1U << l);
   });
-  std::sort(p.cells.begin(), p.cells.end(),
-            [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
-  size_t kept = 0;
-  for (const CellUse &use : p.cells) {
-    if (kept > 0 && p.cells[kept - 1].cell == use.cell)
-      p.cells[kept - 1].lanes |= use.lanes;
-    else
-      p.cells[kept++] = use;
-  }
-  p.cells.resize(kept);
+  if (isAscending && !p.overlaps)
+    return;
+  std::vector<CellUse> all;
+  all.swap(p.cells);
+  std::sort(all.begin(), all.end(), [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
+  for (const CellUse &use : all)
+    add(use.cell, use.lanes);
 }
 
 void rebuild(Pattern &p, Space space) {
@@ -90,28 +119,56 @@ void rebuild(Pattern &p, Space space) {
     p.alignment |= static_cast<uint64_t>(p.relative[l]);
     p.contiguous &= p.relative[l] == l * static_cast<int64_t>(p.bytes);
   });
-  p.overlaps = findOverlap(p);
+  std::array<int64_t, 32> offsets;
+  bool isAscending = ascending(p);
+  size_t count = sorted(p, isAscending, offsets);
+  p.overlaps = findOverlap(offsets, count, p.bytes);
   if (space == Space::Shared)
     countWaves(p);
   else
-    p.sectors = countSectors(p);
-  listCells(p);
+    p.sectors = countSectors(offsets, count, p.phase);
+  listCells(p, isAscending);
+}
+
+constexpr size_t kWays = 16;
+
+uint64_t hashOf(const Addresses &now) {
+  uint64_t hash = 0;
+  for (int l = 0; l < 32; ++l)
+    hash += static_cast<uint64_t>(now.relative[l]) << (l % 16);
+  return hash;
 }
 
 } // namespace
 
-void match(Pattern &pattern, const Addresses &now, Space space, uint32_t bytes, int cell) {
-  uint32_t phase = phaseOf(now.base, space);
-  bool known =
-      pattern.mask == now.mask && pattern.phase == phase && pattern.bytes == bytes && pattern.cell == cell;
-  if (known && same(pattern, now))
-    return;
+Pattern &match(Site &site, const Addresses &now, Space space, uint32_t bytes, int cell) {
+  Site::Key key{hashOf(now), now.mask, phaseOf(now.base, space)};
+  auto fits = [&](size_t k) {
+    const Pattern &p = site.patterns[k];
+    return site.keys[k] == key && p.bytes == bytes && p.cell == cell && same(p, now);
+  };
+  if (site.last < site.keys.size() && fits(site.last))
+    return site.patterns[site.last];
+  for (size_t k = 0; k < site.keys.size(); ++k)
+    if (fits(k))
+      return site.patterns[site.last = k];
+  if (site.keys.size() < kWays) {
+    site.victim = site.keys.size();
+    site.keys.emplace_back();
+    site.patterns.emplace_back();
+  } else {
+    site.victim = (site.victim + 1) % kWays;
+  }
+  site.last = site.victim;
+  site.keys[site.last] = key;
+  Pattern &pattern = site.patterns[site.last];
   pattern.relative = now.relative;
   pattern.mask = now.mask;
-  pattern.phase = phase;
+  pattern.phase = key.phase;
   pattern.bytes = bytes;
   pattern.cell = cell;
   rebuild(pattern, space);
+  return pattern;
 }
 
 Space spaceOf(uint64_t generic, uint64_t &window) {

@@ -142,14 +142,22 @@ bool touchShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
   return writes(mode) ? checkWrites(w, p, first, mode) : checkReads(w, p, first, mode);
 }
 
+namespace {
+// 4, 8 or 16 bytes.
+void set(unsigned char *place, int value, uint32_t bytes) {
+  for (uint32_t k = 0; k < bytes; k += 4)
+    std::memset(place + k, value, 4);
+}
+} // namespace
+
 void poisonShared(Block &block, uint64_t address, uint32_t bytes) {
-  std::fill_n(block.shared.data() + address, bytes, 0xFF);
-  std::fill_n(block.sharedInitialised.data() + address, bytes, 0);
+  set(block.shared.data() + address, 0xFF, bytes);
+  set(block.sharedInitialised.data() + address, 0, bytes);
 }
 
 void landShared(Warp &w, int lane, uint64_t address, uint32_t bytes) {
   Block &block = *w.block;
-  std::fill_n(block.sharedInitialised.data() + address, bytes, 1);
+  set(block.sharedInitialised.data() + address, 1, bytes);
   if (!block.grid.options.races)
     return;
   auto size = static_cast<uint64_t>(block.grid.program.sharedCell);

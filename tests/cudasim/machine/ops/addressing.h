@@ -50,10 +50,10 @@ inline Addresses sameSpace(const Addresses &all, Space &space) {
 // An access: f(resolved, lanes) moves the bytes, once for each space that the addresses are in.
 template <class F>
 void access(Warp &w, int32_t site, Space space, Addresses &&addresses, uint32_t bytes, Mode mode, F f) {
-  Pattern &pattern = w.block->grid.patterns[static_cast<size_t>(site)];
+  Site &place = w.block->grid.sites[static_cast<size_t>(site)];
   Resolved resolved;
   if (space != Space::Generic) {
-    if (resolve(w, pattern, addresses, space, bytes, mode, resolved))
+    if (resolve(w, place, addresses, space, bytes, mode, resolved))
       f(resolved, addresses.mask);
     return;
   }
@@ -62,7 +62,7 @@ void access(Warp &w, int32_t site, Space space, Addresses &&addresses, uint32_t 
     Space here = space;
     Addresses part = sameSpace(addresses, here);
     w.mask = part.mask;
-    if (!resolve(w, pattern, part, here, bytes, mode, resolved))
+    if (!resolve(w, place, part, here, bytes, mode, resolved))
       break;
     f(resolved, part.mask);
     addresses.mask &= ~part.mask;
