@@ -24,18 +24,21 @@ Status checkCpu(Precision precision, const CpuTarget &target) {
                       target.name)};
 }
 
-Status checkCuda(Precision precision) {
-  if (precision == Precision::F32)
+Status checkCuda(Precision precision, const CudaTarget &target) {
+  if (precision == Precision::F32Amx)
+    return {ExitCode::Device, "--precision f32-amx is for CPUs; a CUDA device has f32, tf32, bf16 and f16"};
+  constexpr int kTensorCores = 80; // of tf32 and bf16
+  if (precision == Precision::F32 || precision == Precision::F16 || target.architecture >= kTensorCores)
     return okStatus();
-  return {ExitCode::Device,
-          fmt::format("--precision {} is not there for CUDA devices, only f32 is", precisionName(precision))};
+  return {ExitCode::Device, fmt::format("--precision {} needs sm_{} or later, but {} has f32 and f16 only",
+                                        precisionName(precision), kTensorCores, target.name())};
 }
 
 } // namespace
 
 Status checkPrecision(Precision precision, const CodeTarget &target) {
   const auto *cpu = std::get_if<CpuTarget>(&target);
-  return cpu ? checkCpu(precision, *cpu) : checkCuda(precision);
+  return cpu ? checkCpu(precision, *cpu) : checkCuda(precision, std::get<CudaTarget>(target));
 }
 
 PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision precision) {
@@ -44,7 +47,12 @@ PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision 
     options.schedule.set("registers", int64_t{cpu->vectorRegisters});
     options.schedule.set("bits", int64_t{cpu->vectorBits});
   } else {
+    const auto &cuda = std::get<CudaTarget>(target);
     options.cuda = true;
+    options.schedule.set("architecture", int64_t{cuda.architecture});
+    options.schedule.set("multiprocessors", int64_t{cuda.multiprocessors});
+    options.schedule.set("gflops", static_cast<int64_t>(cuda.f32Flops / 1e9));
+    options.schedule.set("gbytes", static_cast<int64_t>(cuda.memoryBytes / 1e9));
   }
   return options;
 }

@@ -53,6 +53,23 @@ std::optional<Place> parsePlace(const Attr &attr) {
 
 bool isPlanned(const Function &fn) { return fn.attrs.has(kArenaAttr); }
 
+int64_t launchOf(const Function &fn, OpId kernel) {
+  const Attr *launch = fn[kernel].attrs.find(kLaunchAttr);
+  const int64_t *number = launch ? launch->as<int64_t>() : nullptr;
+  return number ? *number : -1;
+}
+
+std::vector<int64_t> momentsOf(const Function &fn) {
+  std::vector<int64_t> moments;
+  int64_t launch = -1;
+  for (OpId op : fn.body().ops) {
+    const bool joins = !moments.empty() && launch >= 0 && launchOf(fn, op) == launch;
+    moments.push_back(moments.empty() ? 0 : moments.back() + (joins ? 0 : 1));
+    launch = launchOf(fn, op);
+  }
+  return moments;
+}
+
 Place argumentPlace(const Function &fn, int argument) {
   const Dict &attrs = fn[fn.body().args[argument]].attrs;
   if (const Attr *var = attrs.find("var"); var && var->as<SymbolRef>())

@@ -11,6 +11,8 @@
 // lies, and stands on views only. Arguments lie at {var = @NAME} where they are a variable's, else at {arg =
 // N}.
 //
+// Kernels of one launch run at once, in any order: none may touch what another one writes.
+//
 // A result may take the place of an operand that dies in its kernel, if the kernel reads the operand only at
 // the element that it then writes (elementwiseSafe). Code generation keeps its side of that: it computes all
 // results of an element before it stores the first, and keeps intermediate sums out of result memory.
@@ -37,6 +39,8 @@ struct Place {
 
 inline constexpr int64_t kPlaceAlignment = 64;
 inline constexpr std::string_view kPlaceAttr = "place"; // of a kernel: a list, one entry per result
+inline constexpr std::string_view kLaunchAttr =
+    "launch";                                           // of a kernel: neighbours with one number run at once
 inline constexpr std::string_view kArenaAttr = "arena"; // of a function: bytes of its arena
 
 std::string toString(const Place &place); // "arena:128", "var:@w", "arg:0", "result:2"
@@ -45,6 +49,10 @@ std::optional<Place> parsePlace(const Attr &attr);
 
 /// True when plan-memory has run on the function.
 bool isPlanned(const Function &fn);
+/// The number of the launch that the kernel shares with its neighbours; -1: it runs alone.
+int64_t launchOf(const Function &fn, OpId kernel);
+/// By position in the body, the moment at which an op runs: kernels of one launch have the same.
+std::vector<int64_t> momentsOf(const Function &fn);
 /// Where an argument of the function lies.
 Place argumentPlace(const Function &fn, int argument);
 /// By value id: the places of arguments and of the results of kernels whose `place` is well formed.

@@ -3,6 +3,8 @@
 // overlapping live ranges and reads of a donated buffer after its update show up, however the plan was made.
 #include <algorithm>
 #include <map>
+#include <set>
+#include <span>
 
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -59,20 +61,12 @@ public:
     const size_t before = diag_.errorCount();
     for (ValueId arg : fn_.body().args)
       write(arg);
-    for (OpId op : fn_.body().ops) {
-      if (!checkForm(op))
-        continue;
-      for (ValueId v : fn_[op].operands)
-        checkRead(v, fn_[op].loc, "is read");
-      if (takesNoStep(fn_, op)) {
-        for (size_t i = 0; i < fn_[op].results.size(); ++i) // a view holds what its operand holds
-          content_[index(fn_[op].results[i])] = content_[index(fn_[op].operands[0])];
-        continue;
-      }
-      for (size_t i = 0; i < fn_[op].results.size(); ++i)
-        checkWrite(op, static_cast<int>(i));
-      for (ValueId v : fn_[op].results)
-        write(v);
+    const std::vector<OpId> &ops = fn_.body().ops;
+    const std::vector<int64_t> moments = momentsOf(fn_);
+    for (size_t begin = 0, end = 0; begin < ops.size(); begin = end) {
+      while (end < ops.size() && moments[end] == moments[begin])
+        ++end;
+      runLaunch(std::span(ops).subspan(begin, end - begin));
     }
     for (size_t i = 0; i < fn_.body().yields.size(); ++i)
       checkResult(static_cast<int64_t>(i));
@@ -82,6 +76,48 @@ public:
   }
 
 private:
+  /// Kernels that run at once: all read, then all write.
+  void runLaunch(std::span<const OpId> kernels) {
+    if (const int64_t launch = launchOf(fn_, kernels.front());
+        launch >= 0 && !launches_.insert(launch).second)
+      error(fn_[kernels.front()].loc, "kernels of launch {} are no neighbours", launch);
+    if (!std::ranges::all_of(kernels, [&](OpId op) { return checkForm(op); }))
+      return;
+    for (OpId op : kernels)
+      for (ValueId v : fn_[op].operands)
+        checkRead(v, fn_[op].loc, "is read");
+    for (OpId op : kernels) {
+      if (takesNoStep(fn_, op)) {
+        for (ValueId v : fn_[op].results) // a view holds what its operand holds
+          content_[index(v)] = content_[index(fn_[op].operands[0])];
+        continue;
+      }
+      for (size_t i = 0; i < fn_[op].results.size(); ++i)
+        checkWrite(op, static_cast<int>(i));
+      for (OpId mate : kernels)
+        if (mate != op)
+          checkMate(op, mate);
+    }
+    for (OpId op : kernels)
+      if (!takesNoStep(fn_, op))
+        for (ValueId v : fn_[op].results)
+          write(v);
+  }
+
+  /// What a kernel writes, another one of its launch neither reads nor writes.
+  void checkMate(OpId op, OpId mate) {
+    for (ValueId v : fn_[op].results) {
+      for (ValueId read : fn_[mate].operands)
+        if (overlap(v, read))
+          error(fn_[op].loc, "{} is written at {} while a kernel of the same launch reads {}", nameOf(v),
+                toString(placeOf(v)), nameOf(read));
+      for (ValueId other : fn_[mate].results)
+        if (index(op) < index(mate) && overlap(v, other))
+          error(fn_[op].loc, "{} and {}, written in the same launch, overlap at {}", nameOf(v), nameOf(other),
+                toString(placeOf(v)));
+    }
+  }
+
   template <class... Args>
   void error(const Location &loc, fmt::format_string<Args...> format, Args &&...args) {
     (void)diag_.error(loc, "in {}: {}", symbolText(fn_.name),
@@ -238,6 +274,7 @@ private:
   std::vector<std::optional<Place>> places_;
   std::vector<ValueId> content_; // by value: the value whose elements it shows
   std::map<std::string, Memory> memories_;
+  std::set<int64_t> launches_; // met so far
   int64_t arenaBytes_ = 0;
 };
 

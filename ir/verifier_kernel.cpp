@@ -57,8 +57,13 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
       errors.push_back(fmt::format("algorithm = {} needs a matmul{} of {}", algorithm,
                                    factor == DType::BF16 ? " or dense convolution in n16" : "",
                                    dtypeName(factor)));
+  } else if (algorithm == "cublas") {
+    if (fn[contraction].def->name != "matmul")
+      errors.push_back(
+          fmt::format("algorithm = cublas needs a matmul, but got {}", fn[contraction].def->name));
   } else if (algorithm != "winograd")
-    errors.push_back(fmt::format("algorithm is direct, winograd, amx or amx6, but got {}", algorithm));
+    errors.push_back(
+        fmt::format("algorithm is direct, winograd, amx, amx6 or cublas, but got {}", algorithm));
   else if (std::optional<std::string> objection = winogradObjection(fn, contraction))
     errors.push_back(fmt::format("algorithm = winograd needs {}", *objection));
 }

@@ -42,8 +42,9 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("cse");
   add("dce");
 
-  // Casts of one value are one after cse; layout has to see which values are stored as bf16.
-  if (options.precision == Precision::Bf16)
+  // Casts of one value are one after cse; layout has to see which values are stored as bf16. On CUDA values stay f32
+  // in memory, row-major, and tensor cores round what they read: schedule-cuda names the algorithm.
+  if (options.precision == Precision::Bf16 && !options.cuda)
     add("precision");
 
   // Layouts before fusion: a kernel's values share one. Several consumers may have asked for the same relayout.
@@ -59,23 +60,23 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("fuse");
   add("outline");
 
-  // Where rows of 128 bytes are read at once, values begin at such.
-  if (options.cuda) {
-    Dict memory;
-    memory.set("alignment", int64_t{256});
-    add("plan-memory", std::move(memory));
-    return pipeline;
-  }
-
-  // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
-  add("winograd");
-
   // Loops need kernels; places in memory come last, when the set of values that are stored is final.
-  Dict schedule = options.schedule;
-  if (options.precision == Precision::F32Amx)
-    schedule.set("split", true);
-  add("schedule", std::move(schedule));
-  add("plan-memory");
+  Dict schedule = options.schedule, memory;
+  if (options.cuda) {
+    schedule.set("precision", Keyword{std::string(precisionName(options.precision))});
+    add("schedule-cuda", std::move(schedule));
+    // Which kernels run at once decides what memory they may share.
+    add("launches");
+    // Where rows of 128 bytes are read at once, values begin at such.
+    memory.set("alignment", int64_t{256});
+  } else {
+    // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
+    add("winograd");
+    if (options.precision == Precision::F32Amx)
+      schedule.set("split", true);
+    add("schedule", std::move(schedule));
+  }
+  add("plan-memory", std::move(memory));
   return pipeline;
 }
 

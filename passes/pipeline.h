@@ -21,7 +21,7 @@ struct PipelineOptions {
   bool train = false; // make @train_step of @loss
   Precision precision = Precision::F32;
   bool cuda = false; // kernels for a CUDA device: row-major throughout
-  Dict schedule;     // options of the pass `schedule`: what the processor has
+  Dict schedule;     // options of the pass `schedule`, or `schedule-cuda`: what the target has
 };
 
 /// From the frontend's functions to planned kernels.

@@ -18,6 +18,7 @@
 // (elementwiseSafe).
 // - A reshape that moves nothing shares its operand's place and takes no step.
 // - A result that is an argument or another result too is copied.
+// - Kernels of one launch run at once: none of them takes over memory that another one reads.
 // - Offsets: best fit, in the best of four orders (passes/arena_util.cpp), multiples of 64.
 //
 // A function that has a plan is left alone. Runs last, on kernels (after outline and schedule). What a kernel
@@ -156,12 +157,16 @@ private:
   bool mayOverwrite(ValueId v, ValueId old, const std::vector<OpId> &readers) const {
     const OpId writer = fn_[v].def;
     for (OpId reader : readers) {
-      if (reader != writer && comesAfter(reader, writer))
+      if (reader != writer && (comesAfter(reader, writer) || runAtOnce(reader, writer)))
         return false;
       if (reader == writer && !safeInPlace(writer, rootOf(old), static_cast<int>(fn_[v].number)))
         return false;
     }
     return true;
+  }
+
+  bool runAtOnce(OpId a, OpId b) const {
+    return launchOf(fn_, a) >= 0 && launchOf(fn_, a) == launchOf(fn_, b);
   }
 
   bool safeInPlace(OpId kernel, ValueId root, int result) const {
@@ -174,13 +179,26 @@ private:
 
   // ---- order
 
+  /// The op and the kernels that share its launch, in order.
+  std::vector<OpId> launchMates(OpId op) const {
+    if (launchOf(fn_, op) < 0)
+      return {op};
+    std::vector<OpId> mates;
+    std::ranges::copy_if(fn_.body().ops, std::back_inserter(mates),
+                         [&](OpId other) { return runAtOnce(op, other); });
+    return mates;
+  }
+
+  /// What must have ended before the op's launch.
   std::vector<OpId> predecessors(OpId op) const {
     std::vector<OpId> all;
-    for (ValueId v : fn_[op].operands)
-      if (fn_[v].def != kNoOp)
-        all.push_back(fn_[v].def);
-    if (auto it = before_.find(op); it != before_.end())
-      all.insert(all.end(), it->second.begin(), it->second.end());
+    for (OpId mate : launchMates(op)) {
+      for (ValueId v : fn_[mate].operands)
+        if (fn_[v].def != kNoOp)
+          all.push_back(fn_[v].def);
+      if (auto it = before_.find(mate); it != before_.end())
+        all.insert(all.end(), it->second.begin(), it->second.end());
+    }
     return all;
   }
 
@@ -192,7 +210,7 @@ private:
       const OpId at = stack.back();
       stack.pop_back();
       for (OpId before : predecessors(at)) {
-        if (before == other)
+        if (before == other || runAtOnce(before, other))
           return true;
         if (!seen[index(before)])
           stack.push_back(before);
@@ -202,7 +220,7 @@ private:
     return false;
   }
 
-  /// Sorts kernels so that each stands after its predecessors, otherwise as they stood.
+  /// Sorts kernels so that each stands after its predecessors and beside those of its launch, otherwise as they stood.
   void orderKernels() {
     const std::vector<OpId> ops = fn_.body().ops;
     std::vector<bool> done(fn_.numOps());
@@ -210,10 +228,12 @@ private:
     auto place = [&](auto &self, OpId op) -> void {
       if (done[index(op)])
         return;
-      done[index(op)] = true;
+      const std::vector<OpId> mates = launchMates(op);
+      for (OpId mate : mates)
+        done[index(mate)] = true;
       for (OpId before : predecessors(op))
         self(self, before);
-      sorted.push_back(op);
+      sorted.insert(sorted.end(), mates.begin(), mates.end());
     };
     for (OpId op : ops)
       place(place, op);
@@ -229,22 +249,31 @@ private:
 
   void placeInArena() {
     const std::vector<OpId> &ops = fn_.body().ops;
+    const std::vector<int64_t> moments = momentsOf(fn_);
     std::map<ValueId, Life> lives; // by root
-    for (size_t t = 0; t < ops.size(); ++t) {
-      for (ValueId v : fn_[ops[t]].operands)
-        lives[rootOf(v)].last = static_cast<int64_t>(t);
-      for (ValueId v : fn_[ops[t]].results)
+    for (size_t i = 0; i < ops.size(); ++i) {
+      const int64_t now = moments[i];
+      for (ValueId v : fn_[ops[i]].operands)
+        lives[rootOf(v)].last = now;
+      for (ValueId v : fn_[ops[i]].results)
         if (rootOf(v) == v)
-          lives[v] = {static_cast<int64_t>(t), static_cast<int64_t>(t)};
+          lives[v] = {now, now};
         else // an unused view
-          lives[rootOf(v)].last = static_cast<int64_t>(t);
+          lives[rootOf(v)].last = now;
     }
-    for (size_t t = 0; t < ops.size(); ++t)
-      for (size_t i = 0; i < fn_[ops[t]].results.size(); ++i)
-        giveBuffer(ops[t], static_cast<int>(i), static_cast<int64_t>(t), lives);
+    for (size_t i = 0; i < ops.size(); ++i)
+      for (size_t result = 0; result < fn_[ops[i]].results.size(); ++result)
+        giveBuffer(ops[i], static_cast<int>(result), moments[i], lives);
     arenaBytes_ = packArena(buffers_, context_.options.i64("alignment"));
     for (const auto &[v, buffer] : bufferOf_)
       fixed_[v] = {Place::Space::Arena, buffers_[buffer].offset, {}};
+  }
+
+  /// Whether another kernel of the same launch reads the value.
+  bool readAtOnce(OpId op, ValueId root) const {
+    return launchOf(fn_, op) >= 0 && std::ranges::any_of(readersOf(root), [&](OpId reader) {
+             return reader != op && runAtOnce(reader, op);
+           });
   }
 
   void giveBuffer(OpId op, int result, int64_t now, const std::map<ValueId, Life> &lives) {
@@ -256,7 +285,8 @@ private:
     for (ValueId operand : fn_[op].operands) {
       auto buffer = bufferOf_.find(rootOf(operand));
       if (buffer == bufferOf_.end() || takenOver_.contains(buffer->first) ||
-          buffers_[buffer->second].last != now || !safeInPlace(op, buffer->first, result))
+          buffers_[buffer->second].last != now || !safeInPlace(op, buffer->first, result) ||
+          readAtOnce(op, buffer->first))
         continue;
       ++context_.statistics["results in place"];
       buffers_[buffer->second].last = last;

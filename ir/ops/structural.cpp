@@ -51,6 +51,10 @@ GRADC_OPS(structural) {
                  {.name = "schedule",
                   .kind = AttrKind::Dict,
                   .doc = "loop structure, from the schedule pass"},
+                 {.name = "launch",
+                  .kind = AttrKind::I64,
+                  .doc = "kernels with one number run at once, from the launches pass",
+                  .min = 0},
                  {.name = "place",
                   .kind = AttrKind::Any,
                   .doc = "for each result its place in memory, from the "

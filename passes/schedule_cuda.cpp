@@ -1,0 +1,197 @@
+// Chooses how kernels run on a CUDA device, as an attribute that code generation obeys and that dumps show: what the
+// pass `schedule` is for a CPU.
+//
+//   %y = kernel(%x, %w) {kind = contract} { … conv2d … }
+// becomes
+//   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = tiles, tile = [64,64], threads = 256}} { … }
+//
+// algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; cublas, a library's
+// form    tiles     an implicit product of matrices (ir/implicit_product.h), through shared memory
+//         dots      dot products of few rows by rows as they lie
+//         elements  an element a thread, for what fills no tile
+//         library   a call
+// tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h)
+// threads of a block
+// order   partial sums of a reduction, where it is not one chain: stated, not chosen
+//
+// The device is given by numbers, so the pass asks nothing of the machine it runs on. A product goes to the library
+// where the same model says that it saves time in spite of the launch of its own, and of another for what is fused with
+// it. Runs after outline, before launches. What the interpreter computes stays as it was.
+#include <algorithm>
+#include <array>
+
+#include "ir/contraction.h"
+#include "ir/implicit_product.h"
+#include "ir/op.h"
+#include "ir/order.h"
+#include "passes/pass.h"
+#include "support/cuda_tiling.h"
+
+namespace gradc {
+namespace {
+
+constexpr double kCyclesPerMicrosecond = 1500; // of any device
+
+struct DeviceFigures {
+  int64_t architecture, multiprocessors;
+  double flopsPerMicrosecond, bytesPerMicrosecond;
+
+  CudaMultipliers multipliers() const {
+    return {multiprocessors,
+            flopsPerMicrosecond / (2 * static_cast<double>(multiprocessors) * kCyclesPerMicrosecond)};
+  }
+};
+
+std::string wordOf(const Dict &options, std::string_view name) {
+  return options.find(name)->as<Keyword>()->word;
+}
+
+/// The operands are the kernel's own, of f32, row by row.
+bool readsArguments(const Function &fn, OpId contraction) {
+  return std::ranges::all_of(fn[contraction].operands, [&](ValueId v) {
+    return fn[v].def == kNoOp && fn.type(v).dtype == DType::F32 && fn.type(v).layout.empty();
+  });
+}
+
+/// Most of a tile would hold nothing: one row or column of a group, as in a depthwise convolution.
+bool isNarrow(const ImplicitProduct &product) {
+  constexpr int64_t kFewest = 4;
+  return product.batch > 1 && std::min(product.rows, product.columns) < kFewest;
+}
+
+class ContractionScheduler {
+public:
+  ContractionScheduler(const Function &fn, OpId kernel, OpId contraction, const Dict &options,
+                       const DeviceFigures &device)
+      : fn_(fn), kernel_(kernel), contraction_(contraction), options_(options), device_(device),
+        product_(implicitProduct(fn, contraction)) {}
+
+  Dict schedule() const {
+    Dict schedule;
+    const std::string form = formOf();
+    schedule.set("algorithm", Keyword{form == "library" ? "cublas" : "direct"});
+    schedule.set("form", Keyword{form});
+    if (form == "tiles") {
+      const CudaTile tile = chooseCudaTile(shape(), device_.multipliers());
+      schedule.set("tile", std::vector<int64_t>{tile.rows, tile.columns});
+    }
+    if (form != "library") {
+      schedule.set("threads", int64_t{kCudaTileThreads});
+      if (Dict order = toDict(reductionOrder(fn_, contraction_)); !order.empty())
+        schedule.set("order", std::move(order));
+    }
+    return schedule;
+  }
+
+private:
+  CudaProductShape shape() const {
+    return {product_->batch * product_->partials, product_->rows, product_->columns, product_->depth};
+  }
+
+  std::string formOf() const {
+    if (!readsArguments(fn_, contraction_) || !fn_.type(fn_[contraction_].results[0]).layout.empty())
+      return "elements";
+    if (libraryServes() && (wordOf(options_, "library") == "always" || libraryPays()))
+      return "library";
+    if (!product_)
+      return "dots";
+    return isNarrow(*product_) ? "elements" : "tiles";
+  }
+
+  bool libraryServes() const {
+    return fn_[contraction_].def->name == "matmul" && wordOf(options_, "library") != "never";
+  }
+
+  /// By the model of time, in microseconds. A call reaches most of the device's speed, but has launches of its own.
+  bool libraryPays() const {
+    constexpr double kCall = 5, kLaunch = 2.5, kReached = 0.9, kMargin = 1.05;
+    if (!product_)
+      return false;
+    const CudaMultipliers multipliers = device_.multipliers();
+    const double cycles = cudaTileCycles(chooseCudaTile(shape(), multipliers), shape(), multipliers);
+    const double generated = cycles / kCyclesPerMicrosecond;
+    double library = 2 * product_->multiplications() / (kReached * device_.flopsPerMicrosecond) + kCall;
+    if (fn_[fn_[kernel_].regions[0]].ops.size() > 1)
+      library += kLaunch + 8.0 * static_cast<double>(fn_.type(fn_[contraction_].results[0]).elements()) /
+                               device_.bytesPerMicrosecond;
+    return library * kMargin < generated;
+  }
+
+  const Function &fn_;
+  OpId kernel_, contraction_;
+  const Dict &options_;
+  const DeviceFigures &device_;
+  std::optional<ImplicitProduct> product_;
+};
+
+Dict scheduleOf(const Function &fn, OpId kernel, const Dict &options, const DeviceFigures &device) {
+  Dict schedule;
+  for (OpId op : fn[fn[kernel].regions[0]].ops) {
+    if (fn[op].def->is(kContraction))
+      return ContractionScheduler(fn, kernel, op, options, device).schedule();
+    if (fn[op].def->is(kReduction) && !schedule.has("order"))
+      if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
+        schedule.set("order", std::move(order));
+  }
+  return schedule;
+}
+
+bool scheduleFunction(Function &fn, const DeviceFigures &device, PassContext &context) {
+  bool changed = false;
+  for (OpId op : fn.body().ops) {
+    if (fn[op].regions.empty())
+      continue;
+    const Dict schedule = scheduleOf(fn, op, context.options, device);
+    const Attr *before = fn[op].attrs.find("schedule");
+    if (schedule.empty() || (before && *before == Attr(schedule)))
+      continue;
+    Dict attrs = fn[op].attrs;
+    attrs.set("schedule", schedule);
+    fn[op].attrs = *normalizeAttrs(*fn[op].def, attrs); // in schema order
+    ++context.statistics["kernels scheduled"];
+    changed = true;
+  }
+  return changed;
+}
+
+Result<void> checkWord(PassContext &context, std::string_view option,
+                       std::span<const std::string_view> known) {
+  const std::string word = wordOf(context.options, option);
+  if (std::ranges::find(known, word) != known.end())
+    return {};
+  return std::unexpected(context.diag.error({}, "option {} of schedule-cuda is {}, but got {}", option,
+                                            fmt::join(known, " or "), word));
+}
+
+Result<bool> run(Module &module, PassContext &context) {
+  constexpr std::array<std::string_view, 3> kLibrary = {"auto", "always", "never"};
+  if (auto checked = checkWord(context, "library", kLibrary); !checked)
+    return std::unexpected(checked.error());
+  const DeviceFigures device{
+      .architecture = context.options.i64("architecture"),
+      .multiprocessors = context.options.i64("multiprocessors"),
+      .flopsPerMicrosecond = static_cast<double>(context.options.i64("gflops")) * 1e3,
+      .bytesPerMicrosecond = static_cast<double>(context.options.i64("gbytes")) * 1e3,
+  };
+  if (std::min({device.architecture, device.multiprocessors}) < 1)
+    return std::unexpected(context.diag.error({}, "schedule-cuda needs a device with multiprocessors"));
+  bool changed = false;
+  for (auto &fn : module.functions)
+    changed |= scheduleFunction(*fn, device, context);
+  return changed;
+}
+
+} // namespace
+} // namespace gradc
+
+GRADC_PASS(schedule_cuda) {
+  return {.name = "schedule-cuda",
+          .doc = "choose tiles, forms and library calls for a CUDA device",
+          .options = {{"architecture", "of the device: 80 for sm_80", int64_t{80}},
+                      {"multiprocessors", "of the device", int64_t{108}},
+                      {"gflops", "of the device in f32", int64_t{19500}},
+                      {"gbytes", "a second that its memory moves", int64_t{1555}},
+                      {"library", "products by cuBLAS: auto, always or never", Keyword{"auto"}},
+                      {"precision", "of products of f32: f32", Keyword{"f32"}}},
+          .run = run};
+}
