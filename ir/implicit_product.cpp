@@ -6,12 +6,9 @@
 #include "support/check.h"
 
 namespace gradc {
-namespace {
 
-std::optional<ImplicitProduct> matmulProduct(const Function &fn, const OpData &op,
-                                             const ReductionOrder &order) {
-  if (order.lanes != 1)
-    return std::nullopt;
+ImplicitProduct matmulProduct(const Function &fn, OpId id) {
+  const OpData &op = fn[id];
   const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]), &c = fn.type(op.results[0]);
   const int rank = c.rank();
   const bool transposeA = withDefaults(*op.def, op.attrs).flag("transpose_a");
@@ -23,8 +20,6 @@ std::optional<ImplicitProduct> matmulProduct(const Function &fn, const OpData &o
   product.batch = c.elements() / (product.rows * product.columns);
   return product;
 }
-
-} // namespace
 
 Convolution convolutionOf(const Function &fn, OpId id) {
   const OpData &op = fn[id];
@@ -52,7 +47,7 @@ std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId id) {
   const OpData &op = fn[id];
   const ReductionOrder order = reductionOrder(fn, id);
   if (op.def->name == "matmul")
-    return matmulProduct(fn, op, order);
+    return order.lanes == 1 ? std::optional(matmulProduct(fn, id)) : std::nullopt;
   const Convolution conv = convolutionOf(fn, id);
   const Window &window = conv.window;
   const int64_t channels = conv.channels / conv.groups, filters = conv.filters / conv.groups,

@@ -29,6 +29,8 @@ struct ImplicitProduct {
   }
 };
 
+/// Of a matmul, whatever its order of additions.
+ImplicitProduct matmulProduct(const Function &fn, OpId op);
 /// Of an op with trait kContraction. Nothing where lanes run along the depth: dot products of rows.
 std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId op);
 

@@ -61,9 +61,14 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
     if (fn[contraction].def->name != "matmul")
       errors.push_back(
           fmt::format("algorithm = cublas needs a matmul, but got {}", fn[contraction].def->name));
+  } else if (algorithm == "mma_tf32" || algorithm == "mma_bf16" || algorithm == "mma_f16") {
+    if (const Type &factor = fn.type(fn[contraction].operands[0]); factor.dtype != DType::F32)
+      errors.push_back(
+          fmt::format("algorithm = {} rounds factors of f32, but got {}", algorithm, toString(factor)));
   } else if (algorithm != "winograd")
-    errors.push_back(
-        fmt::format("algorithm is direct, winograd, amx, amx6 or cublas, but got {}", algorithm));
+    errors.push_back(fmt::format(
+        "algorithm is direct, winograd, amx, amx6, mma_tf32, mma_bf16, mma_f16 or cublas, but got {}",
+        algorithm));
   else if (std::optional<std::string> objection = winogradObjection(fn, contraction))
     errors.push_back(fmt::format("algorithm = winograd needs {}", *objection));
 }

@@ -5,11 +5,14 @@
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = tiles, tile = [64,64], threads = 256}} { … }
 //
-// algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; cublas, a library's
+// algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; mma_tf32, mma_bf16 and mma_f16, what tensor cores make of factors
+//         rounded to that (an absent tap is zero), with sums in f32; cublas, a library's, with precision = tf32 where
+//         it may round, too
 // form    tiles     an implicit product of matrices (ir/implicit_product.h), through shared memory
 //         dots      dot products of few rows by rows as they lie
 //         elements  an element a thread, for what fills no tile
 //         library   a call
+// pack    filters are first packed in the order in which tiles read them
 // tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h)
 // threads of a block
 // order   partial sums of a reduction, where it is not one chain: stated, not chosen
@@ -53,10 +56,11 @@ bool readsArguments(const Function &fn, OpId contraction) {
   });
 }
 
-/// Most of a tile would hold nothing: one row or column of a group, as in a depthwise convolution.
+/// Most of a tile would hold nothing: one row or column of a group, as in a depthwise convolution. Long partial sums
+/// keep more threads busy in a tile all the same.
 bool isNarrow(const ImplicitProduct &product) {
   constexpr int64_t kFewest = 4;
-  return product.batch > 1 && std::min(product.rows, product.columns) < kFewest;
+  return product.batch > 1 && product.partials == 1 && std::min(product.rows, product.columns) < kFewest;
 }
 
 class ContractionScheduler {
@@ -69,11 +73,17 @@ public:
   Dict schedule() const {
     Dict schedule;
     const std::string form = formOf();
-    schedule.set("algorithm", Keyword{form == "library" ? "cublas" : "direct"});
+    schedule.set("algorithm", Keyword{form == "library" ? "cublas"
+                                      : form == "tiles" ? tileAlgorithm()
+                                                        : "direct"});
     schedule.set("form", Keyword{form});
+    if (form == "library" && precision() != "f32")
+      schedule.set("precision", Keyword{precision()});
     if (form == "tiles") {
       const CudaTile tile = chooseCudaTile(shape(), device_.multipliers());
       schedule.set("tile", std::vector<int64_t>{tile.rows, tile.columns});
+      if (packingPays())
+        schedule.set("pack", true);
     }
     if (form != "library") {
       schedule.set("threads", int64_t{kCudaTileThreads});
@@ -88,6 +98,14 @@ private:
     return {product_->batch * product_->partials, product_->rows, product_->columns, product_->depth};
   }
 
+  std::string precision() const { return wordOf(options_, "precision"); }
+
+  /// Tensor cores of tf32 and bf16 came with sm_80.
+  std::string tileAlgorithm() const {
+    const bool has = device_.architecture >= 80 || precision() == "f16";
+    return precision() == "f32" || !has ? "direct" : "mma_" + precision();
+  }
+
   std::string formOf() const {
     if (!readsArguments(fn_, contraction_) || !fn_.type(fn_[contraction_].results[0]).layout.empty())
       return "elements";
@@ -98,13 +116,25 @@ private:
     return isNarrow(*product_) ? "elements" : "tiles";
   }
 
+  /// Filters lie with their taps innermost, which a slab has apart: so each element that a block reads comes with 32
+  /// bytes. To pack them takes a launch.
+  bool packingPays() const {
+    constexpr double kManyMultiplications = 1 << 28; // dozens of microseconds
+    const std::string_view op = fn_[contraction_].def->name;
+    if ((op != "conv2d" && op != "conv2d_grad_input") || product_->multiplications() < kManyMultiplications)
+      return false;
+    const Window window = convolutionOf(fn_, contraction_).window;
+    return window.kernel[0] * window.kernel[1] > 1;
+  }
+
   bool libraryServes() const {
-    return fn_[contraction_].def->name == "matmul" && wordOf(options_, "library") != "never";
+    const bool known = precision() == "f32" || precision() == "tf32";
+    return fn_[contraction_].def->name == "matmul" && known && wordOf(options_, "library") != "never";
   }
 
   /// By the model of time, in microseconds. A call reaches most of the device's speed, but has launches of its own.
   bool libraryPays() const {
-    constexpr double kCall = 5, kLaunch = 2.5, kReached = 0.9, kMargin = 1.05;
+    constexpr double kCall = 7, kLaunch = 2.5, kReached = 0.9, kMargin = 1.05, kShared = 5;
     if (!product_)
       return false;
     const CudaMultipliers multipliers = device_.multipliers();
@@ -114,7 +144,7 @@ private:
     if (fn_[fn_[kernel_].regions[0]].ops.size() > 1)
       library += kLaunch + 8.0 * static_cast<double>(fn_.type(fn_[contraction_].results[0]).elements()) /
                                device_.bytesPerMicrosecond;
-    return library * kMargin < generated;
+    return library * kMargin + kShared < generated; // which may share a launch
   }
 
   const Function &fn_;
@@ -165,7 +195,10 @@ Result<void> checkWord(PassContext &context, std::string_view option,
 
 Result<bool> run(Module &module, PassContext &context) {
   constexpr std::array<std::string_view, 3> kLibrary = {"auto", "always", "never"};
+  constexpr std::array<std::string_view, 4> kPrecision = {"f32", "tf32", "bf16", "f16"};
   if (auto checked = checkWord(context, "library", kLibrary); !checked)
+    return std::unexpected(checked.error());
+  if (auto checked = checkWord(context, "precision", kPrecision); !checked)
     return std::unexpected(checked.error());
   const DeviceFigures device{
       .architecture = context.options.i64("architecture"),
@@ -192,6 +225,6 @@ GRADC_PASS(schedule_cuda) {
                       {"gflops", "of the device in f32", int64_t{19500}},
                       {"gbytes", "a second that its memory moves", int64_t{1555}},
                       {"library", "products by cuBLAS: auto, always or never", Keyword{"auto"}},
-                      {"precision", "of products of f32: f32", Keyword{"f32"}}},
+                      {"precision", "of products of f32: f32, tf32, bf16 or f16", Keyword{"f32"}}},
           .run = run};
 }

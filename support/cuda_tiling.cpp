@@ -9,8 +9,7 @@ namespace {
 
 // rows × columns of a block; of a thread. Columns lie in the lanes of a warp, eight of them by four rows.
 constexpr CudaTile kTiles[] = {
-    {128, 128, 8, 8}, {64, 128, 4, 8}, {64, 64, 4, 4}, {32, 64, 2, 4},
-    {32, 32, 2, 2},   {16, 128, 2, 4}, {16, 64, 2, 2},
+    {128, 128, 8, 8}, {64, 128, 4, 8}, {64, 64, 4, 4}, {32, 64, 2, 4}, {32, 32, 2, 2},
 };
 
 } // namespace

@@ -1,7 +1,86 @@
-#include "codegen/cuda/kernel.h"
+// Kernels of one matmul or convolution, by the form that their schedule names (passes/schedule_cuda.cpp).
+#include "codegen/cuda/contract.h"
+
+#include <algorithm>
+
+#include "ir/contraction.h"
+#include "ir/cost.h"
+#include "ir/op.h"
 
 namespace gradc {
+namespace {
 
-CudaKernelCode emitCudaContract(const CudaKernelContext &k) { return emitCudaMap(k); }
+/// A word of the kernel's schedule.
+std::string_view scheduled(const CudaKernelContext &k, std::string_view name) {
+  const Attr *attr = k.fn[k.kernel].attrs.find("schedule");
+  const Dict *schedule = attr ? attr->as<Dict>() : nullptr;
+  const Attr *word = schedule ? schedule->find(name) : nullptr;
+  return word && word->as<Keyword>() ? std::string_view(word->as<Keyword>()->word) : "";
+}
+
+std::optional<CudaTile> scheduledTile(const CudaKernelContext &k) {
+  const Attr *schedule = k.fn[k.kernel].attrs.find("schedule");
+  if (!schedule || !schedule->as<Dict>()->has("tile"))
+    return std::nullopt;
+  const std::vector<int64_t> tile = schedule->as<Dict>()->ints("tile");
+  return tile.size() == 2 ? findCudaTile(tile[0], tile[1]) : std::nullopt;
+}
+
+std::optional<CudaTensorFormat> scheduledFormat(const CudaKernelContext &k) {
+  const std::string_view algorithm = scheduled(k, "algorithm");
+  if (algorithm == "mma_tf32")
+    return CudaTensorFormat::Tf32;
+  if (algorithm == "mma_bf16")
+    return CudaTensorFormat::Bf16;
+  return algorithm == "mma_f16" ? std::optional(CudaTensorFormat::F16) : std::nullopt;
+}
+
+bool packsFilters(const CudaContraction &c) {
+  const Attr *schedule = c.k.fn[c.k.kernel].attrs.find("schedule");
+  const std::string_view op = c.data().def->name;
+  return schedule->as<Dict>()->flag("pack") && (op == "conv2d" || op == "conv2d_grad_input");
+}
+
+/// The operands are the kernel's own, of f32, row by row.
+bool readsArguments(const CudaContraction &c) {
+  const bool plain = c.type().dtype == DType::F32 && c.type().layout.empty();
+  return plain && std::ranges::all_of(c.data().operands, [&](ValueId v) {
+           return c.k.fn[v].def == kNoOp && c.k.fn.type(v).dtype == DType::F32 &&
+                  c.k.fn.type(v).layout.empty();
+         });
+}
+
+} // namespace
+
+void CudaContraction::store(CudaStepWriter &w, const CudaIndices &at, const std::string &value) const {
+  w.m.bindValue(result(), [&](const CudaIndices &) { return value; });
+  std::vector<CudaStepWriter::Store> stores;
+  for (size_t i = 0; i < k.body().yields.size(); ++i)
+    stores.push_back({static_cast<int>(i), at});
+  w.storeAll(stores);
+  w.m.unbind(result());
+}
+
+void CudaContraction::setCost(CudaStep &step) const {
+  const Cost cost = costOf(k.fn, k.kernel);
+  step.flops = cost.flops;
+  step.bytes = cost.bytes;
+}
+
+CudaKernelCode emitCudaContract(const CudaKernelContext &k) {
+  const CudaContraction c{k, findContraction(k.fn, k.region())};
+  const std::string_view form = scheduled(k, "form");
+  if (readsArguments(c)) {
+    const std::optional<ImplicitProduct> product = implicitProduct(k.fn, c.op);
+    const std::optional<CudaTile> tile = scheduledTile(k);
+    if (form == "tiles" && product && tile)
+      return emitCudaTiles(c, *product, *tile, scheduledFormat(k), packsFilters(c));
+    if (form == "dots" && !product)
+      return emitCudaDots(c);
+    if (form == "library" && c.data().def->name == "matmul")
+      return emitCudaLibrary(c);
+  }
+  return emitCudaMap(k); // an element a thread
+}
 
 } // namespace gradc

@@ -165,6 +165,27 @@ DEVICE uint4 philox(Unsigned64 key, Unsigned64 step, Unsigned64 group) {{
       fmt::arg("m1", kPhiloxMultiplier1), fmt::arg("w0", kPhiloxWeyl0), fmt::arg("w1", kPhiloxWeyl1));
 }
 
+/// sums += a · b, fragments of a warp.
+std::string mmaText(std::string_view name, std::string_view shape, std::string_view type, int a, int b) {
+  std::string registers, inputs;
+  int number = 4;
+  auto list = [&](std::string_view factor, int count) {
+    registers += ", {";
+    for (int i = 0; i < count; ++i) {
+      registers += fmt::format("{}%{}", i == 0 ? "" : ", ", number++);
+      inputs += fmt::format("{}\"r\"({}[{}])", inputs.empty() ? "" : ", ", factor, i);
+    }
+    registers += "}";
+  };
+  list("a", a);
+  list("b", b);
+  return fmt::format(
+      "DEVICE void {}(float (&d)[4], const unsigned (&a)[{}], const unsigned (&b)[{}]) {{\n"
+      "  asm(\"mma.sync.aligned.{}.row.col.f32.{}.{}.f32 {{%0, %1, %2, %3}}{}, {{%0, %1, %2, %3}};\"\n"
+      "      : \"+f\"(d[0]), \"+f\"(d[1]), \"+f\"(d[2]), \"+f\"(d[3]) : {});\n}}\n",
+      name, a, b, shape, type, type, registers, inputs);
+}
+
 struct Definition {
   std::string_view name; // by which code calls it
   std::string text;
@@ -252,6 +273,39 @@ std::vector<Definition> definitions() {
                    "    argmax_take(other, __shfl_xor_sync(0xffffffffu, number, h), best, number);\n"
                    "  }\n"
                    "  return number;\n}\n"},
+      {"copy_async", "// From global to shared memory; landed after async_wait and a barrier.\n"
+                     "DEVICE void copy_async(float *to, const float *from) {\n"
+                     "  asm volatile(\"cp.async.ca.shared.global [%0], [%1], 4;\" "
+                     "::\"r\"(unsigned(__cvta_generic_to_shared(to))), "
+                     "\"l\"(from) : \"memory\");\n}\n"},
+      {"copy_async4", "// 16 aligned bytes.\n"
+                      "DEVICE void copy_async4(float *to, const float *from) {\n"
+                      "  asm volatile(\"cp.async.cg.shared.global [%0], [%1], 16;\" "
+                      "::\"r\"(unsigned(__cvta_generic_to_shared(to))), "
+                      "\"l\"(from) : \"memory\");\n}\n"},
+      {"async_commit",
+       "DEVICE void async_commit() { asm volatile(\"cp.async.commit_group;\" ::: \"memory\"); }\n"},
+      {"async_wait", "// Until at most `Groups` of the thread's latest are under way.\n"
+                     "template <int Groups> DEVICE void async_wait() {\n"
+                     "  asm volatile(\"cp.async.wait_group %0;\" ::\"n\"(Groups) : \"memory\");\n}\n"},
+      {"hole", "// What stands for an absent tap: a NaN that no arithmetic makes.\n"
+               "DEVICE float hole() { return __int_as_float(0x7fa5c3e1); }\n"},
+      {"fma_present", "// sum + a * x, or sum where x is a hole.\n"
+                      "DEVICE float fma_present(float a, float x, float sum) {\n"
+                      "  asm(\"{.reg .pred p; .reg .b32 b; mov.b32 b, %2; setp.ne.b32 p, b, 0x7fa5c3e1; \"\n"
+                      "      \"@p fma.rn.f32 %0, %1, %2, %0;}\" : \"+f\"(sum) : \"f\"(a), \"f\"(x));\n"
+                      "  return sum;\n}\n"},
+      {"tf32", "DEVICE unsigned tf32(float x) {\n  unsigned y;\n"
+               "  asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(y) : \"f\"(x));\n  return y;\n}\n"},
+      {"bf16_pair",
+       "DEVICE unsigned bf16_pair(float low, float high) {\n  unsigned y;\n"
+       "  asm(\"cvt.rn.bf16x2.f32 %0, %1, %2;\" : \"=r\"(y) : \"f\"(high), \"f\"(low));\n  return y;\n}\n"},
+      {"f16_pair", "DEVICE unsigned f16_pair(float low, float high) {\n"
+                   "  return unsigned(f16_from_f32(low)) | unsigned(f16_from_f32(high)) << 16;\n}\n"},
+      {"mma_tf32", mmaText("mma_tf32", "m16n8k8", "tf32", 4, 2)},
+      {"mma_bf16", mmaText("mma_bf16", "m16n8k16", "bf16", 4, 2)},
+      {"mma_f16", mmaText("mma_f16", "m16n8k16", "f16", 4, 2)},
+      {"mma_f16_short", mmaText("mma_f16_short", "m16n8k8", "f16", 2, 1)},
       {"tree16", "// p[j] += p[j + h] for h = 8, 4, 2, 1 on the partial sums of 16 neighbouring lanes; all "
                  "get the sum.\n"
                  "template <class T, class Combine> DEVICE T tree16(T x, Combine combine) {\n"
@@ -270,7 +324,7 @@ bool isWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
 bool calls(std::string_view code, std::string_view name) {
   for (size_t at = code.find(name); at != std::string_view::npos; at = code.find(name, at + 1)) {
     const size_t end = at + name.size();
-    if ((at == 0 || !isWord(code[at - 1])) && end < code.size() && code[end] == '(')
+    if ((at == 0 || !isWord(code[at - 1])) && end < code.size() && (code[end] == '(' || code[end] == '<'))
       return true;
   }
   return false;

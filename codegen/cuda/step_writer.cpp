@@ -51,6 +51,7 @@ CudaStepWriter::CudaStepWriter(const CudaKernelContext &k, std::string suffix, b
     parameter(fmt::format("const {}", cudaMemoryType(k.fn.type(body.args[i]).dtype)), name,
               k.operandBuffer(static_cast<int>(i)));
     m.bindBuffer(body.args[i], name);
+    operands.push_back(name);
   }
   for (size_t i = 0; i < body.yields.size(); ++i) {
     results.push_back(text.name(k.fn[k.fn[k.kernel].results[i]].name + "_out"));

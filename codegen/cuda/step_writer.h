@@ -16,7 +16,7 @@ public:
 
   CudaText text;
   CudaElements m;                   // the region's arguments are bound to the operands' buffers
-  std::vector<std::string> results; // pointers
+  std::vector<std::string> operands, results; // pointers
   std::string workspace;            // unsigned char *
 
   /// Declares an array in the block's shared memory; gives its name. Its elements begin at a multiple of 16 bytes.

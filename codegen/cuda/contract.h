@@ -1,0 +1,43 @@
+// What the forms of a contraction share, and the forms (passes/schedule_cuda.cpp).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "codegen/cuda/step_writer.h"
+#include "codegen/cuda/tile_arithmetic.h"
+#include "ir/implicit_product.h"
+#include "support/cuda_tiling.h"
+
+namespace gradc {
+
+/// The kernel's matmul or convolution.
+struct CudaContraction {
+  const CudaKernelContext &k;
+  OpId op;
+
+  const OpData &data() const { return k.fn[op]; }
+  ValueId result() const { return data().results[0]; }
+  const Type &type() const { return k.fn.type(result()); }
+  const Type &operandType(size_t i) const { return k.fn.type(data().operands[i]); }
+  /// The number among the kernel's operands of an operand that is one of them.
+  int argument(size_t i) const { return static_cast<int>(k.fn[data().operands[i]].number); }
+  std::string pointer(const CudaStepWriter &w, size_t i) const {
+    return w.operands[static_cast<size_t>(argument(i))];
+  }
+
+  /// All results of the kernel at an index, where the contraction is `value`.
+  void store(CudaStepWriter &w, const CudaIndices &at, const std::string &value) const;
+  /// Says of a step what the kernel as a whole computes and moves.
+  void setCost(CudaStep &step) const;
+};
+
+/// By fused multiply-adds, or by tensor cores; `packed`: the filters of a convolution are packed first.
+CudaKernelCode emitCudaTiles(const CudaContraction &c, const ImplicitProduct &product, const CudaTile &tile,
+                             std::optional<CudaTensorFormat> format, bool packed);
+/// Dot products of few rows by rows as they lie (ir/order.h).
+CudaKernelCode emitCudaDots(const CudaContraction &c);
+/// A matmul by cuBLAS.
+CudaKernelCode emitCudaLibrary(const CudaContraction &c);
+
+} // namespace gradc

@@ -1,0 +1,93 @@
+// Tiles by fused multiply-adds: each thread has threadRows × threadColumns sums, each of them one chain.
+#include <algorithm>
+
+#include "codegen/cuda/tile_arithmetic.h"
+
+namespace gradc {
+
+std::string cudaTileSwizzle(std::string_view step) {
+  return fmt::format("(({0} ^ {0} >> 2) & 3) << 3", step);
+}
+
+namespace {
+
+constexpr int kVector = 4;
+constexpr int kThreadsDown = 16; // threads of a block along the rows
+
+class FusedTile : public CudaTileArithmetic {
+public:
+  FusedTile(CudaText &text, const CudaTileNames &names, const CudaTile &tile)
+      : t_(text), names_(names), tile_(tile), width_(std::min(tile.threadColumns, kVector)),
+        height_(std::min(tile.threadRows, kVector)) {}
+
+  bool keepsHoles() const override { return true; }
+
+  void begin() override {
+    // Lanes of a warp: eight columns by four rows; warps: two by four.
+    t_.line(
+        "const int {2} = ((lane & 7) + (warp & 1) * 8) * {0}, {3} = ((lane >> 3) + (warp >> 1) * 4) * {1};",
+        width_, height_, names_.column, names_.row);
+    t_.line("float {}[{}][{}] = {{}};", names_.sums, tile_.threadRows, tile_.threadColumns);
+  }
+
+  void multiply(const std::string &steps, bool whole, bool holes) override {
+    t_.line(whole ? "#pragma unroll" : "#pragma unroll 1");
+    t_.open("for (int step = 0; step < {}; ++step)", steps);
+    t_.line("const int turn = {};", cudaTileSwizzle("step"));
+    load("a", names_.x, names_.column, tile_.columns, tile_.threadColumns);
+    load("b", names_.y, names_.row, tile_.rows, tile_.threadRows);
+    t_.line("#pragma unroll");
+    t_.line("for (int i = 0; i < {}; ++i)", tile_.threadRows);
+    t_.line("#pragma unroll");
+    t_.line("  for (int j = 0; j < {}; ++j)", tile_.threadColumns);
+    t_.line("    {0}[i][j] = {1}(b[i], a[j], {0}[i][j]);", names_.sums,
+            holes && !whole ? "fma_present" : "fmaf");
+    t_.close();
+  }
+
+  int parts() const override { return tile_.threadRows / height_; }
+  int heldRows() const override { return kThreadsDown * height_; }
+
+  void put(int part) override {
+    const std::string column =
+        isTurned() ? fmt::format("({}{})", names_.column, turn(names_.row)) : names_.column;
+    for (int i = 0; i < height_; ++i)
+      for (int j = 0; j < tile_.threadColumns / width_; ++j)
+        t_.line("*(float{0} *)({1} + ({2} + {3}) * {4} + {5} + {6}) = *(const float{0} *)&{7}[{8}][{9}];",
+                width_, names_.tile, names_.row, i, tile_.columns, column, j * tile_.columns / 2, names_.sums,
+                part * height_ + i, j * width_);
+  }
+
+  std::string rowOf(const std::string &line, int part) const override {
+    return part == 0 ? line : fmt::format("{} + {}", line, part * heldRows());
+  }
+  /// Half a warp writes pairs of two rows.
+  std::string turn(const std::string &line) const override {
+    return isTurned() ? fmt::format(" ^ ({} >> 1 & 1) << 4", line) : "";
+  }
+
+private:
+  bool isTurned() const { return width_ == 2; }
+
+  void load(const char *name, const std::string &from, const std::string &place, int size, int perThread) {
+    const int width = std::min(perThread, kVector);
+    t_.line("float {}[{}];", name, perThread);
+    for (int part = 0; part < perThread / width; ++part)
+      t_.line("*(float{0} *)({1} + {2}) = *(const float{0} *)({3} + step * {4} + ({5} ^ turn));", width, name,
+              part * width, from, size, part == 0 ? place : fmt::format("({} + {})", place, part * size / 2));
+  }
+
+  CudaText &t_;
+  const CudaTileNames &names_;
+  CudaTile tile_;
+  int width_, height_; // columns and rows of a thread that lie side by side
+};
+
+} // namespace
+
+std::unique_ptr<CudaTileArithmetic> cudaFusedTile(CudaText &text, const CudaTileNames &names,
+                                                  const CudaTile &tile) {
+  return std::make_unique<FusedTile>(text, names, tile);
+}
+
+} // namespace gradc

@@ -1,0 +1,53 @@
+// What a block does with the slabs of two factors in shared memory (codegen/cuda/tile_writer.h): multiply-adds of f32, or
+// products of tensor cores.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "codegen/cuda/text.h"
+#include "support/cuda_tiling.h"
+
+namespace gradc {
+
+/// Names in the text: of the tile in shared memory, of the slab that is being multiplied (columns at x, rows at y), of the
+/// sums, and of where the thread's first column and row lie in the tile.
+struct CudaTileNames {
+  std::string tile, x, y, sums, column, row;
+};
+
+class CudaTileArithmetic {
+public:
+  virtual ~CudaTileArithmetic() = default;
+  /// Whether an absent tap is a hole that adds nothing; else it is zero.
+  virtual bool keepsHoles() const = 0;
+  /// Declares the sums and the thread's place.
+  virtual void begin() = 0;
+  /// The first `steps` steps of a slab; `whole`: all of them, and no tap is absent.
+  virtual void multiply(const std::string &steps, bool whole, bool holes) = 0;
+
+  // The sums leave through shared memory, in parts of so many rows.
+  virtual int parts() const = 0;
+  virtual int heldRows() const = 0;
+  virtual void put(int part) = 0;
+  /// The row of the tile that is line `line` of a part.
+  virtual std::string rowOf(const std::string &line, int part) const = 0;
+  /// What a line's columns are turned by ("^ …"), so that what is written together lies in different banks.
+  virtual std::string turn(const std::string &line) const = 0;
+};
+
+/// What an index is turned by at a step of the depth: bits 3 and 4, another way for each of four neighbours and of every
+/// fourth. So a warp meets each bank once that copies or reads 32 indices of a step, eight indices by four neighbouring
+/// steps, or by every fourth step.
+std::string cudaTileSwizzle(std::string_view step);
+
+std::unique_ptr<CudaTileArithmetic> cudaFusedTile(CudaText &text, const CudaTileNames &names,
+                                                  const CudaTile &tile);
+
+/// How the factors are rounded for tensor cores; the sums are f32.
+enum class CudaTensorFormat { Tf32, Bf16, F16 };
+std::unique_ptr<CudaTileArithmetic> cudaTensorTile(CudaText &text, const CudaTileNames &names,
+                                                   const CudaTile &tile, CudaTensorFormat format,
+                                                   int architecture);
+
+} // namespace gradc
