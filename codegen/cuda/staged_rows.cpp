@@ -50,6 +50,8 @@ std::optional<Form> formOf(const CudaRowPlan &plan) {
   if (axis != rank || plan.keepsLast() || order.split > 1 || (order.lanes > 1 && !lanesAlongBatch))
     return std::nullopt;
   form.lanes = order.lanes;
+  if (form.sums * form.lanes == 1) // a chain of a few terms is walked where it lies
+    return std::nullopt;
   form.steps = std::min(form.run, form.lanes == 1 && form.run <= kWholeRun ? form.run : kSteps);
   const int64_t wanted = form.lanes == 1 ? kRows : std::clamp<int64_t>(kSteps / form.run, 2, kLanes);
   form.sumsPerBlock = std::min(form.sums, wanted);

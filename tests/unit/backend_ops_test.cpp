@@ -35,6 +35,12 @@ Sample converted(const Sample &sample, DType dtype) {
   return result;
 }
 
+/// GRADC_TEST_BACKEND=cuda runs the same samples on a device.
+const Backend &testedBackend() {
+  const char *name = std::getenv("GRADC_TEST_BACKEND");
+  return *findBackend(name ? name : "cpu");
+}
+
 std::vector<std::string> sampledOps() {
   std::vector<std::string> names;
   for (const OpDef *def : allOps())
@@ -56,7 +62,7 @@ protected:
         interpret(reference->module, *reference->module.function("f.grad"), wide.operands);
     Diagnostics diag;
     const Function &fn = *compiled->module.function("f.grad");
-    auto got = findBackend("cpu")->run({compiled->module, fn, narrow.operands}, diag);
+    auto got = testedBackend().run({compiled->module, fn, narrow.operands}, diag);
     ASSERT_TRUE(got) << describe(GetParam(), narrow) << ": " << diag.render();
     for (size_t r = 0; r < want.size(); ++r)
       for (int64_t i = 0; i < want[r].elements(); ++i) {
