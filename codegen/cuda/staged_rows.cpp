@@ -193,7 +193,7 @@ private:
     CudaCondition walks;
     walks.require(math.below(thread_, form_.sumsPerBlock * form_.lanes));
     m_.when(walks.text(), [&] {
-      const CudaIndex chain = math.mod(thread_, form_.sumsPerBlock * form_.lanes),
+      const CudaIndex chain = threadBelow(form_.sumsPerBlock * form_.lanes),
                       lane = math.mod(chain, form_.lanes);
       const CudaIndex local = math.div(chain, form_.lanes);
       const CudaIndex row = math.add(math.mul(lane, form_.sumsPerBlock), local); // as stage() has put them

@@ -79,8 +79,13 @@ void CudaText::close(std::string_view tail) {
 
 std::string CudaText::name(std::string_view base) {
   std::string word;
-  for (char c : base.substr(0, base.find('~')))
-    word += isWord(c) ? c : '_';
+  for (size_t i = 0; i < base.size(); ++i) {
+    if (base[i] == '~') // a pass's number; ours follows
+      while (i + 1 < base.size() && std::isdigit(static_cast<unsigned char>(base[i + 1])) != 0)
+        ++i;
+    else
+      word += isWord(base[i]) ? base[i] : '_';
+  }
   if (word.empty() || std::isdigit(static_cast<unsigned char>(word[0])) || word.starts_with("__"))
     word = "v" + word;
   std::string unique = word;
