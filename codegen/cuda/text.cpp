@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <regex>
 
 #include "ir/attribute.h"
 #include "ir/tensor.h"
@@ -26,17 +27,27 @@ std::vector<std::string_view> wordsOf(std::string_view line) {
   return words;
 }
 
-/// Words of the language and of the prelude that a model's name may be.
-constexpr std::string_view kReserved[] = {
-    "auto",     "block",    "bool",     "break",    "case",   "char",   "class",  "const",    "continue",
-    "default",  "delete",   "do",       "double",   "else",   "enum",   "exp",    "extern",   "false",
-    "float",    "for",      "friend",   "goto",     "if",     "inline", "int",    "lane",     "log",
-    "long",     "maximum",  "minimum",  "new",      "not",    "or",     "and",    "operator", "private",
-    "public",   "register", "return",   "shared",   "short",  "signed", "sizeof", "static",   "struct",
-    "switch",   "tanh",     "template", "this",     "throw",  "true",   "try",    "typedef",  "union",
-    "unsigned", "using",    "void",     "volatile", "while",  "warp",   "xor",    "abs",      "floor",
-    "pow",      "sqrt",     "sign",     "erf",      "philox", "clamp",  "min",    "max",      "gamma",
-    "y0",       "y1",       "j0",       "j1",       "word"};
+/// What a model's name may be and a variable may not: words of the language, what the text calls, the prelude.
+constexpr std::string_view kReserved = R"(
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class compl const const_cast
+constexpr continue decltype default delete do double dynamic_cast else enum explicit export extern false float for
+friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected
+public register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch template
+this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
+xor_eq
+block shared thread lane word threadIdx blockIdx blockDim gridDim warpSize INFINITY NAN NULL DEVICE Unsigned64
+abs clamp copysign copysignf erf exp fabs fabsf floor floorf fma fmaf gamma j0 j1 log max min pow rint rintf sqrt sqrtf
+tanh y0 y1
+argmax16 argmax_take bf16_from_f32 clamp_index erf_f32 exp2_f64 exp_f32 f16_from_f32 f16_from_f64 f32_from_bf16
+f32_from_f16 log2_f64 log_f32 maximum minimum philox philox_word pow_cases pow_f32 pow_f64 sign tanh_f32 to_i32 to_i64
+to_i8 to_u8 tree16 wrap_add wrap_mul wrap_sub)";
+
+bool isReserved(std::string_view word) {
+  static const std::vector<std::string_view> reserved = wordsOf(kReserved);
+  static const std::regex vectors("(make_)?(u?(char|short|int|long|longlong)|float|double)[1-4]");
+  return std::ranges::find(reserved, word) != reserved.end() ||
+         std::regex_match(word.begin(), word.end(), vectors);
+}
 
 } // namespace
 
@@ -89,8 +100,7 @@ std::string CudaText::name(std::string_view base) {
   if (word.empty() || std::isdigit(static_cast<unsigned char>(word[0])) || word.starts_with("__"))
     word = "v" + word;
   std::string unique = word;
-  for (int i = 1;
-       std::ranges::find(kReserved, unique) != std::end(kReserved) || !names_.insert(unique).second; ++i)
+  for (int i = 1; isReserved(unique) || !names_.insert(unique).second; ++i)
     unique = word + (std::isdigit(static_cast<unsigned char>(word.back())) ? "_" : "") + std::to_string(i);
   return unique;
 }

@@ -51,6 +51,18 @@ TEST_F(CudaIndexText, DefinitionsThatNothingUsesAreNotWritten) {
   EXPECT_EQ(text.text(), "  const int a = 1;\n  use(a);\n");
 }
 
+TEST_F(CudaIndexText, NamesAreTheModelsAndNoWordOfTheLanguage) {
+  EXPECT_EQ(text.name("conv1.bias"), "conv1_bias");
+  EXPECT_EQ(text.name("conv1.bias~2"), "conv1_bias1");
+  EXPECT_EQ(text.name("loss~3_terms"), "loss_terms");
+  EXPECT_EQ(text.name("float"), "float5"); // float1 to float4 are types
+  EXPECT_EQ(text.name("float4"), "float4_1");
+  EXPECT_EQ(text.name("fmaf"), "fmaf1");
+  EXPECT_EQ(text.name("a/b"), "a_b");
+  EXPECT_EQ(text.name("1st"), "v1st");
+  EXPECT_EQ(text.name("__shared__"), "v__shared__");
+}
+
 TEST_F(CudaIndexText, ConditionsThatAlwaysHoldVanish) {
   const CudaIndex i = counter("i", 28);
   EXPECT_EQ(math.below(i, 28), "");

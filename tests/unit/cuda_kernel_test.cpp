@@ -138,7 +138,7 @@ TEST(CudaKernel, ChannelsAreStagedPixelByPixel) {
   EXPECT_EQ(step.blocks, 4); // two channels each
   EXPECT_THAT(step.text, HasSubstr("const int e1 = unsigned(e) / 32;"));
   EXPECT_THAT(step.text, HasSubstr("r_terms[e + e1] = a;\n"));
-  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[thread1 * 66 + thread2 * 33 + t];"));
+  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[thread2 * 66 + thread3 * 33 + t];"));
   EXPECT_THAT(step.text, HasSubstr("tree16(r_part, [](float a, float b) { return a + b; })"));
 }
 
