@@ -86,6 +86,11 @@ Status Nvrtc::findFunctions() {
 
 std::string Nvrtc::version() const { return fmt::format("{}.{}", major_, minor_); }
 
+int Nvrtc::newestUpTo(int architecture) const {
+  const auto after = std::ranges::upper_bound(architectures_, architecture);
+  return after == architectures_.begin() ? 0 : *std::prev(after);
+}
+
 Status Nvrtc::check(int architecture) const {
   if (std::ranges::find(architectures_, architecture) != architectures_.end())
     return okStatus();

@@ -28,6 +28,8 @@ public:
   std::string path() const { return library_.path(); }
   /// 75, 80, …: ascending.
   const std::vector<int> &architectures() const { return architectures_; }
+  /// The newest of them that is not newer than this one: its PTX runs there. 0: all are newer.
+  int newestUpTo(int architecture) const;
   /// Whether it makes code for this one: exit code 6 with what it knows.
   Status check(int architecture) const;
 

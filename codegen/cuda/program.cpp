@@ -73,9 +73,11 @@ Status CudaProgram::makeImage(const std::string &text, const CudaCompileOptions 
   StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
   if (!nvrtc)
     return nvrtc.error();
-  const int wanted = options.target.architecture, newest = (*nvrtc)->architectures().back();
-  image_.architecture = std::min(wanted, newest);
-  image_.is_ptx = wanted > newest;
+  const int wanted = options.target.architecture, known = (*nvrtc)->newestUpTo(wanted);
+  if (known == 0)
+    return (*nvrtc)->check(wanted);
+  image_.architecture = known;
+  image_.is_ptx = known != wanted;
   image_.toolkit = (*nvrtc)->number();
   bool cached = false;
   StatusOr<std::string> code =

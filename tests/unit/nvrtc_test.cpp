@@ -52,6 +52,13 @@ TEST_F(NvrtcTest, ShowsTheLogOfTextThatDoesNotCompile) {
   EXPECT_THAT(code.error().text, HasSubstr("does not compile 'wrong.cu' for sm_90:\nwrong.cu(1): error:"));
 }
 
+TEST_F(NvrtcTest, TakesTheNewestForADeviceThatItDoesNotKnow) {
+  EXPECT_EQ(nvrtc_->newestUpTo(90), 90);
+  EXPECT_EQ(nvrtc_->newestUpTo(91), 90);
+  EXPECT_EQ(nvrtc_->newestUpTo(10000), nvrtc_->architectures().back());
+  EXPECT_EQ(nvrtc_->newestUpTo(20), 0);
+}
+
 TEST_F(NvrtcTest, RefusesAnArchitectureThatItDoesNotKnow) {
   Status refused = nvrtc_->check(20);
   EXPECT_EQ(refused.code, ExitCode::Device);
