@@ -86,9 +86,10 @@ void printPeaks(const Peaks &peaks) {
                b.update, static_cast<double>(b.bytes) / (1 << 20));
 }
 
-ExitCode runDoctor(int threads, bool json) {
+ExitCode runDoctor(int threads, bool measure, bool json) {
   const CpuTarget target = hostCpuTarget();
-  const StatusOr<std::vector<Peaks>> peaks = peaksOf(target, threads > 0 ? threads : availableCores());
+  const StatusOr<std::vector<Peaks>> peaks =
+      measure ? peaksOf(target, threads > 0 ? threads : availableCores()) : std::vector<Peaks>{};
   if (!peaks)
     return fail(peaks.error());
   if (json) {
@@ -123,14 +124,15 @@ void registerDoctor(CLI::App &app, ExitCode &exit) {
   CLI::App *command = app.add_subcommand("doctor", "What this machine offers");
   struct Flags {
     int threads = 0;
-    bool json = false;
+    bool measure = true, json = false;
   };
   auto flags = std::make_shared<Flags>();
   command->add_option("--threads", flags->threads, "Measure one thread and this many (default: all)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
+  command->add_flag("--peaks,!--no-peaks", flags->measure, "Measure how fast the processor is (default)");
   command->add_flag("--json", flags->json, "Print one JSON object");
-  command->callback([flags, &exit] { exit = runDoctor(flags->threads, flags->json); });
+  command->callback([flags, &exit] { exit = runDoctor(flags->threads, flags->measure, flags->json); });
 }
 
 } // namespace gradc
