@@ -42,7 +42,7 @@ bool CudaRowPlan::reduces(int axis) const { return std::ranges::find(order.axes,
 
 std::optional<CudaRowPlan> cudaRowPlan(const CudaKernelContext &k) {
   CudaRowPlan plan;
-  if (!addLevels(k, plan))
+  if (!addLevels(k, plan) || plan.order.axes.empty()) // a sum over no axis is the element
     return std::nullopt;
   for (int axis = 0; axis < plan.shape.rank(); ++axis)
     if (!plan.reduces(axis)) {

@@ -150,6 +150,12 @@ TEST(CudaKernel, TheOrderOfAScalarsSumIsKeptByOneThread) { // what has no form o
   EXPECT_THAT(step.text, HasSubstr("s = waiting3 + s;"));
 }
 
+TEST(CudaKernel, ASumOverNoAxisIsTheElement) {
+  const CudaStep step =
+      codeOf(unary("rows", "f32[3]", "    %r = reduce_sum(%a) {axes = []}", "f32[3]")).steps[0];
+  EXPECT_THAT(step.text, HasSubstr("r = r + a;"));
+}
+
 TEST(CudaKernel, AThreadHasAWindowOfThePoolsGradient) {
   const std::string text = "func @f(%x: f32[2,3,8,8], %d: f32[2,3,4,4]) -> f32[2,3,8,8] {\n"
                            "  %k = kernel(%x, %d) {kind = map} { ^(%a: f32[2,3,8,8], %b: f32[2,3,4,4]):\n"
