@@ -34,6 +34,12 @@ MUTANTS = [
     ("maps", "a vector that is not aligned", r"\(x \+ i \* 4\)", "(x + i * 4 + 1)"),
     ("maps", "a bound that lets a thread past the end", r"if \(i < 1021\)", "if (i < 1022)"),
     ("maps", "a vector that is stored twice and one that is not", r"\(y_out \+ i \* 4\)", "(y_out + (i | 1) * 4)"),
+    ("products", "a wait for too few copies", r"async_wait<1>\(\);", "async_wait<2>();"),
+    ("products", "a missing barrier after the wait", r"(async_wait<1>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("products", "a missing barrier before the tile is used again", r"(async_wait<0>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("products", "a buffer too few", r"fill == 2 \? 0", "fill == 1 ? 0"),
+    ("products", "one step of depth too many", r"slab == 12 \? 8 : 16", "slab == 12 ? 9 : 16"),
+    ("products", "a group that is not committed", r"\n\s*async_commit\(\);\n(\s*if \(slab)", r"\n\1"),
 ]
 
 
@@ -75,7 +81,7 @@ class Bench:
         self.programs = {}
 
     def run(self, program, folder, **more):
-        command = [self.gradc, "run", str(HERE / f"{program}.gir"), "--fill", "random", "--backend", "cuda", "--compare", "interp"]
+        command = [self.gradc, "run", str(HERE / f"{program}.gir"), "--fill", "random", "--backend", "cuda", "--compare", "interp", "--rtol", "1e-4", "--atol", "1e-4"]
         return subprocess.run(command, capture_output=True, text=True, env=dict(self.environment, CUDASIM_PTX_DIR=str(folder), **more))
 
     # The generated text and the names of the PTX files that its run looks for.
