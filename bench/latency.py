@@ -114,5 +114,7 @@ with tempfile.TemporaryDirectory() as folder:
         line = f"{name}: object median {median:.2f} us, p99 {p99:.2f} us ({p99 / median:.2f} x), weights {ours[0]['param_bytes']} bytes"
         if theirs:
             peer = statistics.median(t["median_us"] for t in theirs)
-            line += f"; ONNX Runtime {theirs[0]['version']} median {peer:.2f} us; {peer / median:.2f} x ours"
+            tail = statistics.median(t["p99_us"] for t in theirs)
+            line += (f"; ONNX Runtime {theirs[0]['version']} median {peer:.2f} us, p99 {tail:.2f} us "
+                     f"({tail / peer:.2f} x); {peer / median:.2f} x ours")
         print(line, flush=True)

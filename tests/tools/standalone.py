@@ -86,6 +86,17 @@ check(f"the object for inference has {code} bytes of code, at most 150 KB", code
 undefined = [line.split()[-1] for line in run("nm", "-u", path("lenet.o")).splitlines()]
 check(f"it needs {', '.join(undefined) or 'no symbol'}", not undefined)
 
+# The same command makes the same bytes, wherever, by however many threads, with the cache and without.
+digests = set()
+for number in range(20):
+    folder = f"again{number % 5}"
+    os.makedirs(path(folder), exist_ok=True)
+    one = ["taskset", "-c", "0"] if number % 4 < 2 else []
+    run(*one, args.gradc, "compile", os.path.abspath(lenet), "-o", "lenet", "--data", args.data, "--entry", "train",
+        *(["--no-cache"] if number % 2 else []), cwd=path(folder))
+    digests.add(sha(folder, "lenet"))
+check("20 compilations make the same bytes", digests == {sha("lenet")})
+
 train(gradc, "gradc", args.steps)
 train([path("lenet")], "alone", args.steps)
 check(f"{args.steps} steps give the same weights", sha("gradc", "last.safetensors") == sha("alone", "last.safetensors"))

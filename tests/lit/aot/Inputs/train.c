@@ -54,6 +54,13 @@ static void *read_all(const char *folder, const char *name, size_t bytes) {
   return memory;
 }
 
+static int is_untouched(const void *memory, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i)
+    if (((const unsigned char *)memory)[i] != 0x33)
+      return 0;
+  return 1;
+}
+
 int main(int argc, char **argv) {
   const char *folder = argv[1];
   const int steps = argc > 2 ? atoi(argv[2]) : 1;
@@ -61,7 +68,8 @@ int main(int argc, char **argv) {
   gradc_parallel parallel = {0, 3, backwards};
   const size_t workspace_bytes = TINY_TRAIN_WORKSPACE + TINY_INFER_WORKSPACE + 2 * TINY_THREAD_WORKSPACE;
   char *params = (char *)block(TINY_PARAM_BYTES), *state = (char *)block(TINY_STATE_BYTES);
-  char *other = (char *)block(TINY_PARAM_BYTES), *workspace = (char *)block(workspace_bytes);
+  char *other = (char *)block(TINY_PARAM_BYTES), *state_before = (char *)block(TINY_STATE_BYTES);
+  char *workspace = (char *)block(workspace_bytes);
   float *images = (float *)read_all(folder, "images.raw", examples * PIXELS * sizeof(float));
   int32_t *labels = (int32_t *)read_all(folder, "labels.raw", examples * sizeof(int32_t));
   float logits[70 * 3], one[3];
@@ -104,6 +112,10 @@ int main(int argc, char **argv) {
 
   /* Wrong calls: an error code each, and nothing written. */
   memcpy(other, params, TINY_PARAM_BYTES);
+  memcpy(state_before, state, TINY_STATE_BYTES);
+  memset(workspace, 0x33, workspace_bytes);
+  memset(logits, 0x33, sizeof logits);
+  memset(&metrics, 0x33, sizeof metrics);
 #define STEP(n, image, label, p, s, h, m, w, bytes) tiny_train_step(n, image, label, p, s, h, m, w, bytes, 0)
   CHECK(STEP(BATCH, 0, labels, params, state, &hyper, &metrics, workspace, workspace_bytes) == GRADC_E_NULL);
   CHECK(STEP(BATCH, images, labels, 0, state, &hyper, &metrics, workspace, workspace_bytes) == GRADC_E_NULL);
@@ -136,13 +148,24 @@ int main(int argc, char **argv) {
   stream.self = open_file(folder, "object.safetensors", "rb");
   CHECK(tiny_load(params, TINY_PARAM_BYTES, state, TINY_STATE_BYTES, &stream) == GRADC_E_FORMAT);
   fclose((FILE *)stream.self);
+  CHECK(STEP(BATCH, images, labels, params, state + 4, &hyper, &metrics, workspace, workspace_bytes) ==
+        GRADC_E_ALIGN);
+  CHECK(tiny_infer(1, images, logits, 0, workspace, workspace_bytes, 0) == GRADC_E_NULL);
+  CHECK(tiny_infer(1, images, (float *)((char *)logits + 1), params, workspace, workspace_bytes, 0) ==
+        GRADC_E_ALIGN);
+  CHECK(tiny_infer(1, images, logits, params, workspace, TINY_INFER_WORKSPACE - 1, 0) == GRADC_E_SIZE);
+  parallel.run = 0;
+  CHECK(tiny_infer(1, images, logits, params, workspace, workspace_bytes, &parallel) == GRADC_E_NULL);
   CHECK(memcmp(other, params, TINY_PARAM_BYTES) == 0);
+  CHECK(memcmp(state_before, state, TINY_STATE_BYTES) == 0);
+  CHECK(is_untouched(workspace, workspace_bytes) && is_untouched(logits, sizeof logits));
+  CHECK(is_untouched(&metrics, sizeof metrics));
   labels[BATCH - 1] = 0;
   for (int pixel = 0; pixel < 64; ++pixel) /* all of an example: dropout must not be able to hide it */
     images[pixel] = 1e38f * 1e38f;
   CHECK(STEP(BATCH, images, labels, params, state, &hyper, &metrics, workspace, workspace_bytes) ==
         GRADC_E_NONFINITE);
   puts(tiny_status_text(GRADC_E_NONFINITE));
-  free(params), free(state), free(other), free(workspace), free(images), free(labels);
+  free(params), free(state), free(other), free(state_before), free(workspace), free(images), free(labels);
   return 0;
 }
