@@ -70,8 +70,8 @@ ContractionShape convWeightShape(const Type &x, const Type &dy, const Type &resu
   constexpr int64_t kWays = 8;
   if (taps == 1)
     return {ContractionForm::ConvWeight, rows, result.shape[1], kWays};
-  // Larger maps come from L2 faster by bands, kernel row by kernel row.
-  constexpr int64_t kSmallMap = 196;
+  // Larger maps go by bands, kernel row by kernel row.
+  constexpr int64_t kSmallMap = 1024;
   if (taps <= kFewTaps && dy.shape[2] * dy.shape[3] <= kSmallMap)
     return {ContractionForm::ConvTaps, rows, taps};
   return {ContractionForm::ConvWeight, rows, result.shape[3], kWays};

@@ -250,20 +250,35 @@ int64_t ConvTapsNest::scratchBytes() const {
   return steps() == 1 ? 0 : depthTile * countTiles(balancedTiles(taps(), tile.vectors)) * partialBytes();
 }
 
-void blockForCache(ConvTapsNest &nest, int64_t l2Bytes) {
+namespace {
+
+/// As many input channels as three eighths of the cache hold of a step, as long as there are items for many threads.
+void chooseDepth(ConvTapsNest &nest, int64_t l2Bytes) {
   constexpr int64_t kEnoughItems = 32;
-  // The gradient of a tile stays in one part of the cache, the input channels of an item in another.
-  const int64_t gradRow = nest.tile.rows * nest.width.gradSize * kPixel, blocks = nest.blocks / nest.segments;
-  nest.stepRows = std::clamp<int64_t>(l2Bytes / 2 / gradRow, 1, nest.height.gradSize);
-  nest.stepBlocks = nest.stepRows * blocks * gradRow <= l2Bytes / 2 ? blocks : 1;
-  const int64_t plane = blocks * nest.height.inSize * nest.width.inSize * kPixel;
+  const int64_t planes = nest.stepBlocks * nest.height.inSize * nest.width.inSize * kPixel;
   nest.depthTile = 1;
-  while (nest.depthTile < nest.depth && (nest.depthTile + 1) * plane <= l2Bytes * 3 / 8) {
+  while (nest.depthTile < nest.depth && (nest.depthTile + 1) * planes <= l2Bytes * 3 / 8) {
     ++nest.depthTile;
     if (nest.items() < kEnoughItems) {
       --nest.depthTile;
       break;
     }
+  }
+}
+
+} // namespace
+
+void blockForCache(ConvTapsNest &nest, int64_t l2Bytes) {
+  // The gradient of a tile stays in one part of the cache, the input channels of an item in another.
+  const int64_t gradRow = nest.tile.rows * nest.width.gradSize * kPixel, blocks = nest.blocks / nest.segments;
+  nest.stepRows = std::clamp<int64_t>(l2Bytes / 2 / gradRow, 1, nest.height.gradSize);
+  nest.stepBlocks = nest.stepRows * blocks * gradRow <= l2Bytes / 2 ? blocks : 1;
+  chooseDepth(nest, l2Bytes);
+  // The gradient comes from beyond the cache for each item: it must be of use for enough input channels.
+  constexpr int64_t kEnoughDepth = 8;
+  if (nest.depthTile < std::min(nest.depth, kEnoughDepth) && nest.stepBlocks > 1) {
+    nest.stepBlocks = 1;
+    chooseDepth(nest, l2Bytes);
   }
 }
 
