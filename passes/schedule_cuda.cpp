@@ -13,6 +13,7 @@
 //         elements  an element a thread, for what fills no tile
 //         library   a call
 // pack    filters are first packed in the order in which tiles read them
+// in_turn a block makes the 16 partial sums of its elements one after the other, which saves their way through memory
 // tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h)
 // threads of a block
 // order   partial sums of a reduction, where it is not one chain: stated, not chosen
@@ -25,10 +26,12 @@
 
 #include "ir/contraction.h"
 #include "ir/implicit_product.h"
+#include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
 #include "passes/pass.h"
 #include "support/cuda_tiling.h"
+#include "support/tiling.h"
 
 namespace gradc {
 namespace {
@@ -80,10 +83,12 @@ public:
     if (form == "library" && precision() != "f32")
       schedule.set("precision", Keyword{precision()});
     if (form == "tiles") {
-      const CudaTile tile = chooseCudaTile(shape(), device_.multipliers());
+      const CudaTile tile = fillsInTurn() ? kTileInTurn : chooseCudaTile(shape(), device_.multipliers());
       schedule.set("tile", std::vector<int64_t>{tile.rows, tile.columns});
       if (packingPays())
         schedule.set("pack", true);
+      if (fillsInTurn())
+        schedule.set("in_turn", true);
     }
     if (form != "library") {
       schedule.set("threads", int64_t{kCudaTileThreads});
@@ -114,6 +119,16 @@ private:
     if (!product_)
       return "dots";
     return isNarrow(*product_) ? "elements" : "tiles";
+  }
+
+  /// The tile whose pending sums fit in registers (codegen/cuda/tile_writer.cpp).
+  static constexpr CudaTile kTileInTurn{64, 64, 4, 4};
+
+  /// Whether the device has work without running partial sums side by side.
+  bool fillsInTurn() const {
+    const int64_t blocks = product_->batch * ceilDiv(product_->rows, kTileInTurn.rows) *
+                           ceilDiv(product_->columns, kTileInTurn.columns);
+    return product_->partials == kLanes && blocks >= device_.multiprocessors;
   }
 
   /// Filters lie with their taps innermost, which a slab has apart: so each element that a block reads comes with 32

@@ -5,6 +5,7 @@
 
 #include "ir/contraction.h"
 #include "ir/cost.h"
+#include "ir/layout.h"
 #include "ir/op.h"
 
 namespace gradc {
@@ -35,10 +36,12 @@ std::optional<CudaTensorFormat> scheduledFormat(const CudaKernelContext &k) {
   return algorithm == "mma_f16" ? std::optional(CudaTensorFormat::F16) : std::nullopt;
 }
 
-bool packsFilters(const CudaContraction &c) {
-  const Attr *schedule = c.k.fn[c.k.kernel].attrs.find("schedule");
+CudaTileOptions scheduledOptions(const CudaContraction &c, const ImplicitProduct &product) {
+  const Dict &schedule = *c.k.fn[c.k.kernel].attrs.find("schedule")->as<Dict>();
   const std::string_view op = c.data().def->name;
-  return schedule->as<Dict>()->flag("pack") && (op == "conv2d" || op == "conv2d_grad_input");
+  return {.format = scheduledFormat(c.k),
+          .packFilters = schedule.flag("pack") && (op == "conv2d" || op == "conv2d_grad_input"),
+          .lanesInTurn = schedule.flag("in_turn") && product.partials == kLanes};
 }
 
 /// The operands are the kernel's own, of f32, row by row.
@@ -74,7 +77,7 @@ CudaKernelCode emitCudaContract(const CudaKernelContext &k) {
     const std::optional<ImplicitProduct> product = implicitProduct(k.fn, c.op);
     const std::optional<CudaTile> tile = scheduledTile(k);
     if (form == "tiles" && product && tile)
-      return emitCudaTiles(c, *product, *tile, scheduledFormat(k), packsFilters(c));
+      return emitCudaTiles(c, *product, *tile, scheduledOptions(c, *product));
     if (form == "dots" && !product)
       return emitCudaDots(c);
     if (form == "library" && c.data().def->name == "matmul")

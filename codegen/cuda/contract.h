@@ -32,9 +32,13 @@ struct CudaContraction {
   void setCost(CudaStep &step) const;
 };
 
-/// By fused multiply-adds, or by tensor cores; `packed`: the filters of a convolution are packed first.
+struct CudaTileOptions {
+  std::optional<CudaTensorFormat> format = {}; // of tensor cores; none: fused multiply-adds
+  bool packFilters = false;                    // of a convolution, in a step before
+  bool lanesInTurn = false;                    // a block makes all 16 partial sums of its elements
+};
 CudaKernelCode emitCudaTiles(const CudaContraction &c, const ImplicitProduct &product, const CudaTile &tile,
-                             std::optional<CudaTensorFormat> format, bool packed);
+                             const CudaTileOptions &options);
 /// Dot products of few rows by rows as they lie (ir/order.h).
 CudaKernelCode emitCudaDots(const CudaContraction &c);
 /// A matmul by cuBLAS.

@@ -1,5 +1,6 @@
 // Form `tiles`: an implicit product by blocks (codegen/cuda/tile_writer.h). Where an element has several partial sums, each
-// is a product of its own whose result goes to the workspace, and a second step adds them. Filters that are read by many
+// is a product of its own whose result goes to the workspace, and a second step adds them; or, where there are blocks
+// enough, a block makes them in turn. Filters that are read by many
 // blocks are packed there by a step before.
 #include "codegen/cuda/contract.h"
 #include "codegen/cuda/tile_writer.h"
@@ -13,15 +14,15 @@ namespace {
 class TiledContraction {
 public:
   TiledContraction(const CudaContraction &c, const ImplicitProduct &product, const CudaTile &tile,
-                   std::optional<CudaTensorFormat> format, bool packed)
-      : c_(c), k_(c.k), product_(product), tile_(tile), format_(format), packed_(packed) {}
+                   const CudaTileOptions &options)
+      : c_(c), k_(c.k), product_(product), tile_(tile), options_(options) {}
 
   CudaKernelCode emit() const {
     CudaKernelCode code;
-    if (product_.partials > 1) {
+    if (product_.partials > 1 && !options_.lanesInTurn) {
       code.workspaceBytes = product_.partials * c_.type().elements() * static_cast<int64_t>(sizeof(float));
       code.steps = {partialSums(), combine()};
-    } else if (packed_) {
+    } else if (options_.packFilters) {
       code.workspaceBytes = packedFilters(product_).elements() * static_cast<int64_t>(sizeof(float));
       code.steps = {pack(), whole()};
     } else {
@@ -37,7 +38,8 @@ private:
     const Shape &shape = c_.type().shape;
     const std::string_view op = c_.data().def->name;
     if (op == "matmul" || op == "conv2d_grad_weight") {
-      const CudaIndex batch = product_.partials == 1 ? product : math.div(product, product_.partials);
+      const CudaIndex batch =
+          product_.partials == 1 || options_.lanesInTurn ? product : math.div(product, product_.partials);
       const CudaIndex rows = math.add(math.mul(batch, product_.rows), row);
       return math.dims(shape, math.add(math.mul(rows, product_.columns), column));
     }
@@ -48,11 +50,12 @@ private:
   }
 
   CudaStep tiles(CudaStepWriter &w, const CudaTileWriter::Finish &finish) const {
-    CudaTileWriter tiles(w, product_, tile_, k_.target.architecture, format_);
+    CudaTileWriter tiles(w, product_, tile_, k_.target.architecture, options_.format, options_.lanesInTurn);
     const std::string filters =
-        packed_ ? w.text.define("float *", "packed", fmt::format("(const float *){}", w.workspace))
-                : c_.pointer(w, 1);
-    tiles.write(c_.op, c_.pointer(w, 0), filters, packed_, finish);
+        options_.packFilters
+            ? w.text.define("float *", "packed", fmt::format("(const float *){}", w.workspace))
+            : c_.pointer(w, 1);
+    tiles.write(c_.op, c_.pointer(w, 0), filters, options_.packFilters, finish);
     CudaStep step = std::move(w).finish(tiles.blocks());
     c_.setCost(step);
     return step;
@@ -83,7 +86,7 @@ private:
   }
 
   CudaStep whole() const {
-    CudaStepWriter w(k_, "", packed_);
+    CudaStepWriter w(k_, "", options_.packFilters);
     return tiles(
         w, [&](const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
                const std::string &sum) { c_.store(w, resultIndex(w.m.math, product, row, column), sum); });
@@ -143,15 +146,14 @@ private:
   const CudaKernelContext &k_;
   ImplicitProduct product_;
   CudaTile tile_;
-  std::optional<CudaTensorFormat> format_;
-  bool packed_;
+  CudaTileOptions options_;
 };
 
 } // namespace
 
 CudaKernelCode emitCudaTiles(const CudaContraction &c, const ImplicitProduct &product, const CudaTile &tile,
-                             std::optional<CudaTensorFormat> format, bool packed) {
-  return TiledContraction(c, product, tile, format, packed).emit();
+                             const CudaTileOptions &options) {
+  return TiledContraction(c, product, tile, options).emit();
 }
 
 } // namespace gradc

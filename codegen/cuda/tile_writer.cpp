@@ -1,6 +1,7 @@
 #include "codegen/cuda/tile_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "support/tiling.h"
 
@@ -16,39 +17,80 @@ std::string plus(std::string_view a, int64_t b) {
 } // namespace
 
 CudaTileWriter::CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
-                               int architecture, std::optional<CudaTensorFormat> format)
-    : w_(w), t_(w.text), product_(product), tile_(tile), async_(architecture >= 80), buffers_(async_ ? 3 : 2),
-      arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, architecture)
-                         : cudaFusedTile(t_, names_, tile)) {}
+                               int architecture, std::optional<CudaTensorFormat> format, bool inTurn)
+    : w_(w), t_(w.text), product_(product), tile_(tile), async_(architecture >= 80), inTurn_(inTurn),
+      buffers_(async_ ? 3 : 2), arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, architecture)
+                                                   : cudaFusedTile(t_, names_, tile)) {}
 
 int64_t CudaTileWriter::slabs() const { return ceilDiv(product_.depth, kCudaTileDepth); }
 
 int64_t CudaTileWriter::blocks() const {
-  return product_.batch * product_.partials * ceilDiv(product_.rows, tile_.rows) *
-         ceilDiv(product_.columns, tile_.columns);
+  return products() * ceilDiv(product_.rows, tile_.rows) * ceilDiv(product_.columns, tile_.columns);
 }
 
 void CudaTileWriter::write(OpId contraction, const std::string &a, const std::string &b, bool packed,
                            const Finish &finish) {
   takeNames();
   findPlace();
-  TileOperands operands = tileOperands(t_, w_.m.fn, contraction, a, b, number_, packed);
-  columns_.operand = std::move(operands.columns);
-  rows_.operand = std::move(operands.rows);
   names_.tile = w_.sharedArray("tile", DType::F32,
                                std::max(buffers_ * slabFloats(), arithmetic_->heldRows() * tile_.columns));
   t_.line(
       "const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;"); // CudaText gives these names to nobody
+  arithmetic_->begin();
+  if (inTurn_)
+    multiplyInTurn(contraction, a, b);
+  else
+    multiplyAll(contraction, a, b, packed);
+  finishTile(finish);
+}
+
+void CudaTileWriter::multiplyAll(OpId contraction, const std::string &a, const std::string &b, bool packed) {
+  TileOperands operands = tileOperands(t_, w_.m.fn, contraction, a, b, number_, packed);
+  columns_.operand = std::move(operands.columns);
+  rows_.operand = std::move(operands.rows);
   prepare(columns_);
   prepare(rows_);
-  arithmetic_->begin();
   if (hasHoles())
     t_.line("unsigned {} = 0; // a bit a slab that holds an absent tap, the latest lowest", holes_);
   if (async_)
     asyncLoop();
   else
     stagedLoop();
-  finishTile(finish);
+}
+
+/// The tree p[j] += p[j + h] for h = 8, 4, 2, 1 while the partial sums come in the order 0, 8, 4, 12, 2, …: each is added to
+/// the pending sums of as many levels as its turn ends in ones.
+void CudaTileWriter::multiplyInTurn(OpId contraction, const std::string &a, const std::string &b) {
+  t_.line("float {}[4][{}];", pending_, sumsOfThread());
+  t_.line("#pragma unroll 1");
+  t_.open("for (int {0} = 0; {0} < 16; ++{0})", turn_);
+  t_.line("#pragma unroll");
+  t_.line("for (int j = 0; j < {}; ++j)", sumsOfThread());
+  t_.line("  ((float *){})[j] = 0;", names_.sums);
+  const std::string batch = std::exchange(
+      number_, t_.define("int", "product", fmt::format("{} * 16 + int(__brev({}) >> 28)", number_, turn_)));
+  multiplyAll(contraction, a, b, false);
+  number_ = batch;
+  combine(0);
+  t_.close();
+}
+
+void CudaTileWriter::combine(int level) {
+  constexpr int kLevels = 4;
+  if (level == kLevels)
+    return;
+  auto forSums = [&](const std::string &line) {
+    t_.line("#pragma unroll");
+    t_.line("for (int j = 0; j < {}; ++j)", sumsOfThread());
+    t_.line("  " + line);
+  };
+  t_.open("if ({} & {})", turn_, 1 << level);
+  forSums(fmt::format("((float *){0})[j] = {1}[{2}][j] + ((float *){0})[j];", names_.sums, pending_, level));
+  combine(level + 1);
+  t_.close();
+  t_.open("else");
+  forSums(fmt::format("{}[{}][j] = ((float *){})[j];", pending_, level, names_.sums));
+  t_.close();
 }
 
 void CudaTileWriter::takeNames() {
@@ -64,18 +106,19 @@ void CudaTileWriter::takeNames() {
   holes_ = t_.name("holes");
   holey_ = t_.name("is_holey");
   line_ = t_.name("line");
+  turn_ = t_.name("turn");
+  pending_ = t_.name("pending");
 }
 
 /// Which product the block works on, and where its tile begins.
 void CudaTileWriter::findPlace() {
   const int64_t across = ceilDiv(product_.columns, tile_.columns), down = ceilDiv(product_.rows, tile_.rows);
-  const int64_t products = product_.batch * product_.partials;
   auto define = [&](const char *name, int64_t count, const std::string &value) {
     return count == 1 ? "0" : t_.define("int", name, value);
   };
   const std::string tiles = across == 1 ? "block" : fmt::format("block / {}", across);
   number_ =
-      define("product", products, across * down == 1 ? "block" : fmt::format("block / {}", across * down));
+      define("product", products(), across * down == 1 ? "block" : fmt::format("block / {}", across * down));
   columns_.size = tile_.columns;
   columns_.first = define("first_column", across, fmt::format("block % {} * {}", across, tile_.columns));
   rows_.size = tile_.rows;
@@ -348,14 +391,13 @@ void CudaTileWriter::finishTile(const Finish &finish) {
 
 void CudaTileWriter::finishLine(int part, const CudaIndex &column, const Finish &finish) {
   CudaIndexMath &math = w_.m.math;
-  const int64_t products = product_.batch * product_.partials;
   const std::string r =
       t_.define("int", "r", fmt::format("{} + {}", rows_.first, arithmetic_->rowOf(line_, part)));
   w_.m.when(product_.rows % tile_.rows == 0 ? "" : fmt::format("{} < {}", r, product_.rows), [&] {
     const std::string sum = t_.define("float", "sum",
                                       fmt::format("{0}[{1} * {2} + (int(threadIdx.x) % {2}{3})]", names_.tile,
                                                   line_, tile_.columns, arithmetic_->turn(line_)));
-    finish(products == 1 ? CudaIndex(0) : math.counter(number_, products), math.counter(r, product_.rows),
+    finish(products() == 1 ? CudaIndex(0) : math.counter(number_, products()), math.counter(r, product_.rows),
            column, sum);
   });
 }

@@ -13,9 +13,10 @@ namespace gradc {
 /// side, what `finish` writes: given the product, the row, the column and the name of the sum.
 class CudaTileWriter {
 public:
-  /// By fused multiply-adds, or by tensor cores.
+  /// By fused multiply-adds, or by tensor cores. `inTurn`: a block makes the 16 partial sums of its elements one after
+  /// the other, and their tree; else each partial sum is a product.
   CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile, int architecture,
-                 std::optional<CudaTensorFormat> format);
+                 std::optional<CudaTensorFormat> format, bool inTurn = false);
 
   using Finish = std::function<void(const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
                                     const std::string &sum)>;
@@ -37,6 +38,11 @@ private:
   };
   void takeNames();
   void findPlace();
+  void multiplyAll(OpId contraction, const std::string &a, const std::string &b, bool packed);
+  void multiplyInTurn(OpId contraction, const std::string &a, const std::string &b);
+  void combine(int level);
+  int64_t products() const { return product_.batch * (inTurn_ ? 1 : product_.partials); }
+  int sumsOfThread() const { return tile_.rows * tile_.columns / kCudaTileThreads; }
   void prepare(Side &side);
   /// The thread's copies of a slab; `copy` writes one of them, of register `number` or of an element to `to`.
   using Copy = std::function<void(const Side &side, int number, const std::string &to, const TilePart &i,
@@ -65,11 +71,11 @@ private:
   CudaText &t_;
   ImplicitProduct product_;
   CudaTile tile_;
-  bool async_;
+  bool async_, inTurn_;
   int buffers_;
   CudaTileNames names_;
   std::string number_; // of the product
-  std::string slab_, ahead_, buffer_, fill_, holes_, holey_, line_;
+  std::string slab_, ahead_, buffer_, fill_, holes_, holey_, line_, turn_, pending_;
   std::unique_ptr<CudaTileArithmetic> arithmetic_;
   Side columns_, rows_;
 };

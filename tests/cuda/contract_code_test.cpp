@@ -96,6 +96,18 @@ TEST_F(CudaContractCode, ConvolutionsSpillNothing) {
     }
 }
 
+TEST_F(CudaContractCode, PendingSumsStayInRegisters) {
+  const std::string text =
+      "func @f(%x: f32[32,256,8,8], %y: f32[32,256,8,8]) -> f32[256,256,3,3] {\n"
+      "  %c = conv2d_grad_weight(%x, %y) {kernel = [3,3], padding = [1,1,1,1]}\n  return %c\n}\n";
+  for (const CudaTarget &target : cudaTargets()) {
+    SCOPED_TRACE(target.name());
+    const Compiled c = compiled(text, target);
+    EXPECT_EQ(c.kernels.size(), 1u);
+    expectLean(c, target, 1);
+  }
+}
+
 TEST_F(CudaContractCode, TensorCoresAreUsed) {
   for (const CudaTarget &target : cudaTargets())
     for (const char *precision : {"tf32", "bf16", "f16"}) {

@@ -162,6 +162,19 @@ TEST_F(CudaContract, PackedFilters) {
   }
 }
 
+// A block makes the partial sums in turn and adds them by the tree that the second step has.
+TEST_F(CudaContract, PartialSumsInTurn) {
+  for (const std::string &text :
+       {conv("conv2d_grad_weight", "32,40,7,9", "32,33,7,9", "33,40,3,3",
+             "kernel = [3,3], padding = [1,1,1,1]"),
+        conv("conv2d_grad_weight", "17,80,5,5", "17,66,3,3", "66,40,3,3", "kernel = [3,3], groups = 2")}) {
+    std::string inTurn = print(modulePassed(text, "outline,schedule-cuda"));
+    const size_t tile = inTurn.find("tile = [");
+    inTurn.replace(tile, inTurn.find(", threads") - tile, "tile = [64,64], in_turn = true");
+    EXPECT_EQ(expectBitsOfCpu(inTurn, "tiles", "", false).size(), 1u);
+  }
+}
+
 // An absent tap is skipped, not multiplied by zero: infinite weights leave the border's other taps alone.
 TEST_F(CudaContract, AbsentTapsTouchNothing) {
   const std::string text = conv("conv2d", "1,4,5,5", "8,4,3,3", "1,8,5,5", "padding = [1,1,1,1]");

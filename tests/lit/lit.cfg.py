@@ -65,6 +65,7 @@ else:
 device_env = [] if real else [f"LD_LIBRARY_PATH={simulator}", f"GRADC_CUDA_PTX_DIR={ptx}", f"CUDASIM_PTX_DIR={ptx}"]
 if lit_config.params.get("backend") == "cuda":  # the files of exec/ once more, on the device
     config.test_exec_root += "-cuda"
+    config.available_features.add("exec-on-cuda")
     config.substitutions.insert(0, ("--backend cpu", "--backend cuda"))
     config.environment.update(entry.split("=", 1) for entry in device_env)
     config.unsupported = "cuda-device" not in config.available_features
