@@ -11,7 +11,7 @@
 // A launch takes some microseconds, and one small kernel leaves most of a device idle. Each kernel goes to the first
 // launch that comes after all that it needs: after those that make its operands and, where it makes the new value of
 // a variable, after those that read the old one, so that plan-memory may update it in place. Kernels of one launch become
-// neighbours, views follow what they view. A kernel whose schedule names cublas or another number of threads than
+// neighbours, views follow what they view. Of two kernels of two steps one may come a level later to share both launches. A kernel whose schedule names cublas or another number of threads than
 // kSharedThreads runs alone.
 //
 // plan-memory takes the kernels of a launch as running at the same moment, and the plan verifier checks that no two of
@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 
 #include "ir/op.h"
@@ -43,6 +44,16 @@ bool mayShare(const Function &fn, OpId kernel) {
   return !algorithm || !(*algorithm == Attr(Keyword{"cublas"}));
 }
 
+/// Partial sums are added, or filters packed, by a step of their own.
+bool takesTwoSteps(const Function &fn, OpId kernel) {
+  const Attr *attr = fn[kernel].attrs.find("schedule");
+  const Dict *schedule = attr ? attr->as<Dict>() : nullptr;
+  const Attr *form = schedule ? schedule->find("form") : nullptr;
+  if (!form || !(*form == Attr(Keyword{"tiles"})))
+    return false;
+  return schedule->flag("pack") || (schedule->has("order") && !schedule->flag("in_turn"));
+}
+
 class Launches {
 public:
   Launches(Function &fn, PassContext &context) : fn_(fn), context_(context), before_(fn.numOps()) {}
@@ -50,6 +61,7 @@ public:
   bool run() {
     findOrder();
     findLevels();
+    pairTwoSteps();
     return write();
   }
 
@@ -121,6 +133,31 @@ private:
     for (OpId before : before_[index(op)])
       latest = std::max(latest, levelOf(before));
     return *(level_[index(op)] = isView(fn_, op) ? latest : latest + 1);
+  }
+
+  /// A kernel of two steps takes two launches, and two of them the same two: one that nobody waits for comes a level later
+  /// if another is there. No more than that, as its operands stay in memory until then.
+  void pairTwoSteps() {
+    std::set<OpId> joined;
+    for (OpId op : fn_.body().ops) {
+      if (!takesTwoSteps(fn_, op) || joined.contains(op) || !mayComeLater(op))
+        continue;
+      const int64_t later = *level_[index(op)] + 1;
+      const auto other = std::ranges::find_if(
+          fn_.body().ops, [&](OpId o) { return takesTwoSteps(fn_, o) && *level_[index(o)] == later; });
+      if (other == fn_.body().ops.end())
+        continue;
+      level_[index(op)] = later;
+      joined.insert(op);
+      joined.insert(*other);
+    }
+  }
+
+  bool mayComeLater(OpId op) const {
+    return std::ranges::none_of(fn_.body().ops, [&](OpId user) {
+      const std::vector<OpId> &before = before_[index(user)];
+      return *level_[index(user)] <= *level_[index(op)] + 1 && std::ranges::find(before, op) != before.end();
+    });
   }
 
   // ---- the new body
