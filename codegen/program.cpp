@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -216,6 +217,77 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
   return program;
 }
 
+std::string stepAlias(std::string_view function, int64_t batch, std::string_view step,
+                      const CpuTarget &target) {
+  std::string name = fmt::format("{}.b{}.{}", function, batch, step);
+  for (char &c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)) &&
+        std::string_view("._+-").find(c) == std::string_view::npos)
+      c = '_';
+  return name + "." + target.name;
+}
+
+namespace {
+
+/// "arena:0 var:@w -> result:0": where a kernel reads and writes.
+std::string buffersOf(const Function &fn, OpId kernel, const std::vector<std::optional<Place>> &places) {
+  std::string text;
+  const auto add = [&](const std::vector<ValueId> &values) {
+    for (ValueId value : values)
+      text += (places[index(value)] ? toString(*places[index(value)]) : "?") + " ";
+  };
+  add(fn[kernel].operands);
+  text += "->";
+  for (ValueId result : fn[kernel].results)
+    text += " " + (places[index(result)] ? toString(*places[index(result)]) : "?");
+  return text;
+}
+
+/// The steps of a planned function in their order, as comments, and the names of layers as aliases of their code.
+class StepTable {
+public:
+  StepTable(const Module &module, const Function &fn, const CpuTarget &target, CodeText form)
+      : fn_(fn), target_(target), form_(form), places_(placesOfValues(fn)) {
+    const Attr *batch = module.attrs.find("batch");
+    batch_ = batch && batch->as<int64_t>() ? *batch->as<int64_t>() : 0;
+  }
+
+  void add(OpId kernel, const KernelCode &code) {
+    for (const KernelStep &step : code.steps) {
+      const std::string name = stepName(fn_, kernel);
+      rows_ += fmt::format("{} {:24} {:>8} {:>8}  {}  {}\n", mark(), name, step.items, step.scratchBytes,
+                           step.symbol, buffersOf(fn_, kernel, places_));
+      if (batch_ > 0)
+        aliases_ += alias(stepAlias(fn_.name, batch_, name, target_), step.symbol);
+    }
+  }
+
+  std::string text() const {
+    return fmt::format("{0} The steps of @{1}:\n{0} {2:24} {3:>8} {4:>8}  {5}  {6}\n{7}{8}", mark(), fn_.name,
+                       "layers", "items", "scratch", "code", "buffers", rows_, aliases_);
+  }
+
+private:
+  std::string_view mark() const { return form_ == CodeText::Llvm ? ";" : "#"; }
+  std::string alias(std::string name, std::string_view symbol) {
+    if (const int again = used_[name]++)
+      name += fmt::format(".{}", again + 1);
+    return form_ == CodeText::Llvm
+               ? fmt::format("@\"{}\" = alias void (ptr, ptr, i64, i64), ptr @{}\n", name, symbol)
+               : fmt::format("\t.globl\t\"{0}\"\n\t.set\t\"{0}\", {1}\n", name, symbol);
+  }
+
+  const Function &fn_;
+  const CpuTarget &target_;
+  CodeText form_;
+  std::vector<std::optional<Place>> places_;
+  int64_t batch_ = 0;
+  std::string rows_, aliases_;
+  std::map<std::string, int> used_;
+};
+
+} // namespace
+
 StatusOr<std::string> emitText(const Module &module, const Function &given, const CpuTarget &target,
                                CodeText form, bool debug) {
   std::optional<Function> whole = withConstants(module, given);
@@ -223,20 +295,27 @@ StatusOr<std::string> emitText(const Module &module, const Function &given, cons
   StatusOr<KernelCompiler> compiler = KernelCompiler::create(target);
   if (!compiler)
     return std::unexpected(compiler.error());
-  std::vector<std::pair<std::string, OpId>> order;
+  std::vector<std::pair<std::string, OpId>> kernels; // in order, by symbol
   std::map<std::string, std::string> names;
   for (OpId op : fn.body().ops) {
     if (fn[op].def->name != "kernel")
       continue;
-    std::string symbol = symbolOf(fn, op, target, debug);
-    if (!names.contains(symbol))
-      order.emplace_back(symbol, op);
-    names[symbol] += stepName(fn, op) + "\n";
+    kernels.emplace_back(symbolOf(fn, op, target, debug), op);
+    names[kernels.back().first] += stepName(fn, op) + "\n";
   }
   std::string text;
-  for (const auto &[symbol, op] : order)
-    text += compiler->text(fn, op, symbol, form, names[symbol], debug ? stepName(fn, op) : "") + "\n";
-  return text;
+  std::map<std::string, KernelCode> codes;
+  StepTable table(module, fn, target, form);
+  for (const auto &[symbol, op] : kernels) {
+    const auto [code, isNew] = codes.try_emplace(symbol);
+    if (isNew)
+      text +=
+          compiler->text(fn, op, symbol, form, names[symbol], debug ? stepName(fn, op) : "", code->second) +
+          "\n";
+    if (!takesNoStep(fn, op))
+      table.add(op, code->second);
+  }
+  return isPlanned(fn) ? text + table.text() : text;
 }
 
 } // namespace gradc

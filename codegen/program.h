@@ -50,8 +50,11 @@ public:
 StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, const Function &fn,
                                                           const CompileOptions &options);
 
-/// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Works
-/// on functions that are not planned too.
+/// The model's names of a step as a symbol: "train_step.b64.conv1+conv1.bias+relu.sapphirerapids".
+std::string stepAlias(std::string_view function, int64_t batch, std::string_view step, const CpuTarget &target);
+
+/// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Of a
+/// planned function the table of steps follows, and their names as aliases.
 StatusOr<std::string> emitText(const Module &module, const Function &fn, const CpuTarget &target,
                                CodeText form, bool debug = false);
 

@@ -1,7 +1,6 @@
 #include "driver/aot_programs.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 #include <fmt/format.h>
@@ -66,17 +65,6 @@ StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<con
 
 namespace {
 
-/// The model's names of a step as a symbol: "train_step.b64.conv1+conv1.bias+relu".
-std::string aliasOf(const CompiledVersion &version, const CompiledInstance &instance,
-                    const gradc_step &step) {
-  std::string name = fmt::format("{}.b{}.{}", functionName(instance.key.kind), instance.key.batch, step.name);
-  for (char &c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)) &&
-        std::string_view("._+-").find(c) == std::string_view::npos)
-      c = '_';
-  return name + "." + version.target.name;
-}
-
 /// Linker flags that give each kernel the names of its layers, for debuggers and profilers.
 std::string aliasFlags(const std::vector<CompiledVersion> &versions) {
   std::string flags;
@@ -84,7 +72,8 @@ std::string aliasFlags(const std::vector<CompiledVersion> &versions) {
   for (const CompiledVersion &version : versions)
     for (const CompiledInstance &instance : version.instances)
       for (int64_t i = 0; i < instance.program->program().num_steps; ++i) {
-        std::string name = aliasOf(version, instance, instance.program->program().steps[i]);
+        std::string name = stepAlias(functionName(instance.key.kind), instance.key.batch,
+                                     instance.program->program().steps[i].name, version.target);
         if (const int again = used[name]++)
           name += fmt::format(".{}", again + 1);
         flags += fmt::format("-Xlinker '--defsym=\"{}\"={}'\n", name, instance.program->symbol(i));

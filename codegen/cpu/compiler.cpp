@@ -122,8 +122,9 @@ std::string KernelCompiler::object(const std::string &name, const std::function<
 }
 
 std::string KernelCompiler::text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
-                                 const std::string &comment, const std::string &debugName) {
+                                 const std::string &comment, const std::string &debugName, KernelCode &code) {
   KernelModule module(*machine_, target_, fn, kernel, symbol, debugName);
+  code = module.code;
   std::string text;
   std::string_view mark = form == CodeText::Llvm ? "; " : "# ";
   for (size_t at = 0; at < comment.size();) {

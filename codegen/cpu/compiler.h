@@ -30,9 +30,9 @@ public:
                        const std::string &debugName = {});
   /// An object file of the functions that `fill` makes.
   std::string object(const std::string &name, const std::function<void(llvm::Module &)> &fill);
-  /// For people; `comment` lines go above the code.
+  /// For people; `comment` lines go above the code, whose steps go to `code`.
   std::string text(const Function &fn, OpId kernel, const std::string &symbol, CodeText form,
-                   const std::string &comment, const std::string &debugName = {});
+                   const std::string &comment, const std::string &debugName, KernelCode &code);
 
 private:
   KernelCompiler(CpuTarget target, std::unique_ptr<llvm::TargetMachine> machine);
