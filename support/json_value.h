@@ -1,5 +1,7 @@
 // JSON that programs write and read: headers of weights files, logs, checkpoints. A few kilobytes of code, which every
-// stand-alone executable carries; the model reader has its own, which knows where everything stands (frontend/json.h).
+// stand-alone executable carries: nlohmann's were 91 KB there, RapidJSON's (which takes half a surrogate pair) 9 KB more
+// than these, and 400 KB is the limit. The model reader has its own, which knows where everything stands
+// (frontend/json.h).
 #pragma once
 
 #include <cstdint>
