@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/op.h"
+#include "ir/order.h"
 #include "passes/rewrite_util.h"
 #include "support/check.h"
 
@@ -81,6 +82,29 @@ ValueId copyKernel(Function &fn, ValueId v) {
   fn[region].yields = {fn.addArg(region, type, name)};
   b.append(kernel);
   return fn[kernel].results[0];
+}
+
+bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(OpId kernel)> &scheduleOf) {
+  bool changed = false;
+  for (OpId op : fn.body().ops) {
+    if (fn[op].regions.empty())
+      continue;
+    const Dict schedule = scheduleOf(op);
+    const Attr *before = fn[op].attrs.find("schedule");
+    if (schedule.empty() || (before && *before == Attr(schedule)))
+      continue;
+    Dict attrs = fn[op].attrs;
+    attrs.set("schedule", schedule);
+    fn[op].attrs = *normalizeAttrs(*fn[op].def, attrs); // in schema order
+    ++context.statistics["kernels scheduled"];
+    changed = true;
+  }
+  return changed;
+}
+
+void addOrder(const Function &fn, OpId op, Dict &schedule) {
+  if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
+    schedule.set("order", std::move(order));
 }
 
 } // namespace gradc

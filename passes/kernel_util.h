@@ -1,12 +1,14 @@
 // Making `kernel` ops out of ops of a function's body.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "ir/builder.h"
 #include "ir/ir.h"
+#include "passes/pass.h"
 
 namespace gradc {
 
@@ -20,5 +22,31 @@ OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId>
 
 /// Appends a kernel to the body that copies a value; returns the copy.
 ValueId copyKernel(Function &fn, ValueId v);
+
+/// Gives each kernel of the function the schedule that `scheduleOf` makes for it, where that is not empty; counts in the
+/// statistics, and returns whether one changed.
+bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(OpId kernel)> &scheduleOf);
+
+/// Adds the order in which a contraction or reduction sums, where that is not one chain, to a kernel's schedule.
+void addOrder(const Function &fn, OpId op, Dict &schedule);
+
+/// True when `op` can only run after an op for which `isGoal` holds, by what `predecessors` says must run before each.
+template <class Predecessors, class Goal>
+bool comesAfter(const Function &fn, OpId op, Predecessors &&predecessors, Goal &&isGoal) {
+  std::vector<bool> seen(fn.numOps());
+  std::vector<OpId> stack{op};
+  while (!stack.empty()) {
+    const OpId at = stack.back();
+    stack.pop_back();
+    for (OpId before : predecessors(at)) {
+      if (isGoal(before))
+        return true;
+      if (!seen[index(before)])
+        stack.push_back(before);
+      seen[index(before)] = true;
+    }
+  }
+  return false;
+}
 
 } // namespace gradc

@@ -25,6 +25,7 @@
 
 #include "ir/op.h"
 #include "ir/plan.h"
+#include "passes/kernel_util.h"
 #include "passes/pass.h"
 
 namespace gradc {
@@ -100,20 +101,9 @@ private:
   }
 
   bool comesAfter(OpId op, OpId other) const {
-    std::vector<bool> seen(fn_.numOps());
-    std::vector<OpId> stack{op};
-    while (!stack.empty()) {
-      const OpId at = stack.back();
-      stack.pop_back();
-      for (OpId before : before_[index(at)]) {
-        if (before == other)
-          return true;
-        if (!seen[index(before)])
-          stack.push_back(before);
-        seen[index(before)] = true;
-      }
-    }
-    return false;
+    return gradc::comesAfter(
+        fn_, op, [&](OpId at) -> const std::vector<OpId> & { return before_[index(at)]; },
+        [&](OpId at) { return at == other; });
   }
 
   // ---- levels: kernels of one level are independent

@@ -204,20 +204,9 @@ private:
 
   /// True when `op` can only run after `other`.
   bool comesAfter(OpId op, OpId other) const {
-    std::vector<bool> seen(fn_.numOps());
-    std::vector<OpId> stack{op};
-    while (!stack.empty()) {
-      const OpId at = stack.back();
-      stack.pop_back();
-      for (OpId before : predecessors(at)) {
-        if (before == other || runAtOnce(before, other))
-          return true;
-        if (!seen[index(before)])
-          stack.push_back(before);
-        seen[index(before)] = true;
-      }
-    }
-    return false;
+    return gradc::comesAfter(
+        fn_, op, [&](OpId at) { return predecessors(at); },
+        [&](OpId at) { return at == other || runAtOnce(at, other); });
   }
 
   /// Sorts kernels so that each stands after its predecessors and beside those of its launch, otherwise as they stood.

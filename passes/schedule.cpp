@@ -19,18 +19,13 @@
 
 #include "ir/contraction.h"
 #include "ir/op.h"
-#include "ir/order.h"
 #include "ir/winograd.h"
+#include "passes/kernel_util.h"
 #include "passes/pass.h"
 #include "support/tiling.h"
 
 namespace gradc {
 namespace {
-
-void addOrder(const Function &fn, OpId op, Dict &schedule) {
-  if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
-    schedule.set("order", std::move(order));
-}
 
 /// Whether six products of bf16 tiles are faster than one of f32, by cycles of a core: 24 multiply-adds each of f32,
 /// 16 for a product of tiles, and what packing takes. From shapes alone, as it decides bits.
@@ -87,24 +82,6 @@ Dict scheduleOf(const Function &fn, OpId kernel, const VectorUnit &unit, bool sp
   return schedule;
 }
 
-bool scheduleFunction(Function &fn, const VectorUnit &unit, bool split, PassContext &context) {
-  bool changed = false;
-  for (OpId op : fn.body().ops) {
-    if (fn[op].regions.empty())
-      continue;
-    const Dict schedule = scheduleOf(fn, op, unit, split);
-    const Attr *before = fn[op].attrs.find("schedule");
-    if (schedule.empty() || (before && *before == Attr(schedule)))
-      continue;
-    Dict attrs = fn[op].attrs;
-    attrs.set("schedule", schedule);
-    fn[op].attrs = *normalizeAttrs(*fn[op].def, attrs); // in schema order
-    ++context.statistics["kernels scheduled"];
-    changed = true;
-  }
-  return changed;
-}
-
 Result<bool> run(Module &module, PassContext &context) {
   const VectorUnit unit{.registers = static_cast<int>(context.options.i64("registers")),
                         .bits = static_cast<int>(context.options.i64("bits"))};
@@ -116,7 +93,7 @@ Result<bool> run(Module &module, PassContext &context) {
   const bool split = context.options.flag("split");
   bool changed = false;
   for (auto &fn : module.functions)
-    changed |= scheduleFunction(*fn, unit, split, context);
+    changed |= setSchedules(*fn, context, [&](OpId kernel) { return scheduleOf(*fn, kernel, unit, split); });
   return changed;
 }
 

@@ -28,7 +28,7 @@
 #include "ir/implicit_product.h"
 #include "ir/layout.h"
 #include "ir/op.h"
-#include "ir/order.h"
+#include "passes/kernel_util.h"
 #include "passes/pass.h"
 #include "support/cuda_tiling.h"
 #include "support/tiling.h"
@@ -92,8 +92,7 @@ public:
     }
     if (form != "library") {
       schedule.set("threads", int64_t{kCudaTileThreads});
-      if (Dict order = toDict(reductionOrder(fn_, contraction_)); !order.empty())
-        schedule.set("order", std::move(order));
+      addOrder(fn_, contraction_, schedule);
     }
     return schedule;
   }
@@ -175,28 +174,9 @@ Dict scheduleOf(const Function &fn, OpId kernel, const Dict &options, const Devi
     if (fn[op].def->is(kContraction))
       return ContractionScheduler(fn, kernel, op, options, device).schedule();
     if (fn[op].def->is(kReduction) && !schedule.has("order"))
-      if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
-        schedule.set("order", std::move(order));
+      addOrder(fn, op, schedule);
   }
   return schedule;
-}
-
-bool scheduleFunction(Function &fn, const DeviceFigures &device, PassContext &context) {
-  bool changed = false;
-  for (OpId op : fn.body().ops) {
-    if (fn[op].regions.empty())
-      continue;
-    const Dict schedule = scheduleOf(fn, op, context.options, device);
-    const Attr *before = fn[op].attrs.find("schedule");
-    if (schedule.empty() || (before && *before == Attr(schedule)))
-      continue;
-    Dict attrs = fn[op].attrs;
-    attrs.set("schedule", schedule);
-    fn[op].attrs = *normalizeAttrs(*fn[op].def, attrs); // in schema order
-    ++context.statistics["kernels scheduled"];
-    changed = true;
-  }
-  return changed;
 }
 
 Result<void> checkWord(PassContext &context, std::string_view option,
@@ -225,7 +205,8 @@ Result<bool> run(Module &module, PassContext &context) {
     return std::unexpected(context.diag.error({}, "schedule-cuda needs a device with multiprocessors"));
   bool changed = false;
   for (auto &fn : module.functions)
-    changed |= scheduleFunction(*fn, device, context);
+    changed |= setSchedules(*fn, context,
+                            [&](OpId kernel) { return scheduleOf(*fn, kernel, context.options, device); });
   return changed;
 }
 

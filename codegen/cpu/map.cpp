@@ -9,33 +9,12 @@
 #include "codegen/cpu/loop_nest.h"
 #include "codegen/cpu/random_stream.h"
 #include "codegen/cpu/window_nest.h"
+#include "codegen/nests.h"
 #include "ir/layout.h"
 #include "support/philox.h"
 
 namespace gradc {
 namespace {
-
-/// Results that one nest computes together.
-struct Nest {
-  Type type;
-  std::vector<int> results; // numbers
-};
-
-std::vector<Nest> nestsOf(const KernelContext &k) {
-  std::vector<Nest> nests;
-  const std::vector<ValueId> &yields = k.body().yields;
-  for (size_t i = 0; i < yields.size(); ++i) {
-    const Type &type = k.fn.type(yields[i]);
-    auto same = [&](const Nest &nest) {
-      return nest.type.shape == type.shape && nest.type.layout == type.layout;
-    };
-    auto found = std::ranges::find_if(nests, same);
-    if (found == nests.end())
-      found = nests.insert(nests.end(), {type, {}});
-    found->results.push_back(static_cast<int>(i));
-  }
-  return nests;
-}
 
 /// Emits one kernel function: buffers bound, results stored.
 class MapEmitter {
@@ -161,7 +140,7 @@ int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, double cycle
 } // namespace
 
 KernelCode emitMap(KernelContext &k) {
-  std::vector<Nest> nests = nestsOf(k);
+  std::vector<Nest> nests = nestsOf(k.fn, k.region());
   KernelCode code;
   KernelStep &step = code.steps.emplace_back();
   step.symbol = k.symbol;

@@ -2,12 +2,12 @@
 // reduced shape needs: all reductions, level by level of their dependence, each level one pass over the row; then the
 // results of the reduced shape; then one last pass for those of the full shape.
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loop_nest.h"
 #include "codegen/cpu/reduction.h"
+#include "codegen/reduction_levels.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
@@ -28,37 +28,21 @@ struct Plan {
 
 /// What the rows have in common, or nothing where they do not (then each reduction is computed on the spot).
 std::optional<Plan> planOf(const KernelContext &k) {
-  Plan plan;
-  std::map<ValueId, size_t> level;
-  bool first = true;
-  for (OpId id : k.body().ops) {
-    const OpData &op = k.fn[id];
-    size_t depth = 0;
-    for (ValueId operand : op.operands)
-      depth = std::max(depth, level[operand]);
-    if (op.def->is(kReduction)) {
-      ReductionOrder order = reductionOrder(k.fn, id);
-      const Type &type = k.fn.type(op.operands[0]);
-      if (first) {
-        plan.shape = type.shape;
-        plan.order = order;
-        first = false;
-      }
-      if (!(plan.shape == type.shape) || !(plan.order == order))
-        return std::nullopt;
-      if (op.def->name == "argmax") {
-        plan.argmaxes.push_back(id);
-      } else {
-        plan.levels.resize(std::max(plan.levels.size(), depth + 1));
-        plan.levels[depth].push_back(id);
-      }
-      ++depth;
-    }
-    for (ValueId result : op.results)
-      level[result] = depth;
-  }
-  if (first)
+  std::optional<ReductionLevels> found = reductionLevels(k.fn, k.region());
+  if (!found)
     return std::nullopt;
+  Plan plan{.shape = found->shape,
+            .layout = {},
+            .order = found->order,
+            .levels = std::move(found->levels),
+            .argmaxes = {}};
+  auto isArgmax = [&](OpId op) { return k.fn[op].def->name == "argmax"; };
+  for (std::vector<OpId> &ops : plan.levels) {
+    std::ranges::copy_if(ops, std::back_inserter(plan.argmaxes), isArgmax);
+    std::erase_if(ops, isArgmax);
+  }
+  while (!plan.levels.empty() && plan.levels.back().empty())
+    plan.levels.pop_back();
   for (ValueId arg : k.body().args)
     if (k.fn.type(arg).shape == plan.shape)
       plan.layout = k.fn.type(arg).layout;
@@ -66,7 +50,8 @@ std::optional<Plan> planOf(const KernelContext &k) {
   for (OpId id : plan.argmaxes)
     for (const auto &ops : plan.levels)
       for (OpId op : ops)
-        if (level[k.fn[op].operands[0]] > 0 && level[k.fn[id].results[0]] <= level[k.fn[op].operands[0]])
+        if (const size_t read = found->depth[k.fn[op].operands[0]];
+            read > 0 && found->depth[k.fn[id].results[0]] <= read)
           return std::nullopt;
   return plan;
 }

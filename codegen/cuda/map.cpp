@@ -5,34 +5,13 @@
 #include "codegen/cuda/step_writer.h"
 #include "codegen/cuda/window.h"
 #include "codegen/cuda/window_cells.h"
+#include "codegen/nests.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/tiling.h"
 
 namespace gradc {
 namespace {
-
-/// Results that one range of blocks computes together.
-struct Nest {
-  Type type;
-  std::vector<int> results; // numbers
-};
-
-std::vector<Nest> nestsOf(const CudaKernelContext &k) {
-  std::vector<Nest> nests;
-  const std::vector<ValueId> &yields = k.body().yields;
-  for (size_t i = 0; i < yields.size(); ++i) {
-    const Type &type = k.fn.type(yields[i]);
-    auto same = [&](const Nest &nest) {
-      return nest.type.shape == type.shape && nest.type.layout == type.layout;
-    };
-    auto found = std::ranges::find_if(nests, same);
-    if (found == nests.end())
-      found = nests.insert(nests.end(), {type, {}});
-    found->results.push_back(static_cast<int>(i));
-  }
-  return nests;
-}
 
 /// Fewer elements keep more threads busy one by one.
 constexpr int64_t kLargeEnough = int64_t{1} << 16;
@@ -168,7 +147,7 @@ CudaStep winnersStep(const CudaKernelContext &k, OpId op) {
 } // namespace
 
 CudaKernelCode emitCudaMap(const CudaKernelContext &k) {
-  const std::vector<Nest> nests = nestsOf(k);
+  const std::vector<Nest> nests = nestsOf(k.fn, k.region());
   const std::optional<OpId> gradient = overlappingGradient(k);
   CudaKernelCode code;
   if (gradient) {

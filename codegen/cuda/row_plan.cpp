@@ -1,49 +1,21 @@
 #include "codegen/cuda/row_plan.h"
 
 #include <algorithm>
-#include <map>
 
-#include "ir/op.h"
+#include "codegen/reduction_levels.h"
 
 namespace gradc {
-namespace {
-
-/// The reductions by level; false where two differ in shape or order.
-bool addLevels(const CudaKernelContext &k, CudaRowPlan &plan) {
-  std::map<ValueId, size_t> level;
-  bool first = true;
-  for (OpId id : k.body().ops) {
-    const OpData &op = k.fn[id];
-    size_t depth = 0;
-    for (ValueId operand : op.operands)
-      depth = std::max(depth, level[operand]);
-    if (op.def->is(kReduction)) {
-      const ReductionOrder order = reductionOrder(k.fn, id);
-      const Shape &shape = k.fn.type(op.operands[0]).shape;
-      if (first) {
-        plan.shape = shape;
-        plan.order = order;
-        first = false;
-      }
-      if (!(plan.shape == shape) || !(plan.order == order))
-        return false;
-      plan.levels.resize(std::max(plan.levels.size(), depth + 1));
-      plan.levels[depth++].push_back(id);
-    }
-    for (ValueId result : op.results)
-      level[result] = depth;
-  }
-  return !first;
-}
-
-} // namespace
 
 bool CudaRowPlan::reduces(int axis) const { return std::ranges::find(order.axes, axis) != order.axes.end(); }
 
 std::optional<CudaRowPlan> cudaRowPlan(const CudaKernelContext &k) {
-  CudaRowPlan plan;
-  if (!addLevels(k, plan) || plan.order.axes.empty()) // a sum over no axis is the element
+  std::optional<ReductionLevels> found = reductionLevels(k.fn, k.region());
+  if (!found || found->order.axes.empty()) // a sum over no axis is the element
     return std::nullopt;
+  CudaRowPlan plan;
+  plan.shape = found->shape;
+  plan.order = found->order;
+  plan.levels = std::move(found->levels);
   for (int axis = 0; axis < plan.shape.rank(); ++axis)
     if (!plan.reduces(axis)) {
       plan.kept.push_back(axis);
