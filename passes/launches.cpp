@@ -10,9 +10,9 @@
 //
 // A launch takes some microseconds, and one small kernel leaves most of a device idle. Each kernel goes to the first
 // launch that comes after all that it needs: after those that make its operands and, where it makes the new value of
-// a variable, after those that read the old one, so that plan-memory may update it in place. Kernels of one launch become
-// neighbours, views follow what they view. Of two kernels of two steps one may come a level later to share both launches. A kernel whose schedule names cublas or another number of threads than
-// kSharedThreads runs alone.
+// a variable, after those that read the old one, so that plan-memory may update it in place. Kernels of one launch
+// become neighbours, views follow what they view. Of two kernels of two steps one may come a level later to share both
+// launches. A kernel whose schedule names cublas or another number of threads than kSharedThreads runs alone.
 //
 // plan-memory takes the kernels of a launch as running at the same moment, and the plan verifier checks that no two of
 // them meet in memory. So runs after schedule-cuda, before plan-memory; a function that has a plan is left alone.

@@ -3,11 +3,11 @@
 //
 //   %y = kernel(%x, %w) {kind = contract} { … conv2d … }
 // becomes
-//   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = tiles, tile = [64,64], threads = 256}} { … }
+//   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = direct, form = tiles, tile = [64,64], …}} { … }
 //
-// algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; mma_tf32, mma_bf16 and mma_f16, what tensor cores make of factors
-//         rounded to that (an absent tap is zero), with sums in f32; cublas, a library's, with precision = tf32 where
-//         it may round, too
+// algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; mma_tf32, mma_bf16 and mma_f16, what tensor
+//         cores make of factors rounded to that (an absent tap is zero), with sums in f32; cublas, a library's, with
+//         precision = tf32 where it may round, too
 // form    tiles     an implicit product of matrices (ir/implicit_product.h), through shared memory
 //         dots      dot products of few rows by rows as they lie
 //         elements  an element a thread, for what fills no tile

@@ -24,6 +24,12 @@ namespace gradc {
 inline constexpr int kCudaThreads =
     256; // of a block, unless the kernel needs something else; equal ones may share a launch
 
+/// A pointer that a device function takes.
+struct CudaParameter {
+  std::string type; // "const float *"
+  std::string name;
+};
+
 struct CudaStep {
   std::string symbol; // of the device function; empty: a product
   std::string text;   // the function, with a comment that names the model's nodes and ops
@@ -31,8 +37,9 @@ struct CudaStep {
   int threads = kCudaThreads;
   int64_t sharedBytes = 0;
   std::optional<gradc_cuda_product> product; // by cuBLAS instead of code
-  std::vector<int> buffers;    // what the parameters are, numbers of the kernel's buffers (CudaKernelContext)
-  double flops = 0, bytes = 0; // read and written in global memory: for the model of speed
+  std::vector<int> buffers; // what the parameters are, numbers of the kernel's buffers (CudaKernelContext)
+  std::vector<CudaParameter> parameters; // of the function after block and shared, one a buffer
+  double flops = 0, bytes = 0;           // read and written in global memory: for the model of speed
 };
 
 struct CudaKernelCode {

@@ -9,7 +9,6 @@
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
 #include "ir/cost.h"
-#include "support/check.h"
 #include "support/hash.h"
 
 namespace gradc {
@@ -43,32 +42,6 @@ std::vector<Group> groupsOf(const Function &fn) {
     groups.back().kernels.push_back(op);
   }
   return groups;
-}
-
-/// "const float *__restrict__ x" for each pointer of a step's function, as its head declares them after the first two
-/// parameters, `block` and `shared`.
-std::vector<std::string> declaredParameters(const CudaStep &step) {
-  size_t at = step.text.find(step.symbol + "(");
-  CHECK(at != std::string::npos, "the text of {} has no such function", step.symbol);
-  at += step.symbol.size() + 1;
-  const std::string list = step.text.substr(at, step.text.find(')', at) - at);
-  std::vector<std::string> parameters;
-  for (size_t begin = 0; begin < list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    const size_t first = list.find_first_not_of(" \n", begin);
-    parameters.push_back(list.substr(first, end - first));
-    begin = end + 1;
-  }
-  CHECK(parameters.size() == step.buffers.size() + 2, "{} declares {} parameters for {} buffers", step.symbol,
-        parameters.size(), step.buffers.size());
-  parameters.erase(parameters.begin(), parameters.begin() + 2);
-  return parameters;
-}
-
-/// "const float *__restrict__ x" as another name: the type, and what stands at the end.
-std::pair<std::string, std::string> typeAndName(const std::string &parameter) {
-  const size_t name = parameter.find_last_of(" *") + 1;
-  return {parameter.substr(0, name), parameter.substr(name)};
 }
 
 class ModuleText {
@@ -199,8 +172,7 @@ private:
       body += "  int block = (int)blockIdx.x;\n";
     for (size_t i = 0; i < parts.size(); ++i) {
       std::string arguments;
-      for (const std::string &declared : declaredParameters(*parts[i].step)) {
-        const auto [type, base] = typeAndName(declared);
+      for (const auto &[type, base] : parts[i].step->parameters) {
         const std::string name = parts.size() == 1 ? base : fmt::format("{}_{}", base, i);
         parameters += fmt::format("{}{}{}", parameters.empty() ? "" : ", ", type, name);
         arguments += ", " + name;

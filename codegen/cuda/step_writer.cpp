@@ -42,7 +42,7 @@ CudaStepWriter::CudaStepWriter(const CudaKernelContext &k, std::string suffix, b
   for (std::string_view taken : {"block", "shared", "thread"})
     (void)text.name(taken);
   auto parameter = [&](std::string_view qualified, const std::string &name, int buffer) {
-    parameters_ += fmt::format(", {} *{}", qualified, name);
+    parameters_.push_back({fmt::format("{} *", qualified), name});
     buffers_.push_back(buffer);
   };
   const RegionData &body = k.body();
@@ -95,15 +95,19 @@ void CudaStepWriter::storeAll(const std::vector<int> &resultNumbers, const CudaI
 }
 
 CudaStep CudaStepWriter::finish(int64_t blocks, int threads) && {
+  std::string declared;
+  for (const CudaParameter &parameter : parameters_)
+    declared += ", " + parameter.type + parameter.name;
   CudaStep step;
   step.symbol = symbol_;
   step.text =
       fmt::format("{}__device__ __forceinline__ void {}(int block, unsigned char *shared{}) {{\n{}}}\n",
-                  cudaKernelComment(k_), symbol_, parameters_, text.text());
+                  cudaKernelComment(k_), symbol_, declared, text.text());
   step.blocks = blocks;
   step.threads = threads;
   step.sharedBytes = sharedBytes_;
   step.buffers = buffers_;
+  step.parameters = parameters_;
   return step;
 }
 

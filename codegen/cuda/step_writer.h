@@ -15,9 +15,9 @@ public:
   explicit CudaStepWriter(const CudaKernelContext &k, std::string suffix = "", bool hasWorkspace = false);
 
   CudaText text;
-  CudaElements m;                   // the region's arguments are bound to the operands' buffers
+  CudaElements m;                             // the region's arguments are bound to the operands' buffers
   std::vector<std::string> operands, results; // pointers
-  std::string workspace;            // unsigned char *
+  std::string workspace;                      // unsigned char *
 
   /// Declares an array in the block's shared memory; gives its name. Its elements begin at a multiple of 16 bytes.
   std::string sharedArray(std::string_view base, DType dtype, int64_t elements);
@@ -36,7 +36,8 @@ public:
 
 private:
   const CudaKernelContext &k_;
-  std::string symbol_, parameters_;
+  std::string symbol_;
+  std::vector<CudaParameter> parameters_;
   std::vector<int> buffers_;
   int64_t sharedBytes_ = 0;
 };
