@@ -95,8 +95,8 @@ StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function
     return std::unexpected(compiled.error());
   RunMemory memory(fn, (*compiled)->program());
   Status status = memory.fill(request.arguments);
-  if (status.ok()) // the table is the first member
-    status = execute(context, reinterpret_cast<const gradc_cuda_program &>((*compiled)->program()), memory);
+  if (status.ok())
+    status = execute(context, cuda::programOf((*compiled)->program()), memory);
   if (!status.ok())
     return std::unexpected(status);
   return memory.tensors();

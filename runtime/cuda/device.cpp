@@ -86,7 +86,7 @@ StatusOr<DeviceVariables *> CudaDevice::variablesOf(const VariableStore &variabl
 StatusOr<std::unique_ptr<BatchRunner>> CudaDevice::makeRunner(const gradc_program &table,
                                                               const VariableStore &variables,
                                                               std::span<const InputSpec> inputs) {
-  const auto &program = reinterpret_cast<const gradc_cuda_program &>(table);
+  const gradc_cuda_program &program = programOf(table);
   StatusOr<DeviceVariables *> own = variablesOf(variables);
   if (!own)
     return std::unexpected(own.error());

@@ -45,6 +45,11 @@ private:
   std::vector<std::unique_ptr<Blas::Product>> products_; // by step; null: a kernel
 };
 
+/// The program that a table is the first member of: for tables of CUDA programs only.
+inline const gradc_cuda_program &programOf(const gradc_program &table) {
+  return reinterpret_cast<const gradc_cuda_program &>(table);
+}
+
 /// Whether a step of the program is a product.
 bool hasProducts(const gradc_cuda_program &program);
 
