@@ -99,7 +99,7 @@ void run(const Options &options, const Case &c) {
   const OpId kernel = fn.body().ops[0];
   const OpId contraction = findContraction(fn, fn[kernel].regions[0]);
   const ContractionShape shape =
-      c.winograd ? winogradShape(fn.type(fn[contraction].results[0])) : contractionShape(fn, contraction);
+      c.winograd ? winogradShape(fn, contraction) : contractionShape(fn, contraction);
   const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
   const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape, unit);
   Dict schedule;
@@ -210,7 +210,7 @@ void conv(const Options &options, const Conv &c) {
       fmt::format("stride = [{0},{0}], padding = [{1},{1},{1},{1}]}}", c.stride, c.padding);
   auto both = [&](Case direct) {
     run(options, direct);
-    if (c.kernel != 3 || c.stride != 1)
+    if (!Winograd::ofKernel(c.kernel).isValid() || c.stride != 1)
       return;
     direct.name += " winograd";
     direct.winograd = true;

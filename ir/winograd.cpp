@@ -13,7 +13,10 @@ constexpr int64_t kManyChannels = 32;
 /// Of an image: with fewer, transforming the weights would take as long as what it saves.
 constexpr int64_t kFewestTiles = 4;
 
-int64_t ceilTiles(int64_t extent) { return (extent + kWinogradTile - 1) / kWinogradTile; }
+/// Of an image.
+int64_t tilesOf(const Shape &map, int64_t tile) {
+  return (map[2] + tile - 1) / tile * ((map[3] + tile - 1) / tile);
+}
 
 } // namespace
 
@@ -24,8 +27,8 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
   const Dict attrs = withDefaults(*op.def, op.attrs);
   const Type &operand = fn.type(op.operands[0]), &weights = fn.type(op.operands[1]),
              &result = fn.type(op.results[0]);
-  if (weights.shape[2] != 3 || weights.shape[3] != 3)
-    return fmt::format("a 3×3 kernel, but got {}×{}", weights.shape[2], weights.shape[3]);
+  if (weights.shape[2] != weights.shape[3] || !Winograd::ofKernel(weights.shape[2]).isValid())
+    return fmt::format("a kernel of 2×2 to 5×5, but got {}×{}", weights.shape[2], weights.shape[3]);
   for (const char *name : {"stride", "dilation"})
     if (const std::vector<int64_t> steps = attrs.ints(name); steps[0] != 1 || steps[1] != 1)
       return fmt::format("{} 1, but got {}×{}", name, steps[0], steps[1]);
@@ -39,19 +42,24 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
   return std::nullopt;
 }
 
-bool winogradPays(const Function &fn, OpId op) {
-  const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
-  const int64_t tiles = ceilTiles(map[2]) * ceilTiles(map[3]);
-  const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
-  // Half of the tiles' area must be of use, with half as many channels all of it.
-  return tiles >= kFewestTiles &&
-         channels * map[2] * map[3] >= kManyChannels / 2 * tiles * kWinogradTile * kWinogradTile;
+Winograd winogradOf(const Function &fn, OpId op) {
+  return Winograd::ofKernel(fn.type(fn[op].operands[1]).shape[2]);
 }
 
-ContractionShape winogradShape(const Type &result) {
-  const Shape &shape = result.shape;
-  const int64_t tiles = (shape[0] + kLanes - 1) / kLanes * ceilTiles(shape[2]) * ceilTiles(shape[3]);
-  return {ContractionForm::Conv, shape[1], (tiles + 1) / 2};
+bool winogradPays(const Function &fn, OpId op) {
+  const Winograd algorithm = winogradOf(fn, op);
+  const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
+  const int64_t tiles = tilesOf(map, algorithm.tile);
+  const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
+  // Half of the tiles' area must be of use, with half as many channels all of it.
+  return algorithm.kernel == 3 && tiles >= kFewestTiles &&
+         channels * map[2] * map[3] >= kManyChannels / 2 * tiles * algorithm.tile * algorithm.tile;
+}
+
+ContractionShape winogradShape(const Function &fn, OpId op) {
+  const Shape &shape = fn.type(fn[op].results[0]).shape;
+  const int64_t blocks = (shape[0] + kLanes - 1) / kLanes;
+  return {ContractionForm::Conv, shape[1], (blocks * tilesOf(shape, winogradOf(fn, op).tile) + 1) / 2};
 }
 
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {

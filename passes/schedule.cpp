@@ -51,7 +51,7 @@ bool splittingPays(const Function &fn, OpId contraction) {
 Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit,
                          bool split) {
   std::string algorithm(scheduledAlgorithm(fn, kernel));
-  ContractionShape shape = algorithm == "winograd" ? winogradShape(fn.type(fn[contraction].results[0]))
+  ContractionShape shape = algorithm == "winograd" ? winogradShape(fn, contraction)
                                                    : contractionShape(fn, contraction);
   if (shape.form == ContractionForm::Tiles)
     algorithm = "amx";

@@ -99,7 +99,7 @@ RegisterTile tileOf(const KernelContext &k, OpId contraction) {
   if (const std::optional<RegisterTile> tile = scheduledTile(k))
     return *tile;
   const ContractionShape shape = scheduledAlgorithm(k.fn, k.kernel) == "winograd"
-                                     ? winogradShape(k.fn.type(k.fn[contraction].results[0]))
+                                     ? winogradShape(k.fn, contraction)
                                      : contractionShape(k.fn, contraction);
   return chooseTile(shape, {k.e.target.vectorRegisters, k.e.target.vectorBits});
 }

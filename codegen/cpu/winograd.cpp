@@ -56,9 +56,10 @@ private:
       llvm::Value *kernel = e.offset(args.row, e.mul(depth, nest_.weightDepth));
       llvm::Value *target = e.offset(args.column, e.mul(depth, rows * kFloat));
       winogradWeights(
-          e,
+          e, nest_.algorithm,
           [&](int row, int column) -> llvm::Value * {
-            const int tap = nest_.turned ? 8 - (3 * row + column) : 3 * row + column;
+            const Winograd &w = nest_.algorithm;
+            const int64_t at = w.kernel * row + column, tap = nest_.turned ? w.taps() - 1 - at : at;
             llvm::Value *addresses = e.b.CreateGEP(e.b.getInt8Ty(), e.offset(kernel, tap * kFloat), lanes);
             return e.b.CreateMaskedGather(vector, addresses, llvm::Align(4), mask,
                                           llvm::Constant::getNullValue(vector));
@@ -192,11 +193,11 @@ private:
 
   /// f(how many results of a tile exist along a dimension), with a branch for the last tile.
   void withSize(llvm::Value *start, int64_t size, const std::function<void(int64_t)> &f) {
-    const int64_t rest = size % kWinogradTile;
-    if (rest == 0 || size < kWinogradTile)
-      return f(std::min(size, kWinogradTile));
+    const int64_t tile = nest_.algorithm.tile, rest = size % tile;
+    if (rest == 0 || size < tile)
+      return f(std::min(size, tile));
     emitIf(
-        e, e.b.CreateICmpSLT(start, e.i64(size - rest)), [&] { f(kWinogradTile); }, [&] { f(rest); });
+        e, e.b.CreateICmpSLT(start, e.i64(size - rest)), [&] { f(tile); }, [&] { f(rest); });
   }
 
   /// The channels of a panel, one after the other.
@@ -206,7 +207,7 @@ private:
         [&](llvm::Value *i, const Values &at) {
           std::vector<TileVector> tile;
           winogradResult(
-              e,
+              e, nest_.algorithm,
               [&](int row, int column) -> llvm::Value * {
                 llvm::Value *address = e.offset(at[0], pointOf(row, column) * nest_.productPlane());
                 return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(64));

@@ -36,8 +36,8 @@ void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
 
 } // namespace
 
-int64_t WinogradNest::tileRows() const { return ceilDiv(outHeight, kWinogradTile); }
-int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, kWinogradTile); }
+int64_t WinogradNest::tileRows() const { return ceilDiv(outHeight, algorithm.tile); }
+int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, algorithm.tile); }
 int64_t WinogradNest::weightPlane() const { return planeBytes(channels * depth * kFloat); }
 int64_t WinogradNest::operandPlane() const { return planeBytes(columns * depth * kVector); }
 int64_t WinogradNest::productPlane() const { return planeBytes(panels * tile.rows * columns * kVector); }
@@ -59,10 +59,12 @@ WinogradNest planWinograd(const Function &fn, OpId id, RegisterTile tile, int64_
   nest.inWidth = in[3];
   nest.outHeight = out[2];
   nest.outWidth = out[3];
-  // Tap t of a gradient reads position h + padding - t; read backwards, its kernel begins at h + padding - 2.
-  nest.inTop = nest.turned ? padding[0] - 2 : -padding[0];
-  nest.inLeft = nest.turned ? padding[2] - 2 : -padding[2];
-  const int64_t filter = w[1] * 9 * kFloat, channel = 9 * kFloat;
+  nest.algorithm = winogradOf(fn, id);
+  // Tap t of a gradient reads position h + padding - t; read backwards, its kernel begins at h + padding - (r - 1).
+  const int64_t last = nest.algorithm.kernel - 1;
+  nest.inTop = nest.turned ? padding[0] - last : -padding[0];
+  nest.inLeft = nest.turned ? padding[2] - last : -padding[2];
+  const int64_t channel = nest.algorithm.taps() * kFloat, filter = w[1] * channel;
   nest.weightChannel = nest.turned ? channel : filter;
   nest.weightDepth = nest.turned ? filter : channel;
   nest.tile = {std::min(tile.rows, kVectorLanes), tile.vectors};
@@ -72,8 +74,8 @@ WinogradNest planWinograd(const Function &fn, OpId id, RegisterTile tile, int64_
 
 WinogradPlace winogradPlace(Emit &e, const WinogradNest &nest, llvm::Value *tile) {
   llvm::Value *rest = e.div(tile, nest.tileColumns());
-  return {e.div(rest, nest.tileRows()), e.mul(e.mod(rest, nest.tileRows()), kWinogradTile),
-          e.mul(e.mod(tile, nest.tileColumns()), kWinogradTile)};
+  return {e.div(rest, nest.tileRows()), e.mul(e.mod(rest, nest.tileRows()), nest.algorithm.tile),
+          e.mul(e.mod(tile, nest.tileColumns()), nest.algorithm.tile)};
 }
 
 llvm::Value *winogradColumn(Emit &e, const WinogradNest &nest, llvm::Value *column) {

@@ -1,5 +1,5 @@
-// Convolutions of 3×3 with stride 1, and their gradients towards the input, by Winograd's F(4×4, 3×3)
-// (ir/winograd.h) with 16 images in the lanes (layout n16). Two steps:
+// Convolutions with stride 1, and their gradients towards the input, by Winograd's F(m×m, r×r) (ir/winograd.h) with 16
+// images in the lanes (layout n16). Two steps:
 //
 //   weights  U[36][channel][depth] into the kernel's workspace
 //   tiles    an item is a group of neighbouring tiles, 16 images each, and a part of the result's channels. In the
@@ -12,6 +12,7 @@
 
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/tile_kernel.h"
+#include "ir/winograd.h"
 
 namespace gradc {
 
@@ -22,7 +23,8 @@ struct WinogradNest {
   int64_t inTop = 0, inLeft = 0; // where in the operand the first patch begins; negative: in the padding
   int64_t weightChannel = 0, weightDepth = 0;
   bool turned = false; // kernels are read backwards
-  RegisterTile tile;   // at most 16 rows
+  Winograd algorithm;
+  RegisterTile tile; // at most 16 rows
 
   // Of an item: tiles, a multiple of tile.vectors, and panels of tile.rows channels.
   int64_t columns = 1, panels = 1;

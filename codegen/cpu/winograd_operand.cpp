@@ -58,9 +58,9 @@ private:
   }
 
   /// Along a dimension, the patches that have no padding.
-  static int64_t patchesInside(int64_t start, int64_t tiles, int64_t size) {
+  int64_t patchesInside(int64_t start, int64_t tiles, int64_t size) const {
     int64_t inside = 0;
-    for (int64_t t = 0; t < tiles; ++t, start += kWinogradTile)
+    for (int64_t t = 0; t < tiles; ++t, start += nest_.algorithm.tile)
       inside += start >= 0 && start + kWinogradPatch <= size;
     return inside;
   }

@@ -228,7 +228,7 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
   return dw;
 }
 
-// Winograd's F(4×4, 3×3) with the points 0, ±5/8, ±3/2, ∞ (ir/winograd.h), one line at a time.
+// Winograd's F(m×m, r×r) with the points 0, ±5/8, ±3/2, ∞ (ir/winograd.h), one line at a time.
 
 Floats operandLine(const Floats &d) {
   const float a = 0.625f, b = 1.5f, a2 = a * a, b2 = b * b;
@@ -246,22 +246,32 @@ Floats weightsLine(const Floats &g) {
   const double a = 0.625, b = 1.5;
   const float g0 = static_cast<float>(1 / (a * a * b * b));
   const double ga = 1 / (2 * a * a * (a * a - b * b)), gb = 1 / (2 * b * b * (b * b - a * a));
-  const float evenA = static_cast<float>(ga) * step(static_cast<float>(a * a), g[2], g[0]);
-  const float evenB = static_cast<float>(gb) * step(static_cast<float>(b * b), g[2], g[0]);
-  const float oddA = static_cast<float>(ga * a) * g[1], oddB = static_cast<float>(gb * b) * g[1];
-  return {g0 * g[0], evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g[2]};
+  // The even or the odd taps, from the highest power down.
+  const std::function<float(size_t, double)> taps = [&](size_t first, double square) {
+    return first + 2 < g.size() ? step(static_cast<float>(square), taps(first + 2, square), g[first])
+                                : g[first];
+  };
+  const float evenA = static_cast<float>(ga) * taps(0, a * a),
+              evenB = static_cast<float>(gb) * taps(0, b * b);
+  const float oddA = static_cast<float>(ga * a) * taps(1, a * a),
+              oddB = static_cast<float>(gb * b) * taps(1, b * b);
+  return {g0 * g[0], evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g.back()};
 }
 
-Floats resultLine(const Floats &m) {
-  const float a = 0.625f, b = 1.5f;
+Floats resultLine(const Floats &m, size_t size) {
   const float evenA = m[1] + m[2], oddA = m[1] - m[2], evenB = m[3] + m[4], oddB = m[3] - m[4];
-  const float first = a * oddA, second = a * a * evenA; // rounded before they are added
-  return {m[0] + (evenA + evenB), step(b, oddB, first), step(b * b, evenB, second),
-          step(a * a * a, oddA, step(b * b * b, oddB, m[5]))};
+  Floats result{m[0] + (evenA + evenB)};
+  float a = 0.625f, b = 1.5f; // powers
+  for (size_t i = 1; i < size; ++i, a *= 0.625f, b *= 1.5f) {
+    const float x = i % 2 ? oddA : evenA, y = i % 2 ? oddB : evenB;
+    const float first = a * x; // rounded before it is added
+    result.push_back(i + 1 < size ? step(b, y, first) : step(a, x, step(b, y, m[5])));
+  }
+  return result;
 }
 
 /// A transform of lines down the columns of a square matrix, then along its rows.
-Floats onSquare(const Floats &x, size_t size, Floats (*line)(const Floats &)) {
+Floats onSquare(const Floats &x, size_t size, const std::function<Floats(const Floats &)> &line) {
   std::vector<Floats> columns;
   for (size_t j = 0; j < size; ++j) {
     Floats column;
@@ -281,18 +291,19 @@ Floats onSquare(const Floats &x, size_t size, Floats (*line)(const Floats &)) {
 }
 
 /// A correlation of x, from (top, left) on, with the kernels g(result channel, channel).
-Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t left, const Floats &x,
-                         const std::function<Floats(int64_t, int64_t)> &g) {
+Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t left, int64_t kernel,
+                         const Floats &x, const std::function<Floats(int64_t, int64_t)> &g) {
+  const int64_t tile = 7 - kernel;
   std::vector<Floats> weights;
   for (int64_t i = 0; i < out[1] * in[1]; ++i)
-    weights.push_back(onSquare(g(i / in[1], i % in[1]), 3, weightsLine));
+    weights.push_back(onSquare(g(i / in[1], i % in[1]), kernel, weightsLine));
   auto at = [&](int64_t n, int64_t c, int64_t h, int64_t w) {
     return h >= 0 && w >= 0 && h < in[2] && w < in[3] ? x[((n * in[1] + c) * in[2] + h) * in[3] + w] : 0;
   };
   Floats y(out.elements());
   for (int64_t n = 0; n < out[0]; ++n)
-    for (int64_t h = 0; h < out[2]; h += 4)
-      for (int64_t w = 0; w < out[3]; w += 4) {
+    for (int64_t h = 0; h < out[2]; h += tile)
+      for (int64_t w = 0; w < out[3]; w += tile) {
         std::vector<Floats> patches;
         for (int64_t c = 0; c < in[1]; ++c) {
           Floats patch;
@@ -305,10 +316,10 @@ Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t
           for (int64_t c = 0; c < in[1]; ++c)
             for (int64_t i = 0; i < 36; ++i)
               sums[i] = step(weights[o * in[1] + c][i], patches[c][i], sums[i]);
-          const Floats result = onSquare(sums, 6, resultLine);
-          for (int64_t i = 0; i < 16; ++i)
-            if (h + i / 4 < out[2] && w + i % 4 < out[3])
-              y[((n * out[1] + o) * out[2] + h + i / 4) * out[3] + w + i % 4] = result[i];
+          const Floats result = onSquare(sums, 6, [&](const Floats &m) { return resultLine(m, tile); });
+          for (int64_t i = 0; i < tile * tile; ++i)
+            if (h + i / tile < out[2] && w + i % tile < out[3])
+              y[((n * out[1] + o) * out[2] + h + i / tile) * out[3] + w + i % tile] = result[i];
         }
       }
   return y;
@@ -317,16 +328,17 @@ Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t
 Floats referenceWinograd(const Operation &op, const Floats &a, const Floats &b) {
   const bool gradient = op.def->name == "conv2d_grad_input";
   const std::vector<int64_t> padding = op.attrs.ints("padding");
+  const int64_t size = op.b.shape[2], last = size - 1;
   auto kernel = [&](int64_t result, int64_t channel) {
     const int64_t filter = gradient ? channel : result, input = gradient ? result : channel;
-    const auto first = b.begin() + (filter * op.b.shape[1] + input) * 9;
-    Floats taps(first, first + 9);
+    const auto first = b.begin() + (filter * op.b.shape[1] + input) * size * size;
+    Floats taps(first, first + size * size);
     if (gradient)
       std::ranges::reverse(taps);
     return taps;
   };
-  return referenceWinograd(op.a.shape, op.result.shape, gradient ? padding[0] - 2 : -padding[0],
-                           gradient ? padding[2] - 2 : -padding[2], a, kernel);
+  return referenceWinograd(op.a.shape, op.result.shape, gradient ? padding[0] - last : -padding[0],
+                           gradient ? padding[2] - last : -padding[2], size, a, kernel);
 }
 
 Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
@@ -618,6 +630,15 @@ const ConvCase kWinogradCases[] = {
     {16, 3, 6, 11, 4, 3, 3, {1, 1}, {4, 3, 5, 4}}, // tiles of padding only
     {16, 300, 6, 9, 40, 3, 3, {1, 1}, {1, 1, 1, 1}},
     {19, 3, 6, 7, 18, 3, 3, {1, 1}, {1, 1, 1, 1}}, // the last block is not full
+    {16, 5, 8, 8, 7, 5, 5, {1, 1}, {2, 2, 2, 2}},  // 5×5: whole tiles
+    {32, 3, 13, 7, 18, 5, 5, {1, 1}, {2, 2, 2, 2}},
+    {48, 20, 9, 14, 33, 5, 5, {1, 1}, {0, 0, 0, 0}},
+    {16, 2, 5, 7, 3, 5, 5, {1, 1}, {0, 0, 2, 1}},
+    {16, 1, 1, 1, 1, 5, 5, {1, 1}, {2, 2, 2, 2}},
+    {16, 3, 6, 11, 4, 5, 5, {1, 1}, {6, 5, 7, 6}},
+    {19, 200, 6, 9, 40, 5, 5, {1, 1}, {2, 2, 2, 2}},
+    {16, 3, 9, 10, 18, 4, 4, {1, 1}, {1, 2, 2, 1}}, // 4×4, 2×2
+    {19, 5, 7, 12, 9, 2, 2, {1, 1}, {0, 1, 1, 0}},
 };
 
 TEST_F(ContractKernel, WinogradConv) {
@@ -637,28 +658,30 @@ TEST_F(ContractKernel, WinogradGradInput) {
 /// The error that docs/kernels.md states, against sums in double. The reference's bits are the kernels'.
 TEST(WinogradError, IsAsStated) {
   fusedClass = true;
-  for (const int64_t channels : {16, 64, 256, 512}) {
-    const Shape in{1, channels, 12, 12}, out{1, 2, 12, 12};
-    const Floats x = randomFloats(in.elements(), 1), w = randomFloats(2 * channels * 9, 2);
-    const Floats y = referenceWinograd(in, out, -1, -1, x, [&](int64_t o, int64_t c) {
-      const auto first = w.begin() + (o * channels + c) * 9;
-      return Floats(first, first + 9);
-    });
-    for (int64_t i = 0; i < out.elements(); ++i) {
-      const int64_t o = i / 144, h = i / 12 % 12, v = i % 12;
-      double sum = 0, magnitude = 0;
-      for (int64_t k = 0; k < channels * 9; ++k) {
-        const int64_t row = h - 1 + k / 3 % 3, column = v - 1 + k % 3;
-        if (row < 0 || column < 0 || row >= 12 || column >= 12)
-          continue;
-        const double term = double(w[o * channels * 9 + k]) * x[(k / 9 * 12 + row) * 12 + column];
-        sum += term;
-        magnitude += std::abs(term);
+  for (const int64_t size : {2, 3, 4, 5})
+    for (const int64_t channels : {16, 64, 256, 512}) {
+      const int64_t extent = 12, result = 13 - size, taps = size * size;
+      const Shape in{1, channels, extent, extent}, out{1, 2, result, result};
+      const Floats x = randomFloats(in.elements(), 1), w = randomFloats(2 * channels * taps, 2);
+      const Floats y = referenceWinograd(in, out, 0, 0, size, x, [&](int64_t o, int64_t c) {
+        const auto first = w.begin() + (o * channels + c) * taps;
+        return Floats(first, first + taps);
+      });
+      double worst = 0;
+      for (int64_t i = 0; i < out.elements(); ++i) {
+        const int64_t o = i / (result * result), h = i / result % result, v = i % result;
+        double sum = 0, magnitude = 0;
+        for (int64_t k = 0; k < channels * taps; ++k) {
+          const int64_t row = h + k / size % size, column = v + k % size;
+          const double term =
+              double(w[o * channels * taps + k]) * x[(k / taps * extent + row) * extent + column];
+          sum += term;
+          magnitude += std::abs(term);
+        }
+        worst = std::max(worst, std::abs(y[i] - sum) / magnitude);
       }
-      ASSERT_LE(std::abs(y[i] - sum), 5e-7 * magnitude)
-          << "element " << i << " of " << channels << " channels";
+      EXPECT_LE(worst, 5e-7) << size << "×" << size << ", " << channels << " channels";
     }
-  }
 }
 
 const ConvCase kPixelCases[] = {
