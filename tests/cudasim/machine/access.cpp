@@ -8,6 +8,8 @@
 namespace cudasim {
 namespace {
 
+constexpr uint64_t kSectorBytes = 32;
+
 const char *verb(Mode mode) {
   return mode == Mode::Store ? "store" : mode == Mode::Atomic ? "atomic" : "load";
 }
@@ -44,6 +46,29 @@ void countGlobal(Counters &c, const Pattern &p, Mode mode) {
   }
 }
 
+// Sectors that the launch has not loaded or stored before: what an L2 that holds all of a launch moves from and to memory.
+void countDistinct(Grid &grid, const Pattern &p, Allocation &a, uint64_t base, Mode mode) {
+  if (mode == Mode::Atomic)
+    return;
+  Zeroed<uint32_t> &seen = mode == Mode::Store ? a.sectors.writer : a.sectors.reader;
+  if (!seen)
+    seen = zeroed<uint32_t>(a.bytes / kSectorBytes + 1);
+  Counters &c = grid.counters;
+  uint64_t &count = mode == Mode::Store ? c.globalStoreDistinct : c.globalLoadDistinct;
+  auto touch = [&](uint64_t sector) {
+    count += seen[sector] != grid.tags;
+    seen[sector] = grid.tags;
+  };
+  uint64_t first = base - a.begin;
+  if (p.contiguous)
+    for (uint64_t k = first / kSectorBytes; k <= (first + static_cast<uint64_t>(p.high) - 1) / kSectorBytes;
+         ++k)
+      touch(k);
+  else
+    for (const CellUse &use : p.cells)
+      touch((first + static_cast<uint64_t>(use.cell * p.cell)) / kSectorBytes);
+}
+
 // Lanes whose addresses lie in different allocations are looked at one by one.
 bool resolveApart(Warp &w, const Pattern &whole, uint64_t base, Mode mode) {
   Memory &memory = w.block->grid.memory;
@@ -60,6 +85,7 @@ bool resolveApart(Warp &w, const Pattern &whole, uint64_t base, Mode mode) {
     one.relative.fill(0);
     Site site;
     const Pattern &single = match(site, one, Space::Global, whole.bytes, whole.cell);
+    countDistinct(w.block->grid, single, **allocation, address, mode);
     if (!touchGlobal(w, single, **allocation, address, mode))
       return false;
   }
@@ -74,7 +100,10 @@ bool resolveGlobal(Warp &w, Pattern &p, uint64_t base, Mode mode) {
   if (!checkAlignment(w, p, base, "global", mode))
     return false;
   countGlobal(w.block->grid.counters, p, mode);
-  return allocation ? touchGlobal(w, p, *allocation, base, mode) : resolveApart(w, p, base, mode);
+  if (!allocation)
+    return resolveApart(w, p, base, mode);
+  countDistinct(w.block->grid, p, *allocation, base, mode);
+  return touchGlobal(w, p, *allocation, base, mode);
 }
 
 bool resolveShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {

@@ -56,6 +56,8 @@ std::string Counters::json(const Launch &launch) const {
   add("global_store_requests", globalStoreRequests);
   add("global_store_sectors", globalStoreSectors);
   add("global_store_bytes", globalStoreBytes);
+  add("global_load_distinct", globalLoadDistinct);
+  add("global_store_distinct", globalStoreDistinct);
   add("atomic_requests", atomicRequests);
   add("shared_load_requests", sharedLoadRequests);
   add("shared_store_requests", sharedStoreRequests);

@@ -130,6 +130,7 @@ struct Counters {
   uint64_t globalLoadRequests = 0, globalLoadSectors = 0,
            globalLoadBytes = 0; // a request: one instruction of a warp
   uint64_t globalStoreRequests = 0, globalStoreSectors = 0, globalStoreBytes = 0;
+  uint64_t globalLoadDistinct = 0, globalStoreDistinct = 0; // sectors, each once a launch
   uint64_t atomicRequests = 0;
   uint64_t sharedLoadRequests = 0, sharedStoreRequests = 0;
   uint64_t sharedWaves = 0, sharedReplays = 0; // replays: waves beyond those that the width needs

@@ -121,7 +121,7 @@ uint32_t Memory::reserveTags(uint64_t blocks) {
   uint64_t needed = 2 * blocks + 2;
   if (nextTag + needed > UINT32_MAX) {
     for (auto &[begin, allocation] : allocations)
-      allocation.words = {}, allocation.singles = {};
+      allocation.words = {}, allocation.singles = {}, allocation.sectors = {};
     nextTag = 1;
   }
   uint32_t first = nextTag;

@@ -32,6 +32,7 @@ struct Allocation {
   Zeroed<unsigned char> storage;     // with red zones
   Zeroed<unsigned char> initialised; // a byte a byte
   Owners words, singles;             // by cells of 4 bytes and of 1 byte; made when first needed
+  Owners sectors;                    // by the launch's first tag; made when first needed
   uint64_t end() const { return begin + static_cast<uint64_t>(bytes); }
   std::string describe(uint64_t address) const; // "12 bytes past the end of allocation 3 of 4000 bytes"
 };

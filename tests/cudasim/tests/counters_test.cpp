@@ -47,6 +47,15 @@ TEST_F(Counting, Sectors) {
   EXPECT_EQ(counted("setp.lt.u32 p0, t, 8; @p0 ld.global.u32 r4, [l1];").globalLoadBytes, 32U);
 }
 
+TEST_F(Counting, SectorsOfALaunchEachOnce) {
+  Counters c = counted("ld.global.u32 r4, [l1]; ld.global.u32 r5, [l1+4]; st.global.u32 [l2], r4; "
+                       "st.global.u32 [l2], r5; and.b32 r5, t, 7; mul.wide.u32 l4, r5, 64; "
+                       "add.s64 l4, l4, pin; ld.global.u32 r4, [l4];");
+  EXPECT_EQ(c.globalLoadSectors, 4U + 5U + 8U);
+  EXPECT_EQ(c.globalLoadDistinct, 5U + 8U - 3U); // l4 meets the row's first, third and fifth sector
+  EXPECT_EQ(c.globalStoreDistinct, 4U);
+}
+
 TEST_F(Counting, InstructionsByClassAndOpcode) {
   Counters c = counted(
       "setp.lt.u32 p0, t, 40; @p0 bra SKIP; add.f32 f1, f0, f0; fma.rn.f32 f1, f0, f0, f0; SKIP: bar.sync 0;",
