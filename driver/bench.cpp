@@ -321,7 +321,9 @@ ExitCode estimate(const BenchFlags &flags) {
         planModel(*model, kind, model->train.batchSize, *target, flags.session.compile, diag);
     if (exit = finish(diag); !module)
       return exit;
-    fmt::print("{}", cudaEstimates(*module, *module->function(functionName(kind)), *target));
+    const Function &fn = *module->function(functionName(kind));
+    fmt::print("{}",
+               flags.json ? cudaEstimatesJson(*module, fn, *target) : cudaEstimates(*module, fn, *target));
   }
   return exit;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "codegen/constants.h"
 #include "codegen/cuda/cubin.h"
@@ -69,6 +70,25 @@ StatusOr<std::string> cudaReport(const Module &module, const Function &fn, const
                 : reportRow(target, launch, *kernel);
   }
   return text;
+}
+
+std::string cudaEstimatesJson(const Module &module, const Function &fn, const CudaTarget &target) {
+  using Json = nlohmann::ordered_json;
+  const std::optional<Function> whole = withConstants(module, fn);
+  Json launches = Json::array();
+  for (const CudaLaunch &launch : emitCudaModule(whole ? *whole : fn, target).launches) {
+    const CudaEstimate estimate = estimateLaunch(target, launch);
+    launches.push_back({{"name", launch.name},
+                        {"function", launch.function},
+                        {"blocks", launch.blocks},
+                        {"flops", launch.flops},
+                        {"bytes", launch.bytes},
+                        {"us", estimate.seconds * 1e6},
+                        {"bound_by", estimate.by}});
+  }
+  const Json object = {
+      {"entry", fn.name}, {"card", target.card}, {"arch", target.name()}, {"launches", std::move(launches)}};
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string cudaEstimates(const Module &module, const Function &fn, const CudaTarget &target) {

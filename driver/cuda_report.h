@@ -14,5 +14,7 @@ StatusOr<std::string> cudaReport(const Module &module, const Function &fn, const
 
 /// Each launch with its operations, bytes and estimated time, and what bounds it; an estimate for the target's card.
 std::string cudaEstimates(const Module &module, const Function &fn, const CudaTarget &target);
+/// The same as one line of JSON.
+std::string cudaEstimatesJson(const Module &module, const Function &fn, const CudaTarget &target);
 
 } // namespace gradc

@@ -115,6 +115,12 @@ bool isView(const Function &fn, OpId kernel) {
   return !yields.empty() && std::ranges::all_of(yields, [&](ValueId v) { return viewed(fn, v) != kNoValue; });
 }
 
+ValueId rootOfViews(const Function &fn, ValueId v) {
+  while (fn[v].def != kNoOp && isView(fn, fn[v].def) && fn[fn[v].def].operands.size() == 1)
+    v = fn[fn[v].def].operands[0];
+  return v;
+}
+
 bool takesNoStep(const Function &fn, OpId kernel) {
   if (!isView(fn, kernel))
     return false;

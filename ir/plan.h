@@ -62,6 +62,8 @@ std::vector<std::optional<Place>> placesOfValues(const Function &fn);
 /// storage, and every result is yielded from an argument. Where its places are its operands' places, it takes
 /// no step.
 bool isView(const Function &fn, OpId kernel);
+/// The value that is shown, through views of one operand.
+ValueId rootOfViews(const Function &fn, ValueId v);
 /// A view whose results lie where their operands lie: code generation emits nothing.
 bool takesNoStep(const Function &fn, OpId kernel);
 

@@ -67,13 +67,6 @@ public:
   }
 
 private:
-  /// The value that an operand shows, through views.
-  ValueId rootOf(ValueId v) const {
-    while (fn_[v].def != kNoOp && isView(fn_, fn_[v].def) && fn_[fn_[v].def].operands.size() == 1)
-      v = fn_[fn_[v].def].operands[0];
-    return v;
-  }
-
   /// What must run before each op: what makes its operands, and readers of a variable before its update, where that
   /// is possible.
   void findOrder() {
@@ -93,7 +86,7 @@ private:
     std::vector<OpId> readers;
     for (OpId op : fn_.body().ops)
       for (ValueId v : fn_[op].operands)
-        if (const Attr *read = fn_[rootOf(v)].attrs.find("var");
+        if (const Attr *read = fn_[rootOfViews(fn_, v)].attrs.find("var");
             read && *read == var && op != writer && !isView(fn_, op))
           readers.push_back(op);
     if (std::ranges::none_of(readers, [&](OpId reader) { return comesAfter(reader, writer); }))

@@ -64,11 +64,7 @@ void CudaContraction::store(CudaStepWriter &w, const CudaIndices &at, const std:
   w.m.unbind(result());
 }
 
-void CudaContraction::setCost(CudaStep &step) const {
-  const Cost cost = costOf(k.fn, k.kernel);
-  step.flops = cost.flops;
-  step.bytes = cost.bytes;
-}
+void CudaContraction::setCost(CudaStep &step) const { step.flops = costOf(k.fn, k.kernel).flops; }
 
 CudaKernelCode emitCudaContract(const CudaKernelContext &k) {
   const CudaContraction c{k, findContraction(k.fn, k.region())};

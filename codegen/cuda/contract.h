@@ -28,7 +28,7 @@ struct CudaContraction {
 
   /// All results of the kernel at an index, where the contraction is `value`.
   void store(CudaStepWriter &w, const CudaIndices &at, const std::string &value) const;
-  /// Says of a step what the kernel as a whole computes and moves.
+  /// Says of a step what the kernel as a whole computes.
   void setCost(CudaStep &step) const;
 };
 

@@ -125,9 +125,7 @@ CudaStep finish(const CudaContraction &c) {
         w.text.define("float", "product", fmt::format("((const float *){})[{}]", w.workspace, i));
     c.store(w, w.m.math.dims(c.type().shape, w.m.math.counter(i, elements)), product);
   });
-  CudaStep step = std::move(w).finish(ceilDiv(elements, kCudaThreads));
-  step.bytes = static_cast<double>(elements) * 8;
-  return step;
+  return std::move(w).finish(ceilDiv(elements, kCudaThreads));
 }
 
 } // namespace

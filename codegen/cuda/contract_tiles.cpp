@@ -80,9 +80,7 @@ private:
         value = fmt::format("{} < {} ? {} : 0", row, filters.rows, value);
       w.text.line("((float *){})[{}] = {};", w.workspace, i, value);
     });
-    CudaStep step = std::move(w).finish(ceilDiv(elements, kCudaThreads));
-    step.bytes = 8 * static_cast<double>(elements);
-    return step;
+    return std::move(w).finish(ceilDiv(elements, kCudaThreads));
   }
 
   CudaStep whole() const {
@@ -137,9 +135,7 @@ private:
       const std::string sum = w.text.define("float", "sum", fmt::format("{}[0]", segments));
       c_.store(w, w.m.math.dims(type.shape, w.m.math.counter(i, elements)), sum);
     });
-    CudaStep step = std::move(w).finish(ceilDiv(elements, kCudaThreads));
-    step.bytes = static_cast<double>((product_.partials + 1) * elements) * sizeof(float);
-    return step;
+    return std::move(w).finish(ceilDiv(elements, kCudaThreads));
   }
 
   CudaContraction c_;

@@ -37,9 +37,9 @@ struct CudaStep {
   int threads = kCudaThreads;
   int64_t sharedBytes = 0;
   std::optional<gradc_cuda_product> product; // by cuBLAS instead of code
-  std::vector<int> buffers; // what the parameters are, numbers of the kernel's buffers (CudaKernelContext)
+  std::vector<int> buffers; // that it reads or writes, numbers of the kernel's buffers (CudaKernelContext)
   std::vector<CudaParameter> parameters; // of the function after block and shared, one a buffer
-  double flops = 0, bytes = 0;           // read and written in global memory: for the model of speed
+  double flops = 0;
 };
 
 struct CudaKernelCode {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cuda/prelude.h"
+#include "codegen/cuda/traffic.h"
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
 #include "ir/cost.h"
@@ -71,13 +72,10 @@ private:
     if (code_.contains(symbol))
       return;
     CudaKernelCode &code = code_[symbol] = emitCudaKernel(fn_, op, target_, symbol);
-    // Where a generator does not say what its steps move, the first stands for all.
+    // Where a generator does not say what its steps compute, the first stands for all.
     if (!code.steps.empty() &&
-        std::ranges::all_of(code.steps, [](const CudaStep &s) { return s.bytes == 0; })) {
-      const Cost cost = costOf(fn_, op);
-      code.steps[0].flops = cost.flops;
-      code.steps[0].bytes = cost.bytes;
-    }
+        std::ranges::all_of(code.steps, [](const CudaStep &s) { return s.flops == 0; }))
+      code.steps[0].flops = costOf(fn_, op).flops;
     for (const CudaStep &step : code.steps)
       if (!step.product)
         functions_ += step.text + "\n";
@@ -131,14 +129,17 @@ private:
   }
 
   void describe(CudaLaunch &launch, const std::vector<Part> &parts) {
+    CudaTraffic traffic(fn_);
     for (const Part &part : parts) {
       const std::string name = stepName(fn_, part.kernel);
       launch.name += (launch.name.empty() ? "" : ", ") + name;
       launch.flops += part.step->flops;
-      launch.bytes += part.step->bytes;
-      for (int buffer : part.step->buffers)
+      for (int buffer : part.step->buffers) {
         launch.parameters.emplace_back(part.kernel, buffer);
+        traffic.touch(part.kernel, buffer, codeOf(part.kernel).workspaceBytes);
+      }
     }
+    launch.bytes = traffic.bytes();
   }
 
   void addLaunch(const std::vector<Part> &parts) {

@@ -29,7 +29,7 @@ struct CudaLaunch {
   int64_t sharedBytes = 0;
   gradc_cuda_product product{};
   std::vector<std::pair<OpId, int>> parameters; // a kernel, and the number of its buffer
-  double flops = 0, bytes = 0;
+  double flops = 0, bytes = 0;                  // that must move from or to memory (codegen/cuda/estimate.h)
 };
 
 struct CudaModule {

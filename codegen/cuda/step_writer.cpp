@@ -1,6 +1,7 @@
 #include "codegen/cuda/step_writer.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "codegen/program_table.h"
 #include "ir/text.h"
@@ -19,6 +20,17 @@ void addPlaces(const Location &loc, std::vector<std::string> &places) {
       places.push_back(std::move(place));
   for (const Location &part : loc.fused)
     addPlaces(part, places);
+}
+
+/// Whether the text has the name as a word.
+bool names(std::string_view text, std::string_view name) {
+  auto isLetter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  for (size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+    const size_t end = at + name.size();
+    if ((at == 0 || !isLetter(text[at - 1])) && (end == text.size() || !isLetter(text[end])))
+      return true;
+  }
+  return false;
 }
 
 } // namespace
@@ -95,10 +107,14 @@ void CudaStepWriter::storeAll(const std::vector<int> &resultNumbers, const CudaI
 }
 
 CudaStep CudaStepWriter::finish(int64_t blocks, int threads) && {
-  std::string declared;
-  for (const CudaParameter &parameter : parameters_)
-    declared += ", " + parameter.type + parameter.name;
   CudaStep step;
+  std::string declared;
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    if (names(text.text(), parameters_[i].name)) {
+      declared += ", " + parameters_[i].type + parameters_[i].name;
+      step.parameters.push_back(parameters_[i]);
+      step.buffers.push_back(buffers_[i]);
+    }
   step.symbol = symbol_;
   step.text =
       fmt::format("{}__device__ __forceinline__ void {}(int block, unsigned char *shared{}) {{\n{}}}\n",
@@ -106,8 +122,6 @@ CudaStep CudaStepWriter::finish(int64_t blocks, int threads) && {
   step.blocks = blocks;
   step.threads = threads;
   step.sharedBytes = sharedBytes_;
-  step.buffers = buffers_;
-  step.parameters = parameters_;
   return step;
 }
 

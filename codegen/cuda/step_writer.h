@@ -32,6 +32,7 @@ public:
   void storeAll(const std::vector<Store> &stores);
   void storeAll(const std::vector<int> &resultNumbers, const CudaIndices &at);
 
+  /// Its parameters are the buffers that the text names.
   CudaStep finish(int64_t blocks, int threads = kCudaThreads) &&;
 
 private:

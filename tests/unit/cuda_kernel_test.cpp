@@ -178,7 +178,9 @@ TEST(CudaKernel, OverlappingWindowsAreSearchedOnce) {
   ASSERT_EQ(code.steps.size(), 2u);
   EXPECT_EQ(code.workspaceBytes, 2 * 3 * 4 * 4);
   EXPECT_EQ(code.steps[0].symbol, code.steps[1].symbol + "_winners");
-  EXPECT_EQ(code.steps[0].buffers, (std::vector{0, 1, 2, 3})); // the workspace last
+  // What a step does not name is none of its parameters.
+  EXPECT_EQ(code.steps[0].buffers, (std::vector{0, 3})); // x, and the workspace last
+  EXPECT_EQ(code.steps[1].buffers, (std::vector{1, 2, 3}));
   EXPECT_THAT(code.steps[0].text, HasSubstr("workspace[i] = (unsigned char)(winner);"));
   EXPECT_THAT(code.steps[1].text, HasSubstr("if (workspace["));
 }
