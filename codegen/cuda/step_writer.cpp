@@ -22,12 +22,13 @@ void addPlaces(const Location &loc, std::vector<std::string> &places) {
     addPlaces(part, places);
 }
 
-/// Whether the text has the name as a word.
+/// Whether the text has the name as a word, not as a member: threadIdx.x.
 bool names(std::string_view text, std::string_view name) {
   auto isLetter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
   for (size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
     const size_t end = at + name.size();
-    if ((at == 0 || !isLetter(text[at - 1])) && (end == text.size() || !isLetter(text[end])))
+    const char before = at == 0 ? ' ' : text[at - 1];
+    if (!isLetter(before) && before != '.' && (end == text.size() || !isLetter(text[end])))
       return true;
   }
   return false;
