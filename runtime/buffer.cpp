@@ -12,6 +12,8 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kHugePage = 2 << 20;
+/// From here on a huge page pays, even one that is used in part: kernels that walk columns touch hundreds of pages.
+constexpr int64_t kLarge = kHugePage / 8;
 constexpr int64_t kCacheLine = 64;
 constexpr int64_t kTouchUnit = 1 << 20;
 
@@ -45,7 +47,7 @@ StatusOr<Buffer> Buffer::allocate(int64_t bytes, ThreadPool *pool) {
   Buffer buffer;
   if (bytes <= 0)
     return buffer;
-  const int64_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
+  const int64_t alignment = bytes >= kLarge ? kHugePage : kCacheLine;
   const int64_t rounded = roundUp(bytes, alignment);
   buffer.data_ = static_cast<std::byte *>(std::aligned_alloc(alignment, rounded));
   if (!buffer.data_)

@@ -37,29 +37,51 @@ bool hasNonFinite(const float *values, int64_t count) {
   return found != 0;
 }
 
-} // namespace
-
-TensorView StoredVariable::view() const {
-  return {spec.name, DType::F32, spec.shape, {data.as<char>(), static_cast<size_t>(data.size())}};
+/// The weights of the mapped file in place, if they fit; else an empty buffer.
+Buffer inFile(const VariableSpec &spec, const SafeTensors *weights) {
+  const TensorView *tensor = weights && weights->isMapped() ? weights->find(spec.name) : nullptr;
+  const bool fits = tensor && tensor->dtype == DType::F32 && tensor->shape == spec.shape;
+  return fits ? Buffer::borrow(tensor->bytes) : Buffer();
 }
+
+/// From the beginning of one variable to that of the next. A parameter and its momentum, read side by side, should not
+/// compete for the same sets of L1 where a page is a multiple of their size.
+int64_t pitch(int64_t bytes) {
+  constexpr int64_t kLine = 64, kSkewLines = 17;
+  return (bytes + kLine - 1) / kLine * kLine + kSkewLines * kLine;
+}
+
+} // namespace
 
 StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, ThreadPool &pool,
                                               const SafeTensors *weights) {
   VariableStore store;
+  int64_t bytes = 0;
   for (VariableSpec &spec : specs) {
-    const TensorView *tensor = weights && weights->isMapped() ? weights->find(spec.name) : nullptr;
-    if (tensor && tensor->dtype == DType::F32 && tensor->shape == spec.shape)
-      if (Buffer inPlace = Buffer::borrow(tensor->bytes); inPlace.data()) {
-        store.keeper_ = weights->keeper();
-        store.variables_.push_back({std::move(spec), std::move(inPlace)});
-        continue;
-      }
-    StatusOr<Buffer> data = Buffer::allocate(elementCount(spec) * static_cast<int64_t>(sizeof(float)), &pool);
-    if (!data)
-      return std::unexpected(data.error());
-    store.variables_.push_back({std::move(spec), std::move(*data)});
+    const int64_t size = elementCount(spec) * static_cast<int64_t>(sizeof(float));
+    Buffer inPlace = inFile(spec, weights);
+    if (inPlace.data())
+      store.keeper_ = weights->keeper();
+    else
+      bytes += pitch(size);
+    store.variables_.push_back({std::move(spec), std::move(inPlace)});
   }
+  StatusOr<Buffer> memory = Buffer::allocate(bytes, &pool);
+  if (!memory)
+    return std::unexpected(memory.error());
+  store.memory_ = std::move(*memory);
+  const char *next = store.memory_.as<char>();
+  for (StoredVariable &variable : store.variables_)
+    if (!variable.data.data()) {
+      const int64_t size = elementCount(variable.spec) * static_cast<int64_t>(sizeof(float));
+      variable.data = Buffer::borrow({next, static_cast<size_t>(size)});
+      next += pitch(size);
+    }
   return store;
+}
+
+TensorView StoredVariable::view() const {
+  return {spec.name, DType::F32, spec.shape, {data.as<char>(), static_cast<size_t>(data.size())}};
 }
 
 const StoredVariable *VariableStore::find(std::string_view name) const {

@@ -57,6 +57,7 @@ private:
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
 
   std::shared_ptr<const void> keeper_; // of variables that lie in a file
+  Buffer memory_;                      // of all others: one piece, so that it lies in huge pages
   std::vector<StoredVariable> variables_;
 };
 

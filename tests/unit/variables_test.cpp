@@ -65,3 +65,23 @@ TEST(Variables, LeavesMappedWeightsWhereTheyAre) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(store->find("off")->values()) % 64, 0u);
   EXPECT_EQ(store->find("odd")->view().bytes, odd);
 }
+
+TEST(Variables, LieInOnePieceApartFromEachOther) {
+  ThreadPool pool(1);
+  std::vector<VariableSpec> specs;
+  for (const char *name : {"a", "b", "c"})
+    specs.push_back({.name = name, .shape = {1024}}); // a page each
+  StatusOr<VariableStore> store = VariableStore::create(specs, pool);
+  ASSERT_TRUE(store);
+  const VariableStore moved = std::move(*store);
+  uintptr_t end = reinterpret_cast<uintptr_t>(moved.find("a")->values());
+  for (const StoredVariable &variable : moved.variables()) {
+    const auto begin = reinterpret_cast<uintptr_t>(variable.values());
+    EXPECT_EQ(begin % 64, 0u);
+    EXPECT_GE(begin, end);
+    EXPECT_LT(begin, end + 4096);
+    end = begin + 4096;
+  }
+  EXPECT_NE(reinterpret_cast<uintptr_t>(moved.find("a")->values()) % 4096,
+            reinterpret_cast<uintptr_t>(moved.find("b")->values()) % 4096);
+}
