@@ -71,7 +71,8 @@ public:
       return loop(reduction, extents_[reduction.extentSlot], 1, row, column, columns,
                   std::move(accumulators));
     const int64_t unroll = unrollFactor(reduction, columns);
-    if (unroll == reduction.extent && std::exchange(alongsidePending_, false))
+    // A sequence is no loop: the loops inside it are what takes the time.
+    if (unroll == reduction.extent && reduction.extent > 1 && std::exchange(alongsidePending_, false))
       shape_.alongside(e.i64(0), 1);
     const int64_t rolled = unroll == reduction.extent ? 0 : reduction.extent / unroll;
     if (rolled)
