@@ -128,7 +128,8 @@ void run(const Options &options, const Case &c) {
     scratch = std::max(scratch, step.scratchBytes);
     items = std::max(items, step.items);
   }
-  const gradc_ctx ctx{allocate(scratch)};
+  constexpr int64_t kScratch = 2 << 20; // at least: one serves all kernels of a program, in huge pages
+  const gradc_ctx ctx{allocate(std::max(scratch, kScratch))};
   std::vector<gradc_kernel> kernels;
   for (const KernelStep &step : code.steps)
     kernels.push_back(jit.kernel(step.symbol));
@@ -273,7 +274,10 @@ int runAll(int argc, char **argv) {
                         {"resnet", 16, 64, 64, 56, 3, 1},      {"resnet", 16, 128, 128, 28, 3, 1},
                         {"resnet", 16, 256, 256, 14, 3, 1},    {"resnet", 64, 256, 256, 14, 3, 1},
                         {"resnet", 16, 512, 512, 7, 3, 1},     {"resnet", 64, 512, 512, 7, 3, 1},
-                        {"resnet", 16, 512, 512, 8, 3, 1},     {"narrow", 64, 32, 32, 32, 3, 1}})
+                        {"resnet", 16, 512, 512, 8, 3, 1},     {"narrow", 64, 32, 32, 32, 3, 1},
+                        {"narrow", 64, 32, 32, 28, 5, 2},      {"narrow", 64, 24, 24, 28, 5, 2},
+                        {"wide", 16, 128, 128, 14, 5, 2},      {"wide", 16, 256, 256, 7, 5, 2},
+                        {"wide", 16, 128, 128, 17, 4, 1},      {"wide", 16, 128, 128, 17, 2, 0}})
     conv(options, c);
   return 0;
 }

@@ -1,13 +1,13 @@
-// Names Winograd's F(4×4, 3×3) as the algorithm of the convolutions that it makes faster.
+// Names Winograd's algorithm for the convolutions that it makes faster.
 //
 //   %y = kernel(%x, %w) {kind = contract} { … conv2d of 3×3, stride 1 … }
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = winograd}} { … }
 //
-// It multiplies a quarter as often as the direct algorithm and makes about twice its rounding error (ir/winograd.h says
-// when it is legal, when it pays and what it computes). That is decided by shapes alone, since it touches bits: a fused
-// convolution and one that stands alone, a training step and an inference take the same algorithm.
-// `--disable-pass winograd` leaves all convolutions direct.
+// It multiplies a quarter as often as the direct algorithm and makes about twice its rounding error; for kernels of 5×5,
+// a third as often, with the same error (ir/winograd.h says when it is legal, when it pays and what it computes). That is
+// decided by shapes alone, since it touches bits: a fused convolution and one that stands alone, a training step and an
+// inference take the same algorithm. `--disable-pass winograd` leaves all convolutions direct.
 //
 // Runs on kernels, so after outline, and before schedule, which completes the attribute. What the interpreter computes
 // stays as it was; compiled code rounds differently.
