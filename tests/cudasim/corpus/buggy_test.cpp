@@ -70,6 +70,27 @@ TEST_P(Corpus, BuggyBlocksThatOverlap) {
               "race between blocks: overwrites what block (0,0,0) wrote");
 }
 
+TEST_P(Corpus, BuggyGlobalMissingBarrier) {
+  auto a = random(256), o = random(256);
+  expectFault(tryLaunch("buggy", "globalnosync", {{1, 1, 1}, {256, 1, 1}}, a, o), kLaunchFailed,
+              "race between warps of a block");
+  launch("buggy", "globalsync", {{1, 1, 1}, {256, 1, 1}}, a, o);
+  auto before = [&](int t) { return 2.0 * a.host[static_cast<size_t>(t)]; };
+  expectNear(o.read(), [&](int t) { return before(t) + before(t ^ 32); });
+}
+
+TEST_P(Corpus, BuggyGlobalWriteAfterRead) {
+  auto a = random(256);
+  expectFault(tryLaunch("buggy", "globalwar", {{1, 1, 1}, {256, 1, 1}}, a), kLaunchFailed,
+              "race between warps of a block: overwrites what another warp read since the last barrier");
+}
+
+TEST_P(Corpus, BuggyWarpsThatStoreToOnePlace) {
+  auto o = empty(1);
+  expectFault(tryLaunch("buggy", "onewinner", {{1, 1, 1}, {64, 1, 1}}, o), kLaunchFailed,
+              "race between warps of a block: overwrites what warp 0 wrote since the last barrier");
+}
+
 TEST_P(Corpus, BuggyInPlaceThroughRestrict) {
   auto a = random(256);
   expectFault(tryLaunch("buggy", "shifted", {{1, 1, 1}, {256, 1, 1}}, a, a, 256), kLaunchFailed,

@@ -44,10 +44,10 @@ Outcome Execution::operator()(const KernelLaunch &launch) {
     return Failure{CUDA_ERROR_LAUNCH_FAILED,
                    fmt::format("kernel {}: CUDASIM_FAIL=launch:{}", function.name, driver.launches)};
   context.races.begin(fmt::format("kernel {}", function.name), clock);
-  uint32_t firstTag = driver.memory->reserveTags(0);
+  uint32_t firstTag = driver.memory->beginLaunch();
   if (Outcome bad = runKernel(driver, context, launch, replay))
     return bad;
-  return race(driver, context.races.launch(*driver.memory, firstTag, driver.memory->reserveTags(0)));
+  return race(driver, context.races.launch(*driver.memory, firstTag, driver.memory->endOfTags()));
 }
 
 void markWritten(Context &context, uintptr_t address, size_t bytes) {

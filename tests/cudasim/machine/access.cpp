@@ -60,13 +60,11 @@ void countDistinct(Grid &grid, const Pattern &p, Allocation &a, uint64_t base, M
     seen[sector] = grid.tags;
   };
   uint64_t first = base - a.begin;
-  if (p.contiguous)
-    for (uint64_t k = first / kSectorBytes; k <= (first + static_cast<uint64_t>(p.high) - 1) / kSectorBytes;
-         ++k)
-      touch(k);
-  else
-    for (const CellUse &use : p.cells)
-      touch((first + static_cast<uint64_t>(use.cell * p.cell)) / kSectorBytes);
+  for (const Run &run : p.runs) {
+    uint64_t begin = first + static_cast<uint64_t>(run.cell * p.cell), end = begin + static_cast<uint64_t>(run.count * p.cell);
+    for (uint64_t sector = begin / kSectorBytes; sector * kSectorBytes < end; ++sector)
+      touch(sector);
+  }
 }
 
 // Lanes whose addresses lie in different allocations are looked at one by one.
@@ -162,38 +160,37 @@ bool spreadLocal(Warp &w, Addresses &a, uint32_t bytes, Mode mode) {
 
 } // namespace
 
+bool resolve(Warp &w, Pattern &pattern, uint64_t base, Mode mode, Resolved &out) {
+  out.pattern = &pattern;
+  if (pattern.space == Space::Shared) {
+    out.base = w.block->shared.data() + base;
+    return resolveShared(w, pattern, base, mode);
+  }
+  out.base = reinterpret_cast<unsigned char *>(base);
+  return resolveGlobal(w, pattern, base, mode);
+}
+
 bool resolve(Warp &w, Site &site, const Addresses &addresses, Space space, uint32_t bytes, Mode mode,
              Resolved &out) {
   Block &block = *w.block;
   const Program &program = block.grid.program;
-  auto found = [&](const Addresses &a, int cell) -> Pattern & {
-    Pattern &pattern = match(site, a, space, bytes, cell);
-    out.pattern = &pattern;
-    return pattern;
-  };
-  if (space == Space::Shared) {
-    Pattern &pattern = found(addresses, program.sharedCell);
-    out.base = block.shared.data() + addresses.base;
-    return resolveShared(w, pattern, addresses.base, mode);
-  }
   if (space == Space::Local) {
     Addresses spread = addresses;
     if (!spreadLocal(w, spread, bytes, mode))
       return false;
-    Pattern &pattern = found(spread, 1);
+    out.pattern = &match(site, spread, space, bytes, 1);
     out.base = w.local + spread.base;
     ++block.grid.counters.localRequests;
-    return checkAlignment(w, pattern, spread.base, "local", mode);
+    return checkAlignment(w, *out.pattern, spread.base, "local", mode);
   }
   if (space == Space::Param) {
-    Pattern &pattern = found(addresses, 1);
+    out.pattern = &match(site, addresses, space, bytes, 1);
     const auto &parameters = block.grid.launch.parameters;
     out.base = reinterpret_cast<unsigned char *>(const_cast<std::byte *>(parameters.data())) + addresses.base;
-    return resolveFlat(w, pattern, addresses.base, parameters.size(), "parameter", mode);
+    return resolveFlat(w, *out.pattern, addresses.base, parameters.size(), "parameter", mode);
   }
-  Pattern &pattern = found(addresses, program.globalCell);
-  out.base = reinterpret_cast<unsigned char *>(addresses.base);
-  return resolveGlobal(w, pattern, addresses.base, mode);
+  int cell = space == Space::Shared ? program.sharedCell : program.globalCell;
+  return resolve(w, match(site, addresses, space, bytes, cell), addresses.base, mode, out);
 }
 
 } // namespace cudasim

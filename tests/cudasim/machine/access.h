@@ -22,22 +22,28 @@ constexpr uint64_t kSharedWindow = 0x4000'0000'0000'0000, kLocalWindow = 0x5000'
 
 // An access site of the code nearly always has the same addresses relative to its first lane. What follows from them alone is kept,
 // so that counting sectors and bank conflicts costs little.
-struct CellUse {
-  int64_t cell = 0;   // relative to the cell of the base
-  uint32_t lanes = 0; // that touch it
+struct Run {        // cells in a row that lanes touch
+  int64_t cell = 0; // relative to the cell of the base
+  int32_t count = 0;
+  int32_t index = 0; // of the first in Pattern's lanes and lastLane
 };
 
 struct Pattern {
-  std::array<int64_t, 32> relative{}; // to the first active lane; 0 for lanes that do nothing
-  uint32_t mask = 0, phase = 0;       // phase: the base modulo a sector or a bank
+  alignas(64) std::array<int64_t, 32> relative{}; // to the first active lane; 0 for lanes that do nothing
+  alignas(64) std::array<int32_t, 32> narrow{};   // the same in 32 bits
+  ptx::Space space = ptx::Space::Generic;
+  uint32_t mask = 0, phase = 0; // phase: the base modulo a sector or a bank
   uint32_t bytes = 0;
   int64_t low = 0, high = 0; // extent, relative to the base
   uint64_t alignment = 0;    // or of all relatives
   bool contiguous = false;   // lane l at l * bytes, all lanes: a row of memory
+  bool uniform = false;      // all lanes at the same place
   bool overlaps = false;     // two lanes share bytes
   uint32_t sectors = 0, waves = 0, ideal = 0;
-  std::vector<CellUse> cells;       // what the race check remembers things of, by address
-  int cell = 0;                     // its bytes
+  int cell = 0;                     // bytes of what the race checks remember things of
+  std::vector<Run> runs;            // the cells that lanes touch, by address,
+  std::vector<uint32_t> lanes;      // which lanes touch each,
+  std::vector<uint8_t> lastLane;    // and the last one of them
   Allocation *allocation = nullptr; // where it was found last
 };
 
@@ -67,6 +73,8 @@ struct Addresses {
 
 // False: faulted. The space is not Generic.
 bool resolve(Warp &, Site &, const Addresses &, ptx::Space, uint32_t bytes, Mode, Resolved &);
+// The same with a pattern that is known to fit; the space is Global or Shared.
+bool resolve(Warp &, Pattern &, uint64_t base, Mode, Resolved &);
 
 // Where an address of the generic space points to, and what to subtract from it.
 ptx::Space spaceOf(uint64_t generic, uint64_t &window);
@@ -74,13 +82,19 @@ ptx::Space spaceOf(uint64_t generic, uint64_t &window);
 // The pattern of these addresses, made if the site had none like it lately.
 Pattern &match(Site &, const Addresses &, ptx::Space, uint32_t bytes, int cell);
 
-// What the race check remembers of a cell of shared memory.
-struct SharedCell {
-  uint32_t writeEpoch = 0, readEpoch = 0; // of the block, counted by barriers
-  uint32_t readers = 0;                   // warps
-  uint16_t writer = 0;                    // thread
-  uint16_t writerSync = 0;                // its warp's syncEpoch
-  bool atomic = false;
+// Addresses modulo a sector, or a bank: what a pattern depends on beside the lanes' distances.
+inline uint32_t phaseOf(uint64_t base, ptx::Space space) {
+  return static_cast<uint32_t>(base & (space == ptx::Space::Shared ? 3 : 31));
+}
+
+// What the checks remember of each cell of shared memory since the last barrier.
+struct SharedCells {
+  static constexpr uint32_t kUnreadable =
+      1U << 31;                  // nobody wrote it since the block began, or a copy is on its way
+  std::vector<uint32_t> writer;  // see shared_races.cpp
+  std::vector<uint32_t> readers; // warps
+  void beginBlock(bool uninitialised);
+  void passBarrier();
 };
 
 } // namespace cudasim

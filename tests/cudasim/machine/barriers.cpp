@@ -88,7 +88,11 @@ void passBarrier(Block &block, uint32_t pc) {
   const Inst &i = block.grid.program.code[pc];
   Votes votes = i.a ? collect(block, i) : Votes{};
   ++block.grid.counters.barriers;
-  ++block.epoch;
+  if (!block.grid.memory.intervalsLeft())
+    return block.warps[0].fault(kLaunchFailed, 0, "more barriers than the checks can tell apart");
+  block.interval = block.grid.memory.nextInterval();
+  if (block.grid.options.races)
+    block.cells.passBarrier();
   for (Warp &w : block.warps)
     for (Group &g : w.groups) {
       if (i.a)

@@ -13,11 +13,16 @@ struct Grid { // a launch in execution
   Memory &memory;
   const Options &options;
   Counters counters;
-  std::vector<uint64_t> executed; // by pc: warp instructions
-  std::vector<Site> sites;        // by Inst's site
+  std::vector<uint64_t> entered, left; // by pc: how often a row of instructions began there, ended before
+  std::vector<Site> sites;             // by Inst's site
   std::optional<Fault> fault;
   int64_t budget = 0;
-  uint32_t tags = 0; // first of this launch, see Memory::reserveTags
+  uint32_t tags = 0; // of the launch's own interval, see Memory::nextInterval
+  struct Started {
+    uint32_t tag; // of the block's first interval
+    uint64_t number;
+  };
+  std::vector<Started> started; // blocks, by tag
   // Blocks that released (fence, then atomic) at an address; a block that acquires there sees what they wrote.
   std::map<uint64_t, std::set<uint32_t>> released;
 };
@@ -25,11 +30,10 @@ struct Grid { // a launch in execution
 struct Block {
   Grid &grid;
   std::array<uint32_t, 3> index{};
-  uint32_t tag = 0;
-  uint32_t epoch = 0; // counts barriers, over all blocks of the launch
+  uint32_t tag = 0, interval = 0; // of its first interval and of the one since the last barrier
   int64_t sharedBytes = 0, localBytes = 0;
-  std::vector<unsigned char> shared, sharedInitialised, local, registers;
-  std::vector<SharedCell> cells;
+  std::vector<unsigned char> shared, local, registers;
+  SharedCells cells;
   std::vector<Warp> warps;
   int alive = 0; // threads
   bool fenced = false;

@@ -1,5 +1,7 @@
+// What is remembered of global memory: who wrote and read each cell in this launch, and whether it was written at all.
 #include "machine/block.h"
 #include "machine/races.h"
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
@@ -7,14 +9,24 @@
 namespace cudasim {
 namespace {
 
-// The tags of a launch: several readers, atomics of several blocks, then two a block, for what it did plainly and atomically.
+// A tag is an interval (Memory::nextInterval), which tells launch and block as well, a warp of it, and a flag: of a writer that
+// it was an atomic, of a reader that other warps of the block read, too. The launch's own interval stands for several blocks.
 struct Tags {
-  uint32_t many, atomic, mine;
-  explicit Tags(const Block &block) : many(block.grid.tags), atomic(many + 1), mine(block.tag) {}
+  uint32_t many, atomic; // several blocks: readers, atomics
+  uint32_t block;        // first of this block; it has all that come after
+  uint32_t interval;     // first since the last barrier
+  uint32_t mine;
+
+  explicit Tags(const Warp &w)
+      : many(w.block->grid.tags), atomic(many + 1), block(w.block->tag), interval(w.block->interval),
+        mine(interval + 2 * static_cast<uint32_t>(w.id)) {}
   bool now(uint32_t tag) const { return tag >= many; } // of this launch
-  bool isAtomic(uint32_t tag) const { return now(tag) && (tag - many) % 2 == 1; }
-  uint32_t blockOf(uint32_t tag) const { return tag - (tag - many) % 2; }
+  bool here(uint32_t tag) const { return tag >= block; }
+  bool since(uint32_t tag) const { return tag >= interval; } // the last barrier
+  bool byOther(uint32_t tag) const { return since(tag) && (tag ^ mine) > 1; }
 };
+
+bool isAtomic(uint32_t writer) { return writer & 1; }
 
 Owners &owners(Allocation &allocation, int cell) {
   Owners &result = cell == 4 ? allocation.words : allocation.singles;
@@ -25,96 +37,149 @@ Owners &owners(Allocation &allocation, int cell) {
   return result;
 }
 
-std::string blockOf(const Grid &grid, uint32_t tag) {
-  uint32_t number = (tag - grid.tags - 2) / 2;
+// The place in Grid::started of the block that a tag of this launch belongs to; -1: several blocks.
+int64_t blockOf(const Grid &grid, uint32_t tag) {
+  auto after = std::upper_bound(grid.started.begin(), grid.started.end(), tag,
+                                [](uint32_t t, const Grid::Started &s) { return t < s.tag; });
+  return after - grid.started.begin() - 1;
+}
+
+bool acquired(const Block &block, uint32_t tag) {
+  int64_t index = blockOf(block.grid, tag);
+  return index >= 0 && block.acquired.contains(block.grid.started[static_cast<size_t>(index)].tag);
+}
+
+struct Conflict {
+  enum Kind { None, NonCoherent, BlocksWrite, BlocksRead, WarpsWrite, WarpsRead } kind = None;
+  explicit operator bool() const { return kind != None; }
+};
+
+// What is wrong with this access; the slow and exact form of the loops below.
+Conflict conflict(const Warp &w, uint32_t writer, uint32_t reader, Mode mode) {
+  const Tags tags(w);
+  const Block &block = *w.block;
+  bool written = tags.now(writer);
+  if (mode == Mode::LoadNonCoherent && written)
+    return {Conflict::NonCoherent};
+  bool bothAtomic = isAtomic(writer) && (mode == Mode::Atomic || mode == Mode::LoadRelaxed);
+  bool ordered = tags.here(writer) || bothAtomic || acquired(block, writer) ||
+                 (writer == tags.atomic && !block.acquired.empty());
+  if (written && !ordered)
+    return {Conflict::BlocksWrite};
+  bool synchronised = w.synchronised == block.interval;
+  if (tags.byOther(writer) && !bothAtomic && !synchronised)
+    return {Conflict::WarpsWrite};
+  if (!writes(mode))
+    return {};
+  if (tags.now(reader) && !tags.here(reader) && !acquired(block, reader))
+    return {Conflict::BlocksRead};
+  return {tags.since(reader) && reader != tags.mine && !synchronised ? Conflict::WarpsRead : Conflict::None};
+}
+
+std::string nameOfBlock(const Grid &grid, uint32_t tag) {
+  uint64_t number = grid.started[static_cast<size_t>(blockOf(grid, tag))].number;
   const auto &size = grid.launch.grid;
   return fmt::format("block ({},{},{})", number % size[0], number / size[0] % size[1],
                      number / size[0] / size[1]);
 }
 
-// What is wrong with this access, null if nothing; the slow and exact form of the loops below.
-const char *conflict(const Block &block, uint32_t writer, uint32_t reader, Mode mode) {
-  Tags tags(block);
-  bool written = tags.now(writer);
-  if (mode == Mode::LoadNonCoherent && written)
-    return "reads through the non-coherent cache (ld.global.nc) what";
-  uint32_t by = tags.blockOf(writer);
-  bool bothAtomic = tags.isAtomic(writer) && (mode == Mode::Atomic || mode == Mode::LoadRelaxed);
-  bool ordered = by == tags.mine || block.acquired.contains(by) || bothAtomic ||
-                 (writer == tags.atomic && !block.acquired.empty());
-  if (written && !ordered)
-    return writes(mode) ? "overwrites what" : "reads what";
-  bool readByOthers = tags.now(reader) && reader != tags.mine && !block.acquired.contains(reader);
-  return writes(mode) && readByOthers ? "overwrites what another block reads, and" : nullptr;
-}
-
-void report(Warp &w, const Allocation &a, uint64_t cellAddress, uint32_t lanes, uint32_t writer,
-            const char *what) {
-  Tags tags(*w.block);
-  std::string who = !tags.now(writer)       ? ""
-                    : tags.isAtomic(writer) ? " an atomic wrote in this launch"
-                    : writer == tags.mine
-                        ? " this block wrote in this launch"
-                        : fmt::format(" {} wrote in this launch", blockOf(w.block->grid, writer));
-  std::string text = fmt::format("race between blocks: {}{}", what, who);
-  if (text.ends_with(", and"))
-    text.resize(text.size() - 5);
-  w.fault(kLaunchFailed, std::countr_zero(lanes), fmt::format("{} ({})", text, a.describe(cellAddress)));
+std::string describe(const Warp &w, Conflict conflict, uint32_t writer, Mode mode) {
+  const Tags tags(w);
+  const char *does = writes(mode) ? "overwrites" : "reads";
+  std::string who = isAtomic(writer)    ? "an atomic"
+                    : tags.here(writer) ? "this block"
+                    : tags.now(writer)  ? nameOfBlock(w.block->grid, writer)
+                                        : "";
+  switch (conflict.kind) {
+  case Conflict::NonCoherent:
+    return fmt::format("race between blocks: reads through the non-coherent cache (ld.global.nc) what {} "
+                       "wrote in this launch",
+                       who);
+  case Conflict::BlocksWrite:
+    return fmt::format("race between blocks: {} what {} wrote in this launch", does, who);
+  case Conflict::BlocksRead: return "race between blocks: overwrites what another block reads";
+  case Conflict::WarpsWrite:
+    return fmt::format("race between warps of a block: {} what {} wrote since the last barrier", does,
+                       isAtomic(writer) ? who : fmt::format("warp {}", (writer & (Memory::kTags - 1)) / 2));
+  case Conflict::WarpsRead:
+    return "race between warps of a block: overwrites what another warp read since the last barrier";
+  case Conflict::None: break;
+  }
+  return "";
 }
 
 // One cell's new owners. Relaxed loads leave no trace: they may meet atomics.
 void own(const Tags &tags, uint32_t &writer, uint32_t &reader, Mode mode) {
   if (mode == Mode::Store)
     writer = tags.mine;
+  else if (mode == Mode::Atomic && tags.here(writer))
+    writer = isAtomic(writer) ? tags.mine + 1
+                              : writer; // what was written plainly must not meet other blocks' atomics
   else if (mode == Mode::Atomic)
-    writer = !tags.now(writer) ? tags.mine + 1 : tags.blockOf(writer) == tags.mine ? writer : tags.atomic;
+    writer = tags.now(writer) ? tags.atomic : tags.mine + 1;
   else if (mode != Mode::LoadRelaxed)
-    reader = reader < tags.many || reader == tags.mine ? tags.mine : tags.many;
+    reader = reader >= tags.many && reader < tags.block      ? tags.many
+             : reader < tags.interval || reader == tags.mine ? tags.mine
+                                                             : tags.mine + 1;
 }
 
-// The common case: a row of cells without conflicts, in a loop that vectorises. True: a conflict is there, look closer.
-bool sweep(const Tags &tags, uint32_t *writer, uint32_t *reader, int64_t count, Mode mode) {
-  uint32_t bad = 0;
-  if (mode == Mode::Store) {
-    for (int64_t k = 0; k < count; ++k)
-      bad |= ((writer[k] >= tags.many) & (writer[k] != tags.mine)) |
-             ((reader[k] >= tags.many) & (reader[k] != tags.mine));
-  } else {
-    for (int64_t k = 0; k < count; ++k)
-      bad |= (writer[k] >= tags.many) & (writer[k] != tags.mine || mode == Mode::LoadNonCoherent);
+// The common case: a row of cells without conflicts, in loops that vectorise. True: a conflict is there, look closer.
+bool sweepStore(const Tags &tags, uint32_t *writer, const uint32_t *reader, int64_t count) {
+  uint32_t bad = 0, span = tags.interval - tags.block;
+  for (int64_t k = 0; k < count; ++k) {
+    bad |= (writer[k] >= tags.many) & (writer[k] - tags.block >= span) & ((writer[k] ^ tags.mine) > 1);
+    bad |= (reader[k] >= tags.many) & (reader[k] - tags.block >= span) & (reader[k] != tags.mine);
   }
   if (bad)
     return true;
-  if (mode == Mode::Store) {
-    for (int64_t k = 0; k < count; ++k)
-      writer[k] = tags.mine;
-  } else {
-    for (int64_t k = 0; k < count; ++k)
-      reader[k] = reader[k] < tags.many || reader[k] == tags.mine ? tags.mine : tags.many;
+  std::fill_n(writer, count, tags.mine);
+  return false;
+}
+
+bool sweepLoad(const Tags &tags, const uint32_t *writer, uint32_t *reader, int64_t count, bool coherent) {
+  uint32_t bad = 0, span = coherent ? tags.interval - tags.block : 0, own = coherent ? 1 : 0;
+  uint32_t mine = coherent ? tags.mine : 0; // no writer of this launch is right for others
+  for (int64_t k = 0; k < count; ++k)
+    bad |= (writer[k] >= tags.many) & (writer[k] - tags.block >= span) & ((writer[k] ^ mine) > own);
+  if (bad)
+    return true;
+  for (int64_t k = 0; k < count; ++k) {
+    uint32_t r = reader[k];
+    uint32_t same = r < tags.interval || r == tags.mine ? tags.mine : tags.mine + 1;
+    reader[k] = r >= tags.many && r < tags.block ? tags.many : same;
   }
   return false;
 }
 
-bool checkCell(Warp &w, const Allocation &a, Owners &o, uint64_t number, const CellUse &use, int cell,
+bool checkCell(Warp &w, const Allocation &a, Owners &o, uint64_t number, uint32_t lanes, int cell,
                Mode mode) {
   uint32_t &writer = o.writer[number], &reader = o.reader[number];
-  if (const char *what = conflict(*w.block, writer, reader, mode)) {
-    report(w, a, a.begin + number * static_cast<uint64_t>(cell), use.lanes, writer, what);
+  if (Conflict found = conflict(w, writer, reader, mode)) {
+    uint64_t address = a.begin + number * static_cast<uint64_t>(cell);
+    w.fault(kLaunchFailed, std::countr_zero(lanes),
+            fmt::format("{} ({})", describe(w, found, writer, mode), a.describe(address)));
     return false;
   }
-  own(Tags(*w.block), writer, reader, mode);
+  own(Tags(w), writer, reader, mode);
   return true;
 }
 
 bool checkRaces(Warp &w, const Pattern &p, Allocation &a, uint64_t base, Mode mode) {
   Owners &o = owners(a, p.cell);
+  const Tags tags(w);
   uint64_t first = (base - a.begin) / static_cast<uint64_t>(p.cell);
-  bool simple = p.contiguous && mode != Mode::Atomic && mode != Mode::LoadRelaxed;
-  if (simple && !sweep(Tags(*w.block), &o.writer[first], &o.reader[first], p.high / p.cell, mode))
-    return true;
-  for (const CellUse &use : p.cells)
-    if (!checkCell(w, a, o, first + static_cast<uint64_t>(use.cell), use, p.cell, mode))
-      return false;
+  bool simple = mode != Mode::Atomic && mode != Mode::LoadRelaxed;
+  for (const Run &run : p.runs) {
+    uint64_t begin = first + static_cast<uint64_t>(run.cell);
+    uint32_t *writer = &o.writer[begin], *reader = &o.reader[begin];
+    if (simple && !(mode == Mode::Store ? sweepStore(tags, writer, reader, run.count)
+                                        : sweepLoad(tags, writer, reader, run.count, mode == Mode::Load)))
+      continue;
+    for (int32_t k = 0; k < run.count; ++k)
+      if (!checkCell(w, a, o, begin + static_cast<uint64_t>(k), p.lanes[static_cast<size_t>(run.index + k)],
+                     p.cell, mode))
+        return false;
+  }
   return true;
 }
 
@@ -127,25 +192,25 @@ bool allOnes(const unsigned char *marks, int64_t bytes) {
 
 bool checkInitialised(Warp &w, const Pattern &p, const Allocation &a, uint64_t base) {
   const unsigned char *marks = a.initialised.get() + (base - a.begin);
-  if (p.contiguous && allOnes(marks, p.high))
-    return true;
-  for (const CellUse &use : p.cells)
-    if (!allOnes(marks + use.cell * p.cell, p.cell)) {
-      w.fault(kIllegalAddress, std::countr_zero(use.lanes),
-              fmt::format("read of uninitialised global memory ({})",
-                          a.describe(base + static_cast<uint64_t>(use.cell * p.cell))));
-      return false;
-    }
+  for (const Run &run : p.runs) {
+    const unsigned char *here = marks + run.cell * p.cell;
+    if (allOnes(here, static_cast<int64_t>(run.count) * p.cell))
+      continue;
+    int32_t k = 0;
+    while (allOnes(here + k * p.cell, p.cell))
+      ++k;
+    w.fault(kIllegalAddress, std::countr_zero(p.lanes[static_cast<size_t>(run.index + k)]),
+            fmt::format("read of uninitialised global memory ({})",
+                        a.describe(base + static_cast<uint64_t>((run.cell + k) * p.cell))));
+    return false;
+  }
   return true;
 }
 
 void markInitialised(const Pattern &p, Allocation &a, uint64_t base) {
   unsigned char *marks = a.initialised.get() + (base - a.begin);
-  if (p.contiguous)
-    std::memset(marks, 1, static_cast<size_t>(p.high));
-  else
-    for (const CellUse &use : p.cells)
-      std::memset(marks + use.cell * p.cell, 1, static_cast<size_t>(p.cell));
+  for (const Run &run : p.runs)
+    std::memset(marks + run.cell * p.cell, 1, static_cast<size_t>(run.count * p.cell));
 }
 
 } // namespace
@@ -165,11 +230,13 @@ bool touchGlobal(Warp &w, const Pattern &p, Allocation &a, uint64_t base, Mode m
   return true;
 }
 
-void synchronise(Block &block, uint64_t address) {
+void synchronise(Warp &w, uint64_t address) {
+  Block &block = *w.block;
   auto &released = block.grid.released[address];
   block.acquired.insert(released.begin(), released.end());
   if (!block.fenced)
     return;
+  w.synchronised = block.interval;
   released.insert(block.tag);
   released.insert(block.acquired.begin(), block.acquired.end());
 }

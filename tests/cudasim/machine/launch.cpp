@@ -80,12 +80,13 @@ public:
   Runner(const Launch &launch, Memory &memory, const Options &options)
       : grid{launch, *launch.kernel->program, memory, options}, block{grid} {
     const Program &program = grid.program;
-    grid.executed.assign(program.code.size(), 0);
+    grid.entered.assign(program.code.size() + 1, 0);
+    grid.left.assign(program.code.size() + 1, 0);
     grid.sites.resize(static_cast<size_t>(program.sites));
     grid.budget = options.budget;
     blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
     threads = static_cast<int>(launch.block[0] * launch.block[1] * launch.block[2]);
-    grid.tags = memory.reserveTags(blocks);
+    grid.tags = memory.beginLaunch();
     prepareShared();
     prepareWarps();
   }
@@ -104,8 +105,8 @@ private:
     const Launch &launch = grid.launch;
     block.sharedBytes = alignUp(launch.kernel->staticShared, 16) + launch.sharedBytes;
     block.shared.resize(static_cast<size_t>(alignUp(block.sharedBytes, 16)));
-    block.sharedInitialised.resize(block.shared.size());
-    block.cells.resize(block.shared.size() / static_cast<size_t>(grid.program.sharedCell));
+    block.cells.writer.resize(block.shared.size() / static_cast<size_t>(grid.program.sharedCell));
+    block.cells.readers.resize(block.cells.writer.size());
     block.localBytes = alignUp(launch.kernel->localBytes, 16);
   }
 
@@ -175,16 +176,17 @@ private:
     const auto &size = grid.launch.grid;
     block.index = {static_cast<uint32_t>(number % size[0]), static_cast<uint32_t>(number / size[0] % size[1]),
                    static_cast<uint32_t>(number / size[0] / size[1])};
-    block.tag = grid.tags + 2 + 2 * static_cast<uint32_t>(number);
-    ++block.epoch;
+    block.tag = block.interval = grid.memory.nextInterval();
+    grid.started.push_back({block.tag, number});
     block.alive = threads;
     block.fenced = false;
     block.acquired.clear();
     std::fill(block.shared.begin(), block.shared.end(), 0xFF);
-    std::fill(block.sharedInitialised.begin(), block.sharedInitialised.end(), 0);
+    block.cells.beginBlock(grid.options.uninitialised);
     for (Warp &w : block.warps) {
       w.groups.assign(1, {0, w.full, Group::Ready});
       w.exited = 0;
+      w.synchronised = 0;
       w.copies.clear();
       w.copyGroup.fill(0);
       for (int k = 0; k < 3; ++k)
@@ -199,14 +201,16 @@ private:
     c.blocks = blocks;
     c.threads = blocks * static_cast<uint64_t>(threads);
     std::map<std::string, uint64_t> byName;
-    for (size_t pc = 0; pc < grid.executed.size(); ++pc) {
+    uint64_t executed = 0;
+    for (size_t pc = 0; pc < grid.program.code.size(); ++pc) {
       const Inst &i = grid.program.code[pc];
-      if (i.helper || grid.executed[pc] == 0)
+      executed += grid.entered[pc] - grid.left[pc];
+      if (i.helper || executed == 0)
         continue;
       const Opcode &opcode = grid.program.opcodes[static_cast<size_t>(i.opcode)];
-      c.warpInstructions += grid.executed[pc];
-      c.classes[static_cast<size_t>(opcode.kind)] += grid.executed[pc];
-      byName[opcode.name] += grid.executed[pc];
+      c.warpInstructions += executed;
+      c.classes[static_cast<size_t>(opcode.kind)] += executed;
+      byName[opcode.name] += executed;
     }
     c.opcodes.assign(byName.begin(), byName.end());
     return c;

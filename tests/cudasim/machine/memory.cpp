@@ -117,16 +117,13 @@ bool Memory::initialised(const void *address, int64_t bytes) const {
   return std::all_of(marks, marks + bytes, [](unsigned char mark) { return mark != 0; });
 }
 
-uint32_t Memory::reserveTags(uint64_t blocks) {
-  uint64_t needed = 2 * blocks + 2;
-  if (nextTag + needed > UINT32_MAX) {
+uint32_t Memory::beginLaunch() {
+  if (nextTag > UINT32_MAX / 2) {
     for (auto &[begin, allocation] : allocations)
       allocation.words = {}, allocation.singles = {}, allocation.sectors = {};
-    nextTag = 1;
+    nextTag = 0;
   }
-  uint32_t first = nextTag;
-  nextTag += static_cast<uint32_t>(needed);
-  return first;
+  return nextInterval();
 }
 
 } // namespace cudasim

@@ -18,7 +18,7 @@ template <class T> Zeroed<T> zeroed(int64_t count) { // pages that nobody touche
   return Zeroed<T>(static_cast<T *>(std::calloc(static_cast<size_t>(count > 0 ? count : 1), sizeof(T))));
 }
 
-// Who touched a cell of an allocation in the current launch, as tags of Memory::reserveTags.
+// Who touched a cell of an allocation last: an interval (see Memory::nextInterval), a warp, a flag. 0: nobody.
 struct Owners {
   Zeroed<uint32_t> writer, reader;
 };
@@ -53,8 +53,13 @@ public:
   void markWritten(const void *address, int64_t bytes);   // copies and memsets initialise
   bool initialised(const void *address, int64_t bytes) const;
 
-  // Tags for the blocks of one launch, the first of 2 * blocks + 2 numbers: see global_races.cpp.
-  uint32_t reserveTags(uint64_t blocks);
+  // An interval is what a block does between two barriers. Each has kTags tags that are greater than those of all intervals
+  // before it: global_races.cpp says what they mean. A launch begins with beginLaunch(); there are enough for 2^25 intervals of it.
+  static constexpr uint32_t kTags = 64;
+  uint32_t beginLaunch();
+  uint32_t nextInterval() { return nextTag += kTags; }
+  bool intervalsLeft() const { return nextTag < UINT32_MAX - kTags; }
+  uint32_t endOfTags() const { return nextTag + kTags; } // behind the last one that was given out
 
 private:
   void releaseQuarantine();
@@ -62,7 +67,7 @@ private:
 
   int64_t capacity, inUse = 0, liveCount = 0, quarantined = 0;
   uint64_t nextNumber = 0;
-  uint32_t nextTag = 1;
+  uint32_t nextTag = 0;
   std::map<uint64_t, Allocation> allocations; // by address, freed ones too until the quarantine lets them go
   std::deque<uint64_t> quarantine;
 };

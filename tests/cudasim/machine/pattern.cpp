@@ -7,10 +7,6 @@ namespace {
 
 using ptx::Space;
 
-uint32_t phaseOf(uint64_t base, Space space) {
-  return static_cast<uint32_t>(base & (space == Space::Shared ? 3 : 31));
-}
-
 bool same(const Pattern &pattern, const Addresses &now) {
   uint64_t difference = 0;
   for (int l = 0; l < 32; ++l)
@@ -88,42 +84,57 @@ void countWaves(Pattern &p) {
   }
 }
 
-void listCells(Pattern &p, bool isAscending) {
-  p.cells.clear();
+struct CellUse {
+  int64_t cell;
+  uint32_t lanes;
+};
+
+// Cells by address, each once.
+std::vector<CellUse> cellsOf(const Pattern &p, bool isAscending) {
+  std::vector<CellUse> all, result;
   int64_t length = std::max<int64_t>(1, p.bytes / static_cast<uint32_t>(p.cell));
-  auto add = [&](int64_t cell, uint32_t lanes) {
-    if (!p.cells.empty() && p.cells.back().cell == cell)
-      p.cells.back().lanes |= lanes;
-    else
-      p.cells.push_back({cell, lanes});
-  };
   forActive(p.mask, [&](int l) {
     for (int64_t k = 0; k < length; ++k)
-      add(p.relative[l] / p.cell + k, 1U << l);
+      all.push_back({p.relative[l] / p.cell + k, 1U << l});
   });
-  if (isAscending && !p.overlaps)
-    return;
-  std::vector<CellUse> all;
-  all.swap(p.cells);
-  std::sort(all.begin(), all.end(), [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
+  if (!isAscending || p.overlaps)
+    std::sort(all.begin(), all.end(), [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
   for (const CellUse &use : all)
-    add(use.cell, use.lanes);
+    if (!result.empty() && result.back().cell == use.cell)
+      result.back().lanes |= use.lanes;
+    else
+      result.push_back(use);
+  return result;
 }
 
-void rebuild(Pattern &p, Space space) {
+void listCells(Pattern &p, bool isAscending) {
+  p.runs.clear();
+  p.lanes.clear();
+  p.lastLane.clear();
+  for (const CellUse &use : cellsOf(p, isAscending)) {
+    if (p.runs.empty() || p.runs.back().cell + p.runs.back().count != use.cell)
+      p.runs.push_back({use.cell, 0, static_cast<int32_t>(p.lanes.size())});
+    ++p.runs.back().count;
+    p.lanes.push_back(use.lanes);
+    p.lastLane.push_back(static_cast<uint8_t>(31 - std::countl_zero(use.lanes)));
+  }
+}
+
+void rebuild(Pattern &p) {
   p.low = INT64_MAX, p.high = INT64_MIN, p.alignment = 0;
-  p.contiguous = p.mask == ~0U;
+  p.contiguous = p.uniform = p.mask == ~0U;
   forActive(p.mask, [&](int l) {
     p.low = std::min(p.low, p.relative[l]);
     p.high = std::max(p.high, p.relative[l] + p.bytes);
     p.alignment |= static_cast<uint64_t>(p.relative[l]);
     p.contiguous &= p.relative[l] == l * static_cast<int64_t>(p.bytes);
+    p.uniform &= p.relative[l] == 0;
   });
   std::array<int64_t, 32> offsets;
   bool isAscending = ascending(p);
   size_t count = sorted(p, isAscending, offsets);
   p.overlaps = findOverlap(offsets, count, p.bytes);
-  if (space == Space::Shared)
+  if (p.space == Space::Shared)
     countWaves(p);
   else
     p.sectors = countSectors(offsets, count, p.phase);
@@ -145,7 +156,7 @@ Pattern &match(Site &site, const Addresses &now, Space space, uint32_t bytes, in
   Site::Key key{hashOf(now), now.mask, phaseOf(now.base, space)};
   auto fits = [&](size_t k) {
     const Pattern &p = site.patterns[k];
-    return site.keys[k] == key && p.bytes == bytes && p.cell == cell && same(p, now);
+    return site.keys[k] == key && p.bytes == bytes && p.cell == cell && p.space == space && same(p, now);
   };
   if (site.last < site.keys.size() && fits(site.last))
     return site.patterns[site.last];
@@ -167,7 +178,11 @@ Pattern &match(Site &site, const Addresses &now, Space space, uint32_t bytes, in
   pattern.phase = key.phase;
   pattern.bytes = bytes;
   pattern.cell = cell;
-  rebuild(pattern, space);
+  pattern.space = space;
+  pattern.allocation = nullptr;
+  for (int l = 0; l < 32; ++l)
+    pattern.narrow[l] = static_cast<int32_t>(now.relative[l]);
+  rebuild(pattern);
   return pattern;
 }
 

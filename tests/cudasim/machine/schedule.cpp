@@ -77,44 +77,57 @@ private:
     }
   }
 
-  uint32_t count(const Inst &i) {
-    uint32_t active = mask;
-    if (i.predicate >= 0) {
-      uint32_t p = predicate(w, i.predicate);
-      active &= i.negated ? ~p : p;
-    }
-    ++grid.executed[pc];
-    grid.counters.laneInstructions += static_cast<uint64_t>(std::popcount(active));
-    w.current = &i;
-    return active;
+  uint32_t activeLanes(const Inst &i) const {
+    if (i.predicate < 0)
+      return mask;
+    uint32_t p = predicate(w, i.predicate);
+    return mask & (i.negated ? ~p : p);
+  }
+
+  // Instructions in a row, of whose lanes some were idle.
+  void count(const Inst *first, const Inst *last, int64_t idle) {
+    int64_t executed = last - first;
+    ++grid.entered[static_cast<size_t>(first - code)];
+    ++grid.left[static_cast<size_t>(last - code)];
+    grid.counters.laneInstructions += static_cast<uint64_t>(executed * std::popcount(mask) - idle);
+    grid.budget -= executed;
   }
 
   // Up to the next instruction that the scheduler has to do with; false: faulted or met another group.
   bool runPlain() {
-    uint32_t start = pc;
-    for (const Inst *i = code + pc; i->flow == Flow::Plain; i = code + pc) {
-      if (uint32_t active = count(*i)) {
-        w.mask = active;
-        i->run(w, *i);
-        if (grid.fault)
-          return false;
-      }
-      if (++pc >= limit) {
-        put(Group::Ready);
-        grid.budget -= pc - start;
+    const Inst *const first = code + pc, *const end =
+                                             code + std::min<size_t>(limit, grid.program.code.size());
+    const Inst *i = first;
+    int64_t idle = 0;
+    for (; i != end && i->flow == Flow::Plain; ++i) {
+      uint32_t active = activeLanes(*i);
+      if (active != mask)
+        idle += std::popcount(mask & ~active);
+      if (!active)
+        continue;
+      w.current = i;
+      w.mask = active;
+      i->run(w, *i);
+      if (grid.fault)
         return false;
-      }
     }
-    grid.budget -= pc - start;
-    return true;
+    if (i != first)
+      count(first, i, idle);
+    pc = static_cast<uint32_t>(i - code);
+    if (pc < limit)
+      return true;
+    put(Group::Ready);
+    return false;
   }
 
   Next step() {
     const Inst &i = code[pc];
     if (i.flow == Flow::Sync && !w.groups.empty())
       joinWaiting();
-    uint32_t active = count(i);
-    if (--grid.budget < 0)
+    uint32_t active = activeLanes(i);
+    w.current = &i;
+    count(&i, &i + 1, std::popcount(mask & ~active));
+    if (grid.budget < 0)
       return outOfBudget(i);
     switch (i.flow) {
     case Flow::Branch: return branch(i, active);

@@ -1,173 +1,204 @@
+// What is remembered of shared memory between two barriers: who wrote and read each cell, and whether it was written at all.
 #include "machine/block.h"
 #include "machine/races.h"
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fmt/format.h>
 
 namespace cudasim {
 namespace {
 
-bool allOnes(const unsigned char *marks, int bytes) {
-  return std::all_of(marks, marks + bytes, [](unsigned char mark) { return mark != 0; });
+// A cell's writer: 0 nobody since the last barrier, else these bits. Bit 31: nobody may read it.
+constexpr uint32_t kUnreadable = SharedCells::kUnreadable, kWritten = 1U << 30, kAtomic = 1U << 29;
+constexpr int kSyncShift = 10, kSyncBits = 16;
+
+uint32_t threadOf(uint32_t writer) { return writer & ((1U << kSyncShift) - 1); }
+
+// What the lanes of this warp leave, but for the lane.
+uint32_t markOf(const Warp &w, Mode mode) {
+  return kWritten | (mode == Mode::Atomic ? kAtomic : 0) | static_cast<uint32_t>(w.syncEpoch) << kSyncShift |
+         static_cast<uint32_t>(w.id * kLanes);
+}
+
+bool sameWarp(const Warp &w, uint32_t writer) {
+  return threadOf(writer) / kLanes == static_cast<uint32_t>(w.id);
+}
+
+// Within a warp lanes see each other's writes after bar.warp.sync only.
+bool racesWithWriter(const Warp &w, uint32_t writer, uint32_t lanes) {
+  if (!(writer & kWritten))
+    return false;
+  if (!sameWarp(w, writer))
+    return true;
+  bool others = (lanes & ~(1U << threadOf(writer) % kLanes)) != 0;
+  return others && (writer >> kSyncShift & ((1U << kSyncBits) - 1)) == w.syncEpoch;
 }
 
 std::string place(uint64_t cell, const Program &program) {
   return fmt::format("byte {} of shared memory", cell * static_cast<uint64_t>(program.sharedCell));
 }
 
-// Within a warp lanes see each other's writes after bar.warp.sync only.
-bool racesWithWriter(const Warp &w, const SharedCell &cell, uint32_t lanes) {
-  if (cell.writeEpoch != w.block->epoch)
-    return false;
-  if (cell.writer / kLanes != w.id)
-    return true;
-  bool others = (lanes & ~(1U << cell.writer % kLanes)) != 0;
-  return others && cell.writerSync == w.syncEpoch;
+void report(Warp &w, uint32_t writer, uint32_t lanes, uint64_t number, std::string_view what, bool saysWho) {
+  bool own = (writer & kWritten) && sameWarp(w, writer);
+  uint32_t others = own ? lanes & ~(1U << threadOf(writer) % kLanes) : lanes;
+  w.fault(kLaunchFailed, std::countr_zero(others ? others : lanes),
+          fmt::format("race in shared memory: {}{} since the last {} ({})", what,
+                      saysWho ? fmt::format(" thread {} wrote", threadOf(writer)) : "",
+                      own ? "__syncwarp" : "barrier", place(number, w.block->grid.program)));
 }
 
-void report(Warp &w, const SharedCell &cell, const CellUse &use, uint64_t number, std::string_view what,
-            Mode mode) {
-  std::string_view fence =
-      cell.writer / kLanes == w.id && cell.writeEpoch == w.block->epoch ? "__syncwarp" : "barrier";
-  uint32_t others = cell.writer / kLanes == w.id ? use.lanes & ~(1U << cell.writer % kLanes) : use.lanes;
-  int lane = std::countr_zero(others ? others : use.lanes);
-  std::string who = what.find("read") == std::string_view::npos || !writes(mode)
-                        ? fmt::format(" thread {} wrote", cell.writer)
-                        : "";
-  w.fault(kLaunchFailed, lane,
-          fmt::format("race in shared memory: {}{} since the last {} ({})", what, who, fence,
-                      place(number, w.block->grid.program)));
-}
-
-bool checkRead(Warp &w, SharedCell &cell, const CellUse &use, uint64_t number, Mode mode) {
-  if (racesWithWriter(w, cell, use.lanes) && !(cell.atomic && mode == Mode::LoadRelaxed)) {
-    report(w, cell, use, number, "reads what", mode);
+bool checkRead(Warp &w, uint64_t number, uint32_t lanes, Mode mode) {
+  SharedCells &cells = w.block->cells;
+  uint32_t writer = cells.writer[number];
+  if (racesWithWriter(w, writer, lanes) && !((writer & kAtomic) && mode == Mode::LoadRelaxed)) {
+    report(w, writer, lanes, number, "reads what", true);
     return false;
   }
-  if (cell.readEpoch != w.block->epoch) {
-    cell.readEpoch = w.block->epoch;
-    cell.readers = 0;
-  }
-  cell.readers |= 1U << w.id;
+  cells.readers[number] |= 1U << w.id;
   return true;
 }
 
-bool checkWrite(Warp &w, SharedCell &cell, const CellUse &use, uint64_t number, Mode mode) {
-  bool bothAtomic = mode == Mode::Atomic && cell.atomic;
-  if (!bothAtomic && racesWithWriter(w, cell, use.lanes)) {
-    report(w, cell, use, number, "overwrites what", mode);
+bool checkWrite(Warp &w, uint64_t number, uint32_t lanes, Mode mode) {
+  SharedCells &cells = w.block->cells;
+  uint32_t &writer = cells.writer[number];
+  bool bothAtomic = mode == Mode::Atomic && (writer & kAtomic);
+  if (!bothAtomic && racesWithWriter(w, writer, lanes)) {
+    report(w, writer, lanes, number, "overwrites what", true);
     return false;
   }
-  bool othersRead = cell.readEpoch == w.block->epoch && (cell.readers & ~(1U << w.id));
-  if (othersRead) {
-    report(w, cell, use, number, "overwrites what another warp read", mode);
+  if (cells.readers[number] & ~(1U << w.id)) {
+    report(w, writer, lanes, number, "overwrites what another warp read", false);
     return false;
   }
-  cell.writeEpoch = w.block->epoch;
-  cell.writer = static_cast<uint16_t>(w.id * kLanes + 31 - std::countl_zero(use.lanes));
-  cell.writerSync = w.syncEpoch;
-  cell.atomic = mode == Mode::Atomic;
+  writer = markOf(w, mode) + 31 - static_cast<uint32_t>(std::countl_zero(lanes));
   return true;
 }
 
-// Whether all bytes of these cells were written.
-bool allInitialised(const Block &block, const Pattern &p, uint64_t first) {
-  const unsigned char *marks = block.sharedInitialised.data() + first * static_cast<uint64_t>(p.cell);
-  uint32_t all = ~0U;
-  if (p.cell == 4) {
-    for (const CellUse &use : p.cells) {
-      uint32_t word;
-      std::memcpy(&word, marks + use.cell * 4, 4);
-      all &= word;
-    }
-    return all == 0x01010101U;
-  }
-  for (const CellUse &use : p.cells)
-    all &= marks[use.cell];
-  return all & 1;
+// The common case: nobody wrote these cells since the last barrier, and all may be read.
+bool readRun(const uint32_t *writer, uint32_t *readers, int32_t count, uint32_t reader) {
+  uint32_t bad = 0;
+  for (int32_t k = 0; k < count; ++k)
+    bad |= writer[k];
+  if (bad)
+    return false;
+  for (int32_t k = 0; k < count; ++k)
+    readers[k] |= reader;
+  return true;
 }
 
-bool reportUninitialised(Warp &w, const Pattern &p, uint64_t first) {
-  const Block &block = *w.block;
-  for (const CellUse &use : p.cells) {
-    uint64_t number = first + static_cast<uint64_t>(use.cell);
-    if (allOnes(block.sharedInitialised.data() + number * static_cast<uint64_t>(p.cell), p.cell))
+// The common case: nobody else touched these cells since the last barrier.
+bool writeRun(uint32_t *writer, const uint32_t *readers, const uint8_t *last, int32_t count, uint32_t mark,
+              uint32_t others) {
+  uint32_t bad = 0;
+  for (int32_t k = 0; k < count; ++k)
+    bad |= (writer[k] & ~kUnreadable) | (readers[k] & others);
+  if (bad)
+    return false;
+  for (int32_t k = 0; k < count; ++k)
+    writer[k] = mark + last[k];
+  return true;
+}
+
+template <class F> bool forCells(const Pattern &p, const Run &run, uint64_t first, F f) {
+  for (int32_t k = 0; k < run.count; ++k)
+    if (!f(first + static_cast<uint64_t>(run.cell + k), p.lanes[static_cast<size_t>(run.index + k)]))
+      return false;
+  return true;
+}
+
+bool checkReadable(Warp &w, const Pattern &p, const Run &run, uint64_t first) {
+  return forCells(p, run, first, [&](uint64_t number, uint32_t lanes) {
+    if (!(w.block->cells.writer[number] & kUnreadable))
+      return true;
+    w.fault(kLaunchFailed, std::countr_zero(lanes),
+            fmt::format("read of uninitialised shared memory ({})", place(number, w.block->grid.program)));
+    return false;
+  });
+}
+
+// Without a check for races a cell is readable (0) or not.
+bool touchUnraced(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
+  uint32_t *writer = w.block->cells.writer.data() + first;
+  for (const Run &run : p.runs)
+    if (mode == Mode::Store)
+      std::fill_n(writer + run.cell, run.count, 0);
+    else if (!checkReadable(w, p, run, first))
+      return false;
+  return true;
+}
+
+bool touchReads(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
+  SharedCells &cells = w.block->cells;
+  for (const Run &run : p.runs) {
+    uint64_t begin = first + static_cast<uint64_t>(run.cell);
+    if (readRun(&cells.writer[begin], &cells.readers[begin], run.count, 1U << w.id))
       continue;
-    w.fault(kLaunchFailed, std::countr_zero(use.lanes),
-            fmt::format("read of uninitialised shared memory ({})", place(number, block.grid.program)));
-    return false;
-  }
-  return true;
-}
-
-bool checkReads(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
-  uint32_t epoch = w.block->epoch, reader = 1U << w.id;
-  SharedCell *cells = w.block->cells.data() + first;
-  for (const CellUse &use : p.cells) {
-    SharedCell &cell = cells[use.cell];
-    if (cell.writeEpoch != epoch && cell.readEpoch == epoch)
-      cell.readers |= reader;
-    else if (!checkRead(w, cell, use, first + static_cast<uint64_t>(use.cell), mode))
+    auto check = [&](uint64_t number, uint32_t lanes) { return checkRead(w, number, lanes, mode); };
+    if (!checkReadable(w, p, run, first) || !forCells(p, run, first, check))
       return false;
   }
   return true;
 }
 
-bool checkWrites(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
-  SharedCell *cells = w.block->cells.data() + first;
-  for (const CellUse &use : p.cells)
-    if (!checkWrite(w, cells[use.cell], use, first + static_cast<uint64_t>(use.cell), mode))
+bool touchWrites(Warp &w, const Pattern &p, uint64_t first, Mode mode) {
+  SharedCells &cells = w.block->cells;
+  uint32_t mark = markOf(w, mode), others = ~(1U << w.id);
+  for (const Run &run : p.runs) {
+    if (mode == Mode::Atomic && !checkReadable(w, p, run, first))
       return false;
+    uint64_t begin = first + static_cast<uint64_t>(run.cell);
+    const uint8_t *last = p.lastLane.data() + run.index;
+    if (writeRun(&cells.writer[begin], &cells.readers[begin], last, run.count, mark, others))
+      continue;
+    auto check = [&](uint64_t number, uint32_t lanes) { return checkWrite(w, number, lanes, mode); };
+    if (!forCells(p, run, first, check))
+      return false;
+  }
   return true;
-}
-
-void markInitialised(Block &block, const Pattern &p, uint64_t first) {
-  unsigned char *marks = block.sharedInitialised.data() + first * static_cast<uint64_t>(p.cell);
-  for (const CellUse &use : p.cells)
-    std::memset(marks + use.cell * p.cell, 1, static_cast<size_t>(p.cell));
 }
 
 } // namespace
 
 bool touchShared(Warp &w, const Pattern &p, uint64_t base, Mode mode) {
-  Block &block = *w.block;
-  const Options &options = block.grid.options;
   uint64_t first = base / static_cast<uint64_t>(p.cell);
-  if (mode == Mode::Store)
-    markInitialised(block, p, first);
-  else if (options.uninitialised && !allInitialised(block, p, first))
-    return reportUninitialised(w, p, first);
-  if (!options.races)
-    return true;
-  return writes(mode) ? checkWrites(w, p, first, mode) : checkReads(w, p, first, mode);
+  if (!w.block->grid.options.races)
+    return touchUnraced(w, p, first, mode);
+  return writes(mode) ? touchWrites(w, p, first, mode) : touchReads(w, p, first, mode);
 }
 
-namespace {
-// 4, 8 or 16 bytes.
-void set(unsigned char *place, int value, uint32_t bytes) {
-  for (uint32_t k = 0; k < bytes; k += 4)
-    std::memset(place + k, value, 4);
-}
-} // namespace
-
-void poisonShared(Block &block, uint64_t address, uint32_t bytes) {
-  set(block.shared.data() + address, 0xFF, bytes);
-  set(block.sharedInitialised.data() + address, 0, bytes);
+void SharedCells::beginBlock(bool uninitialised) {
+  std::fill(writer.begin(), writer.end(), uninitialised ? kUnreadable : 0);
+  std::fill(readers.begin(), readers.end(), 0);
 }
 
-void landShared(Warp &w, int lane, uint64_t address, uint32_t bytes) {
-  Block &block = *w.block;
-  set(block.sharedInitialised.data() + address, 1, bytes);
-  if (!block.grid.options.races)
-    return;
-  auto size = static_cast<uint64_t>(block.grid.program.sharedCell);
-  for (uint64_t number = address / size; number < (address + bytes) / size; ++number) {
-    SharedCell &cell = block.cells[number];
-    cell.writeEpoch = block.epoch;
-    cell.writer = static_cast<uint16_t>(w.id * kLanes + lane);
-    cell.writerSync = w.syncEpoch;
-    cell.atomic = false;
+void SharedCells::passBarrier() {
+  for (uint32_t &cell : writer)
+    cell &= kUnreadable;
+  std::fill(readers.begin(), readers.end(), 0);
+}
+
+void poisonShared(Block &block, const Pattern &p, int64_t base) {
+  uint32_t unreadable = block.grid.options.uninitialised ? kUnreadable : 0;
+  for (const Run &run : p.runs) {
+    int64_t first = base / p.cell + run.cell;
+    std::memset(block.shared.data() + first * p.cell, 0xFF, static_cast<size_t>(run.count * p.cell));
+    for (int32_t k = 0; k < run.count; ++k)
+      block.cells.writer[static_cast<size_t>(first + k)] |= unreadable;
   }
+}
+
+void landShared(Warp &w, uint32_t landing, const uint32_t *places, uint32_t bytes) {
+  Block &block = *w.block;
+  auto size = static_cast<uint32_t>(block.grid.program.sharedCell);
+  uint32_t mark = block.grid.options.races ? markOf(w, Mode::Store) : 0;
+  uint32_t lane = mark ? 1 : 0, count = bytes / size;
+  uint32_t *writer = block.cells.writer.data();
+  forEach(landing, [&](int l) {
+    uint32_t *cell = writer + places[l] / size;
+    for (uint32_t k = 0; k < count; ++k)
+      cell[k] = mark + lane * static_cast<uint32_t>(l);
+  });
 }
 
 } // namespace cudasim

@@ -97,11 +97,10 @@ struct Group { // lanes of a warp that stand at the same instruction
 };
 
 struct PendingCopy { // a cp.async whose bytes have not landed
-  int lane;
-  uint32_t group;
-  uint64_t destination; // in shared memory
-  const unsigned char *source;
-  uint32_t bytes, zeros;
+  uint32_t lanes, group, bytes;
+  std::array<uint8_t, kLanes> sizes;         // bytes that come from the source; the rest is zeros
+  std::array<uint32_t, kLanes> destinations; // in shared memory
+  std::array<const unsigned char *, kLanes> sources;
 };
 
 struct Block;
@@ -111,7 +110,8 @@ struct Warp {
   uint32_t mask = 0; // lanes that execute the current instruction
   uint32_t full = 0, exited = 0;
   int id = 0;
-  uint16_t syncEpoch = 0; // counts bar.warp.sync
+  uint16_t syncEpoch = 0;    // counts bar.warp.sync
+  uint32_t synchronised = 0; // the interval in which it met a fence and an atomic
   Block *block = nullptr;
   unsigned char *local = nullptr;
   const Inst *current = nullptr;

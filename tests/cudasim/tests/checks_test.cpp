@@ -118,6 +118,43 @@ TEST_F(Checks, RacesBetweenBlocks) {
   expectFine("st.global.u32 [l2], r0;", two);
 }
 
+TEST_F(Checks, RacesBetweenWarpsInGlobalMemory) {
+  std::string other =
+      "xor.b32 r4, r0, 128; cvt.u64.u32 l3, r4; add.s64 l3, l3, pout; "; // the same lane of the other warp
+  std::string write = "st.global.u32 [l2], r0; ", barrier = "bar.sync 0; ", split = "setp.lt.u32 p0, t, 32; ";
+  expectFault(other + write + barrier + split + "@p0 st.global.u32 [l2], r1; @!p0 ld.global.u32 r5, [l3];",
+              kLaunchFailed, "race between warps of a block: reads what warp 0 wrote since the last barrier");
+  expectFault(other + "st.global.u32 [l2], r0; st.global.u32 [l3], r0;", kLaunchFailed,
+              "race between warps of a block: overwrites what warp 0 wrote since the last barrier");
+  expectFault(other + write + barrier + split + "@p0 ld.global.u32 r5, [l3]; @!p0 st.global.u32 [l2], r5;",
+              kLaunchFailed,
+              "race between warps of a block: overwrites what another warp read since the last barrier");
+  // Read by both warps, written by one.
+  expectFault(split + "ld.global.u32 r5, [pin]; @!p0 st.global.u32 [pin], 7;", kLaunchFailed,
+              "overwrites what another warp read since the last barrier");
+  expectFault("red.global.add.u32 [pin], 1; ld.global.u32 r5, [pin];", kLaunchFailed,
+              "race between warps of a block: overwrites what another warp read");
+  expectFine(other + write + barrier + "ld.global.u32 r5, [l3]; bar.sync 0; st.global.u32 [l2], r5;");
+  expectFine(write + "ld.global.u32 r5, [l2]; st.global.u32 [l2], r5;"); // its own
+  expectFine("red.global.add.u32 [pin], 1; bar.sync 0; ld.global.u32 r5, [pin];");
+  // Each block's intervals are its own.
+  expectFine("mov.u32 r4, %ctaid.x; shl.b32 r4, r4, 8; cvt.u64.u32 l4, r4; add.s64 l2, l2, l4; " + write +
+                 barrier + "ld.global.u32 r5, [l2];",
+             {4, 1, 1});
+  options.races = false;
+  expectFine(other + "st.global.u32 [l2], r0; st.global.u32 [l3], r0;");
+}
+
+TEST_F(Checks, AFenceAndAnAtomicOrderWarps) {
+  // Warp 0 writes, fences and counts; warp 1 counts and reads.
+  std::string body =
+      "setp.lt.u32 p0, t, 32; and.b32 r4, t, 31; mul.wide.u32 l3, r4, 4; add.s64 l3, l3, pout; "
+      "@p0 st.global.u32 [l3], r0; {} atom.global.add.u32 r6, [pin+512], 1; "
+      "@!p0 ld.volatile.global.u32 r5, [l3];";
+  expectFine(fmt::format(fmt::runtime(body), "membar.gl;"));
+  expectFault(fmt::format(fmt::runtime(body), ""), kLaunchFailed, "reads what warp 0 wrote");
+}
+
 TEST_F(Checks, AFenceAndAnAtomicOrderBlocks) {
   // Block 0 writes, fences and counts; block 1 counts and reads.
   std::string body = "mov.u32 r4, %ctaid.x; setp.eq.u32 p0, r4, 0; @p0 st.global.u32 [l2], r0; {} "

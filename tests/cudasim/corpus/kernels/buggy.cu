@@ -53,6 +53,29 @@ extern "C" __global__ void okdiv(float *o) {
   o[t] = v;
 }
 extern "C" __global__ void overlap(float *o) { o[blockIdx.x * 32 + threadIdx.x] = blockIdx.x; }
+// Warps of a block that meet in global memory: without a barrier, and with the barriers that they need.
+extern "C" __global__ void globalnosync(const float *a, float *o) {
+  int t = threadIdx.x;
+  o[t] = 2 * a[t];
+  o[t] += o[t ^ 32];
+}
+extern "C" __global__ void globalsync(const float *a, float *o) {
+  int t = threadIdx.x;
+  o[t] = 2 * a[t];
+  __syncthreads();
+  float sum = o[t] + o[t ^ 32];
+  __syncthreads();
+  o[t] = sum;
+}
+extern "C" __global__ void globalwar(float *a) {
+  int t = threadIdx.x;
+  float v = a[(t + 32) & 255];
+  a[t] = v;
+}
+extern "C" __global__ void onewinner(float *o) {
+  if (threadIdx.x % 32 == 0)
+    o[0] = threadIdx.x;
+}
 // Compiled as if a and o were apart: loads go through the non-coherent cache.
 extern "C" __global__ void shifted(const float *__restrict__ a, float *__restrict__ o, int n) {
   int t = threadIdx.x;

@@ -70,6 +70,56 @@ void access(Warp &w, int32_t site, Space space, Addresses &&addresses, uint32_t 
   w.mask = mask;
 }
 
+// Where an instruction says that its addresses are.
+struct AddressOf {
+  int32_t slot; // of the base register; -1: none
+  bool wide;    // it has 64 bits
+  int64_t offset;
+};
+
+// Whether the lanes stand to each other as they did when the site was last executed, which is nearly always so.
+template <class T, class R> bool stands(const T *base, T start, const R *relative, uint32_t mask) {
+  std::make_unsigned_t<R> difference = 0;
+  if (mask == kAllLanes)
+    for (int l = 0; l < kLanes; ++l)
+      difference |= static_cast<T>(base[l] - start) ^ static_cast<T>(relative[l]);
+  else
+    for (int l = 0; l < kLanes; ++l)
+      difference |= mask >> l & 1 ? static_cast<T>(base[l] - start) ^ static_cast<T>(relative[l]) : 0;
+  return difference == 0;
+}
+
+// The site's last pattern if it fits, null if it does not. Distances of 32-bit addresses are compared modulo 2^32: one that
+// wraps around is out of bounds either way.
+inline Pattern *lastPattern(Warp &w, Site &site, const AddressOf &a, Space space, uint64_t &base) {
+  if (site.last >= site.patterns.size() || a.slot < 0)
+    return nullptr;
+  Pattern &p = site.patterns[site.last];
+  int first = std::countr_zero(w.mask);
+  uint64_t start = a.wide ? lanes<uint64_t>(w, a.slot)[first] : lanes<uint32_t>(w, a.slot)[first];
+  base = start + static_cast<uint64_t>(a.offset);
+  if (p.mask != w.mask || p.space != space || p.phase != phaseOf(base, space))
+    return nullptr;
+  bool fits = a.wide
+                  ? stands(lanes<uint64_t>(w, a.slot), start, p.relative.data(), w.mask)
+                  : stands(lanes<uint32_t>(w, a.slot), static_cast<uint32_t>(start), p.narrow.data(), w.mask);
+  return fits ? &p : nullptr;
+}
+
+// As above, for the lanes of the warp's mask.
+template <class F>
+void access(Warp &w, int32_t site, Space space, const AddressOf &a, uint32_t bytes, Mode mode, F f) {
+  if (space == Space::Shared || space == Space::Global) {
+    uint64_t base = 0;
+    if (Pattern *p = lastPattern(w, w.block->grid.sites[static_cast<size_t>(site)], a, space, base)) {
+      if (Resolved resolved; resolve(w, *p, base, mode, resolved))
+        f(resolved, w.mask);
+      return;
+    }
+  }
+  access(w, site, space, addressesOf(w, a.slot, a.wide, a.offset), bytes, mode, f);
+}
+
 // Takes ".global", ".shared::cta" and so on; Generic if there is none.
 inline Space takeSpace(Form &f) {
   switch (f.takeOneOf({"global", "shared", "shared::cta", "local", "param", "param::entry", "const"})) {

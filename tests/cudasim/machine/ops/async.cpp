@@ -9,44 +9,85 @@ namespace {
 constexpr size_t kShared = 0, kGlobal = 1, kSize = 2, kSharedSite = 8, kGlobalSite = 9, kSharedWide = 10,
                  kGlobalWide = 11;
 
-void copy(Warp &w, const Inst &i) {
-  uint32_t mask = w.mask, bytes = i.a, copying = mask;
-  const uint32_t *sizes = i.slots[kSize] >= 0 ? lanes<uint32_t>(w, i.slots[kSize]) : nullptr;
-  if (sizes)
-    forEach(mask, [&](int l) {
-      if (sizes[l] > bytes)
-        w.fault(kLaunchFailed, l, "cp.async copies more bytes than it was compiled for");
-      copying &= sizes[l] == 0 ? ~(1U << l) : kAllLanes;
+// Lanes whose copies belong to one group become one entry.
+void enqueue(Warp &w, PendingCopy &copy) {
+  for (uint32_t left = copy.lanes; left;) {
+    copy.group = w.copyGroup[static_cast<size_t>(std::countr_zero(left))];
+    copy.lanes = 0;
+    forEach(left, [&](int l) {
+      copy.lanes |= static_cast<uint32_t>(w.copyGroup[static_cast<size_t>(l)] == copy.group) << l;
     });
-  std::array<const unsigned char *, kLanes> sources{};
+    left &= ~copy.lanes;
+    w.copies.push_back(copy);
+  }
+}
+
+// The bytes that each lane copies from its source; the rest is zeros.
+uint32_t checkSizes(Warp &w, const Inst &i, PendingCopy &copy) {
+  copy.sizes.fill(i.a);
+  if (i.slots[kSize] < 0)
+    return w.mask;
+  const uint32_t *sizes = lanes<uint32_t>(w, i.slots[kSize]);
+  uint32_t copying = 0;
+  forEach(w.mask, [&](int l) {
+    if (sizes[l] > i.a)
+      return w.fault(kLaunchFailed, l, "cp.async copies more bytes than it was compiled for");
+    copy.sizes[static_cast<size_t>(l)] = static_cast<uint8_t>(sizes[l]);
+    copying |= static_cast<uint32_t>(sizes[l] != 0) << l;
+  });
+  return copying;
+}
+
+void copy(Warp &w, const Inst &i) {
+  uint32_t mask = w.mask, bytes = i.a;
+  PendingCopy pending;
+  pending.bytes = bytes;
+  pending.lanes = 0;
+  uint32_t copying = checkSizes(w, i, pending);
   w.mask = copying; // lanes that copy nothing do not look at their source
   if (copying)
     access(w, i.slots[kGlobalSite], Space::Global,
-           addressesOf(w, i.slots[kGlobal], i.slots[kGlobalWide] != 0, i.slots[12]), bytes, Mode::Load,
+           AddressOf{i.slots[kGlobal], i.slots[kGlobalWide] != 0, i.slots[12]}, bytes, Mode::Load,
            [&](const Resolved &r, uint32_t lanesHere) {
-             forEach(lanesHere,
-                     [&](int l) { sources[static_cast<size_t>(l)] = r.base + r.pattern->relative[l]; });
+             forLanes(lanesHere, [&](int l) {
+               pending.sources[static_cast<size_t>(l)] = r.base + r.pattern->relative[static_cast<size_t>(l)];
+             });
            });
   w.mask = mask;
   access(w, i.slots[kSharedSite], Space::Shared,
-         addressesOf(w, i.slots[kShared], i.slots[kSharedWide] != 0, i.immediate), bytes, Mode::Store,
+         AddressOf{i.slots[kShared], i.slots[kSharedWide] != 0, i.immediate}, bytes, Mode::Store,
          [&](const Resolved &r, uint32_t lanesHere) {
-           forEach(lanesHere, [&](int l) {
-             auto place = static_cast<uint64_t>(r.base + r.pattern->relative[l] - w.block->shared.data());
-             uint32_t size = sizes ? std::min(sizes[l], bytes) : bytes;
-             w.copies.push_back({l, w.copyGroup[static_cast<size_t>(l)], place,
-                                 sources[static_cast<size_t>(l)], size, bytes - size});
-             poisonShared(*w.block, place, bytes);
+           auto place = static_cast<int64_t>(r.base - w.block->shared.data());
+           forLanes(lanesHere, [&](int l) {
+             pending.destinations[static_cast<size_t>(l)] =
+                 static_cast<uint32_t>(place + r.pattern->relative[static_cast<size_t>(l)]);
            });
+           pending.lanes = lanesHere;
+           poisonShared(*w.block, *r.pattern, place);
          });
+  if (!w.block->grid.fault)
+    enqueue(w, pending);
 }
 
-void land(Warp &w, const PendingCopy &c) {
-  unsigned char *place = w.block->shared.data() + c.destination;
-  if (c.bytes)
-    std::memcpy(place, c.source, c.bytes);
-  std::fill_n(place + c.bytes, c.zeros, 0);
-  landShared(w, c.lane, c.destination, c.bytes + c.zeros);
+template <uint32_t kBytes> void landLanes(Warp &w, const PendingCopy &c, uint32_t landing) {
+  unsigned char *shared = w.block->shared.data();
+  forEach(landing, [&](int l) {
+    auto lane = static_cast<size_t>(l);
+    unsigned char *place = shared + c.destinations[lane];
+    uint32_t size = c.sizes[lane];
+    if (size == kBytes)
+      return static_cast<void>(std::memcpy(place, c.sources[lane], kBytes));
+    std::memset(place, 0, kBytes);
+    if (size)
+      std::memcpy(place, c.sources[lane], size);
+  });
+  landShared(w, landing, c.destinations.data(), kBytes);
+}
+
+void land(Warp &w, const PendingCopy &c, uint32_t landing) {
+  c.bytes == 4   ? landLanes<4>(w, c, landing)
+  : c.bytes == 8 ? landLanes<8>(w, c, landing)
+                 : landLanes<16>(w, c, landing);
 }
 
 void commit(Warp &w, const Inst &) {
@@ -55,13 +96,16 @@ void commit(Warp &w, const Inst &) {
 
 // Lands the copies of all groups but the latest i.immediate that were committed.
 void wait(Warp &w, const Inst &i) {
-  std::erase_if(w.copies, [&](const PendingCopy &c) {
-    bool waits = w.mask >> c.lane & 1;
-    bool lands = waits && static_cast<int64_t>(c.group) + i.immediate <
-                              static_cast<int64_t>(w.copyGroup[static_cast<size_t>(c.lane)]);
-    if (lands)
-      land(w, c);
-    return lands;
+  auto latest = static_cast<uint32_t>(i.immediate);
+  std::erase_if(w.copies, [&](PendingCopy &c) {
+    uint32_t landing = 0;
+    for (int l = 0; l < kLanes; ++l)
+      landing |= static_cast<uint32_t>(c.group + latest < w.copyGroup[static_cast<size_t>(l)]) << l;
+    landing &= c.lanes & w.mask;
+    if (landing)
+      land(w, c, landing);
+    c.lanes &= ~landing;
+    return c.lanes == 0;
   });
 }
 

@@ -27,7 +27,7 @@ template <class T, auto F> void atomic(Warp &w, const Inst &i) {
            const T *a = lanes<T>(w, i.slots[2]), *b = lanes<T>(w, i.slots[3]);
            forEach(mask, [&](int l) {
              unsigned char *place = r.base + r.pattern->relative[l];
-             synchronise(*w.block, reinterpret_cast<uint64_t>(place));
+             synchronise(w, reinterpret_cast<uint64_t>(place));
              T old;
              std::memcpy(&old, place, sizeof(T));
              T now = F(old, a[l], b[l]);

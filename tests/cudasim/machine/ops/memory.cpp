@@ -10,23 +10,71 @@ constexpr size_t kSite = 10, kWide = 11, kSpace = 12, kMode = 13;
 
 Space spaceIn(const Inst &i) { return static_cast<Space>(i.slots[kSpace]); }
 Mode modeIn(const Inst &i) { return static_cast<Mode>(i.slots[kMode]); }
-Addresses addressesIn(Warp &w, const Inst &i) {
-  return addressesOf(w, i.slots[0], i.slots[kWide] != 0, i.immediate);
+AddressOf addressIn(const Inst &i) { return {i.slots[0], i.slots[kWide] != 0, i.immediate}; }
+
+// Vectors of a warp's lanes into registers: N elements of each of N lanes are a matrix that is transposed.
+template <class R, int N> void loadVectors(Warp &w, const Inst &i, const Resolved &r) {
+  typedef R Row __attribute__((vector_size(N * sizeof(R))));
+  const int64_t *relative = r.pattern->relative.data();
+  R *d[N];
+  for (size_t k = 0; k < N; ++k)
+    d[k] = lanes<R>(w, i.slots[1 + k]);
+  for (int l = 0; l < kLanes; l += N) {
+    Row rows[N];
+    for (int x = 0; x < N; ++x)
+      std::memcpy(&rows[x], r.base + relative[l + x], sizeof(Row));
+    if constexpr (N == 4) {
+      Row ab = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5),
+          cd = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+      Row ef = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7),
+          gh = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+      rows[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5),
+      rows[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      rows[2] = __builtin_shufflevector(ef, gh, 0, 1, 4, 5),
+      rows[3] = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+    } else {
+      Row first = __builtin_shufflevector(rows[0], rows[1], 0, 2);
+      rows[1] = __builtin_shufflevector(rows[0], rows[1], 1, 3);
+      rows[0] = first;
+    }
+    for (size_t k = 0; k < N; ++k)
+      std::memcpy(d[k] + l, &rows[k], sizeof(Row));
+  }
+}
+
+// All lanes of a warp, in the shapes that occur most; false: in another one.
+template <class R> bool loadWhole(Warp &w, const Inst &i, const Resolved &r) {
+  uint32_t count = i.a;
+  if (r.pattern->uniform) {
+    for (uint32_t k = 0; k < count; ++k) {
+      R value;
+      std::memcpy(&value, r.base + k * sizeof(R), sizeof(R));
+      std::fill_n(lanes<R>(w, i.slots[1 + k]), kLanes, value);
+    }
+    return true;
+  }
+  if (count == 1 && r.pattern->contiguous) {
+    std::memcpy(lanes<R>(w, i.slots[1]), r.base, sizeof(R) * kLanes);
+    return true;
+  }
+  if (sizeof(R) != 4 || (count != 4 && count != 2))
+    return false;
+  if constexpr (sizeof(R) == 4)
+    count == 4 ? loadVectors<R, 4>(w, i, r) : loadVectors<R, 2>(w, i, r);
+  return true;
 }
 
 // M in memory, R in the register.
 template <class M, class R> void load(Warp &w, const Inst &i) {
   uint32_t count = i.a;
-  access(w, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, modeIn(i),
+  access(w, i.slots[kSite], spaceIn(i), addressIn(i), sizeof(M) * count, modeIn(i),
          [&](const Resolved &r, uint32_t mask) {
            const int64_t *relative = r.pattern->relative.data();
+           if (sizeof(M) == sizeof(R) && mask == kAllLanes && loadWhole<R>(w, i, r))
+             return;
            for (uint32_t k = 0; k < count; ++k) {
              R *d = lanes<R>(w, i.slots[1 + k]);
              const unsigned char *base = r.base + k * sizeof(M);
-             if (sizeof(M) == sizeof(R) && count == 1 && r.pattern->contiguous) {
-               std::memcpy(d, base, sizeof(M) * kLanes);
-               continue;
-             }
              forLanes(mask, [&](int l) {
                M value;
                std::memcpy(&value, base + relative[l], sizeof(M));
@@ -57,7 +105,7 @@ template <class M, class R> bool agree(Warp &w, const Inst &i, const Pattern &p)
 
 template <class M, class R> void store(Warp &w, const Inst &i) {
   uint32_t count = i.a;
-  access(w, i.slots[kSite], spaceIn(i), addressesIn(w, i), sizeof(M) * count, Mode::Store,
+  access(w, i.slots[kSite], spaceIn(i), addressIn(i), sizeof(M) * count, Mode::Store,
          [&](const Resolved &r, uint32_t mask) {
            const int64_t *relative = r.pattern->relative.data();
            if (r.pattern->overlaps && !agree<M, R>(w, i, *r.pattern))
