@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Trains models on the CPU and on a CUDA device and demands the same losses within 1e-4.
+"""Trains models on the CPU and on a CUDA device and demands the same losses within 1e-4. Also prints whether the weights
+after the last step are the same bit for bit, and how long the device took.
 
   cuda_train.py GRADC SOURCE SCRATCH [--simulator DIR] [--models NAME:BATCH:STEPS,…] [--seeds N] [--profiles sm_75,…]
 
@@ -15,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("gradc")
@@ -76,15 +78,19 @@ def launches(log):
 wrong = 0
 for number, entry in enumerate(args.models.split(",")):
     model, batch, steps = entry.split(":")
-    want, _ = train(model, batch, int(steps), model + "-cpu", "cpu", None)
+    want, cpu_weights = train(model, batch, int(steps), model + "-cpu", "cpu", None)
     log = os.path.join(args.scratch, model + ".log") if args.simulator else None
     if log and os.path.exists(log):
         os.remove(log)
+    begin = time.monotonic()
     got, weights = train(model, batch, int(steps), model + "-cuda", "cuda", device_environment(0, log))
+    seconds = time.monotonic() - begin
     worst = max(abs(g - w) / max(abs(w), 1e-30) for g, w in zip(got, want))
     bad = len(got) != int(steps) or len(want) != int(steps) or not worst <= args.rtol
     wrong += bad
-    print(f"{model}, batch {batch}: {len(got)} losses within {worst:.1e} of the CPU's{' WRONG' if bad else ''}", flush=True)
+    bits = "the same bits" if weights == cpu_weights else "other bits"
+    print(f"{model}, batch {batch}: {len(got)} losses within {worst:.1e} of the CPU's{' WRONG' if bad else ''}, {bits} in the "
+          f"weights, {seconds:.0f} s", flush=True)
     if log:
         graphs, outside = launches(log)
         bad = graphs < int(steps) - 1

@@ -61,7 +61,8 @@ void countDistinct(Grid &grid, const Pattern &p, Allocation &a, uint64_t base, M
   };
   uint64_t first = base - a.begin;
   for (const Run &run : p.runs) {
-    uint64_t begin = first + static_cast<uint64_t>(run.cell * p.cell), end = begin + static_cast<uint64_t>(run.count * p.cell);
+    uint64_t begin = first + static_cast<uint64_t>(run.cell * p.cell),
+             end = begin + static_cast<uint64_t>(run.count * p.cell);
     for (uint64_t sector = begin / kSectorBytes; sector * kSectorBytes < end; ++sector)
       touch(sector);
   }
@@ -82,7 +83,7 @@ bool resolveApart(Warp &w, const Pattern &whole, uint64_t base, Mode mode) {
     Addresses one{.base = address, .mask = 1U << lane};
     one.relative.fill(0);
     Site site;
-    const Pattern &single = match(site, one, Space::Global, whole.bytes, whole.cell);
+    const Pattern &single = match(site, w.id, one, Space::Global, whole.bytes, whole.cell);
     countDistinct(w.block->grid, single, **allocation, address, mode);
     if (!touchGlobal(w, single, **allocation, address, mode))
       return false;
@@ -178,19 +179,19 @@ bool resolve(Warp &w, Site &site, const Addresses &addresses, Space space, uint3
     Addresses spread = addresses;
     if (!spreadLocal(w, spread, bytes, mode))
       return false;
-    out.pattern = &match(site, spread, space, bytes, 1);
+    out.pattern = &match(site, w.id, spread, space, bytes, 1);
     out.base = w.local + spread.base;
     ++block.grid.counters.localRequests;
     return checkAlignment(w, *out.pattern, spread.base, "local", mode);
   }
   if (space == Space::Param) {
-    out.pattern = &match(site, addresses, space, bytes, 1);
+    out.pattern = &match(site, w.id, addresses, space, bytes, 1);
     const auto &parameters = block.grid.launch.parameters;
     out.base = reinterpret_cast<unsigned char *>(const_cast<std::byte *>(parameters.data())) + addresses.base;
     return resolveFlat(w, *out.pattern, addresses.base, parameters.size(), "parameter", mode);
   }
   int cell = space == Space::Shared ? program.sharedCell : program.globalCell;
-  return resolve(w, match(site, addresses, space, bytes, cell), addresses.base, mode, out);
+  return resolve(w, match(site, w.id, addresses, space, bytes, cell), addresses.base, mode, out);
 }
 
 } // namespace cudasim

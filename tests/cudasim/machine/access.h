@@ -49,6 +49,7 @@ struct Pattern {
 
 // The patterns that a site had lately.
 struct Site {
+  static constexpr size_t kWays = 32;
   struct Key {
     uint64_t hash = 0;
     uint32_t mask = 0, phase = 0;
@@ -56,7 +57,8 @@ struct Site {
   };
   std::vector<Key> keys;
   std::vector<Pattern> patterns;
-  size_t last = 0, victim = 0;
+  std::array<uint8_t, 32> last{}; // by warp
+  size_t victim = 0;
 };
 
 struct Resolved {
@@ -79,8 +81,8 @@ bool resolve(Warp &, Pattern &, uint64_t base, Mode, Resolved &);
 // Where an address of the generic space points to, and what to subtract from it.
 ptx::Space spaceOf(uint64_t generic, uint64_t &window);
 
-// The pattern of these addresses, made if the site had none like it lately.
-Pattern &match(Site &, const Addresses &, ptx::Space, uint32_t bytes, int cell);
+// The pattern of these addresses of a warp, made if the site had none like it lately.
+Pattern &match(Site &, int warp, const Addresses &, ptx::Space, uint32_t bytes, int cell);
 
 // Addresses modulo a sector, or a bank: what a pattern depends on beside the lanes' distances.
 inline uint32_t phaseOf(uint64_t base, ptx::Space space) {

@@ -89,35 +89,36 @@ struct CellUse {
   uint32_t lanes;
 };
 
-// Cells by address, each once.
-std::vector<CellUse> cellsOf(const Pattern &p, bool isAscending) {
-  std::vector<CellUse> all, result;
-  int64_t length = std::max<int64_t>(1, p.bytes / static_cast<uint32_t>(p.cell));
-  forActive(p.mask, [&](int l) {
-    for (int64_t k = 0; k < length; ++k)
-      all.push_back({p.relative[l] / p.cell + k, 1U << l});
-  });
-  if (!isAscending || p.overlaps)
-    std::sort(all.begin(), all.end(), [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
-  for (const CellUse &use : all)
-    if (!result.empty() && result.back().cell == use.cell)
-      result.back().lanes |= use.lanes;
-    else
-      result.push_back(use);
-  return result;
+void appendCell(Pattern &p, const CellUse &use) {
+  if (!p.runs.empty() && p.runs.back().cell + p.runs.back().count - 1 == use.cell) {
+    p.lanes.back() |= use.lanes;
+    p.lastLane.back() = static_cast<uint8_t>(31 - std::countl_zero(p.lanes.back()));
+    return;
+  }
+  if (p.runs.empty() || p.runs.back().cell + p.runs.back().count != use.cell)
+    p.runs.push_back({use.cell, 0, static_cast<int32_t>(p.lanes.size())});
+  ++p.runs.back().count;
+  p.lanes.push_back(use.lanes);
+  p.lastLane.push_back(static_cast<uint8_t>(31 - std::countl_zero(use.lanes)));
 }
 
+// Cells by address, each once.
 void listCells(Pattern &p, bool isAscending) {
   p.runs.clear();
   p.lanes.clear();
   p.lastLane.clear();
-  for (const CellUse &use : cellsOf(p, isAscending)) {
-    if (p.runs.empty() || p.runs.back().cell + p.runs.back().count != use.cell)
-      p.runs.push_back({use.cell, 0, static_cast<int32_t>(p.lanes.size())});
-    ++p.runs.back().count;
-    p.lanes.push_back(use.lanes);
-    p.lastLane.push_back(static_cast<uint8_t>(31 - std::countl_zero(use.lanes)));
-  }
+  int64_t length = std::max<int64_t>(1, p.bytes / static_cast<uint32_t>(p.cell));
+  std::array<CellUse, 32 * 32> all;
+  size_t count = 0;
+  forActive(p.mask, [&](int l) {
+    for (int64_t k = 0; k < length; ++k)
+      all[count++] = {p.relative[l] / p.cell + k, 1U << l};
+  });
+  if (!isAscending || p.overlaps)
+    std::sort(all.begin(), all.begin() + count,
+              [](const CellUse &a, const CellUse &b) { return a.cell < b.cell; });
+  for (size_t k = 0; k < count; ++k)
+    appendCell(p, all[k]);
 }
 
 void rebuild(Pattern &p) {
@@ -141,8 +142,6 @@ void rebuild(Pattern &p) {
   listCells(p, isAscending);
 }
 
-constexpr size_t kWays = 16;
-
 uint64_t hashOf(const Addresses &now) {
   uint64_t hash = 0;
   for (int l = 0; l < 32; ++l)
@@ -152,27 +151,24 @@ uint64_t hashOf(const Addresses &now) {
 
 } // namespace
 
-Pattern &match(Site &site, const Addresses &now, Space space, uint32_t bytes, int cell) {
+Pattern &match(Site &site, int warp, const Addresses &now, Space space, uint32_t bytes, int cell) {
   Site::Key key{hashOf(now), now.mask, phaseOf(now.base, space)};
-  auto fits = [&](size_t k) {
+  uint8_t &last = site.last[static_cast<size_t>(warp)];
+  for (size_t k = 0; k < site.keys.size(); ++k) {
     const Pattern &p = site.patterns[k];
-    return site.keys[k] == key && p.bytes == bytes && p.cell == cell && p.space == space && same(p, now);
-  };
-  if (site.last < site.keys.size() && fits(site.last))
-    return site.patterns[site.last];
-  for (size_t k = 0; k < site.keys.size(); ++k)
-    if (fits(k))
-      return site.patterns[site.last = k];
-  if (site.keys.size() < kWays) {
+    if (site.keys[k] == key && p.bytes == bytes && p.cell == cell && p.space == space && same(p, now))
+      return site.patterns[last = static_cast<uint8_t>(k)];
+  }
+  if (site.keys.size() < Site::kWays) {
     site.victim = site.keys.size();
     site.keys.emplace_back();
     site.patterns.emplace_back();
   } else {
-    site.victim = (site.victim + 1) % kWays;
+    site.victim = (site.victim + 1) % Site::kWays;
   }
-  site.last = site.victim;
-  site.keys[site.last] = key;
-  Pattern &pattern = site.patterns[site.last];
+  last = static_cast<uint8_t>(site.victim);
+  site.keys[site.victim] = key;
+  Pattern &pattern = site.patterns[site.victim];
   pattern.relative = now.relative;
   pattern.mask = now.mask;
   pattern.phase = key.phase;

@@ -92,9 +92,10 @@ template <class T, class R> bool stands(const T *base, T start, const R *relativ
 // The site's last pattern if it fits, null if it does not. Distances of 32-bit addresses are compared modulo 2^32: one that
 // wraps around is out of bounds either way.
 inline Pattern *lastPattern(Warp &w, Site &site, const AddressOf &a, Space space, uint64_t &base) {
-  if (site.last >= site.patterns.size() || a.slot < 0)
+  size_t last = site.last[static_cast<size_t>(w.id)];
+  if (last >= site.patterns.size() || a.slot < 0)
     return nullptr;
-  Pattern &p = site.patterns[site.last];
+  Pattern &p = site.patterns[last];
   int first = std::countr_zero(w.mask);
   uint64_t start = a.wide ? lanes<uint64_t>(w, a.slot)[first] : lanes<uint32_t>(w, a.slot)[first];
   base = start + static_cast<uint64_t>(a.offset);
