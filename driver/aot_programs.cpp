@@ -47,11 +47,10 @@ StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<con
     Diagnostics diag;
     Result<Module> module =
         planModel(model, key.kind, key.batch, options.target, first ? flags : withoutPrinting(flags), diag);
+    if (!module)
+      return std::unexpected(cannotPlan(key.kind, key.batch, diag));
     finish(diag);
     first = false;
-    if (!module)
-      return failure(ExitCode::InvalidInput,
-                     fmt::format("cannot compile @{} for a batch of {}", functionName(key.kind), key.batch));
     if (key.kind == ProgramKind::TrainStep)
       version.slots = slotsOf(*module);
     StatusOr<std::unique_ptr<CompiledProgram>> program =

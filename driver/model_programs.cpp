@@ -2,7 +2,6 @@
 
 #include <chrono>
 
-#include <fmt/format.h>
 
 namespace gradc {
 namespace {
@@ -110,12 +109,11 @@ void ModelPrograms::compile(Job &job) {
   Diagnostics diag;
   Result<Module> module = planModel(model_, job.kind, job.batch, options_.target,
                                     job.first ? flags_ : withoutPrinting(flags_), diag);
-  finish(diag);
   if (!module) {
-    job.status = {ExitCode::InvalidInput,
-                  fmt::format("cannot compile @{} for a batch of {}", functionName(job.kind), job.batch)};
+    job.status = cannotPlan(job.kind, job.batch, diag);
     return;
   }
+  finish(diag);
   job.timing.passSeconds = secondsSince(start);
   {
     std::lock_guard lock(mutex_);

@@ -1,5 +1,7 @@
 #include "driver/plan_model.h"
 
+#include <fmt/format.h>
+
 #include "driver/plan_function.h"
 
 namespace gradc {
@@ -30,6 +32,14 @@ Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t bat
   if (!done)
     return std::unexpected(done.error());
   return module;
+}
+
+Status cannotPlan(ProgramKind kind, int64_t batch, const Diagnostics &diag) {
+  std::string report = diag.render();
+  while (report.ends_with('\n'))
+    report.pop_back();
+  return {ExitCode::InvalidInput,
+          fmt::format("cannot compile @{} for a batch of {}\n{}", functionName(kind), batch, report)};
 }
 
 } // namespace gradc

@@ -19,4 +19,7 @@ std::string_view functionName(ProgramKind kind);
 Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CodeTarget &target,
                          const CompileFlags &flags, Diagnostics &diag);
 
+/// The error of a planModel() that failed, with what it reported: for callers that do not print themselves.
+Status cannotPlan(ProgramKind kind, int64_t batch, const Diagnostics &diag);
+
 } // namespace gradc

@@ -53,14 +53,17 @@ StatusOr<Buffer> Buffer::allocate(int64_t bytes, ThreadPool *pool) {
   if (!buffer.data_)
     return failure(ExitCode::Internal, fmt::format("out of memory: cannot allocate {} bytes", bytes));
   buffer.size_ = bytes;
+  // A hint; small pages work too. The rest behind the last whole huge page gets small ones: a huge page there would make
+  // the program larger than it announced, by up to 2 MiB a tensor.
   if (alignment == kHugePage)
-    (void)madvise(buffer.data_, rounded, MADV_HUGEPAGE); // a hint; small pages work too
-  if (!pool || rounded < 2 * kTouchUnit) {
-    std::memset(buffer.data_, 0, rounded);
+    (void)madvise(buffer.data_, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  const int64_t used = roundUp(bytes, kCacheLine);
+  if (!pool || used < 2 * kTouchUnit) {
+    std::memset(buffer.data_, 0, used);
     return buffer;
   }
-  pool->parallelFor((rounded + kTouchUnit - 1) / kTouchUnit, 0, [&](int64_t begin, int64_t end, int) {
-    const int64_t last = std::min(end * kTouchUnit, rounded);
+  pool->parallelFor((used + kTouchUnit - 1) / kTouchUnit, 0, [&](int64_t begin, int64_t end, int) {
+    const int64_t last = std::min(end * kTouchUnit, used);
     std::memset(buffer.data_ + begin * kTouchUnit, 0, last - begin * kTouchUnit);
   });
   return buffer;

@@ -1,6 +1,6 @@
 // Random examples for benchmarks: pixels uniform in 0..255, labels uniform over the classes. A function of the
 // seed, the input's name and the element alone.
-#include <cstring>
+#include <algorithm>
 
 #include "runtime/data/dataset.h"
 #include "support/philox.h"
@@ -10,16 +10,20 @@ namespace {
 
 constexpr int64_t kDefaultExamples = 1024;
 
-void fillRandom(Field &field, int64_t elements, int64_t classes, uint64_t seed) {
-  const uint64_t stream = streamHash("synthetic." + field.name);
-  for (int64_t i = 0; i < elements; ++i) {
-    const uint32_t bits = randomBits(seed, stream, 0, static_cast<uint64_t>(i))[0];
-    if (field.dtype == DType::U8)
-      field.data.as<uint8_t>()[i] = static_cast<uint8_t>(bits >> 24);
-    else
-      field.data.as<int32_t>()[i] =
-          static_cast<int32_t>(bits % static_cast<uint64_t>(classes > 0 ? classes : 2));
+/// One evaluation of Philox gives 16 pixels.
+void fillPixels(std::span<uint8_t> pixels, uint64_t seed, uint64_t stream) {
+  constexpr size_t kGroup = sizeof(PhiloxCounter);
+  for (size_t first = 0; first < pixels.size(); first += kGroup) {
+    const PhiloxCounter bits = randomBits(seed, stream, 0, first / kGroup);
+    for (size_t i = 0; i < std::min(kGroup, pixels.size() - first); ++i)
+      pixels[first + i] = static_cast<uint8_t>(bits[i / 4] >> i % 4 * 8);
   }
+}
+
+void fillLabels(std::span<int32_t> labels, int64_t classes, uint64_t seed, uint64_t stream) {
+  const uint64_t range = static_cast<uint64_t>(classes > 0 ? classes : 2);
+  for (size_t i = 0; i < labels.size(); ++i)
+    labels[i] = static_cast<int32_t>(randomBits(seed, stream, 0, i)[0] % range);
 }
 
 } // namespace
@@ -36,7 +40,12 @@ StatusOr<RawData> makeSynthetic(const DataSource &source, std::span<const InputS
     if (!data)
       return std::unexpected(data.error());
     field.data = std::move(*data);
-    fillRandom(field, raw.examples * field.exampleElements(), input.classes, seed);
+    const uint64_t stream = streamHash("synthetic." + field.name);
+    const size_t elements = static_cast<size_t>(raw.examples * field.exampleElements());
+    if (field.dtype == DType::U8)
+      fillPixels({field.data.as<uint8_t>(), elements}, seed, stream);
+    else
+      fillLabels({field.data.as<int32_t>(), elements}, input.classes, seed, stream);
     raw.fields.push_back(std::move(field));
   }
   return raw;

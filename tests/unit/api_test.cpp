@@ -88,6 +88,23 @@ TEST(Api, SaysWhatIsWrong) {
   EXPECT_THAT(model.error().text, testing::HasSubstr("m.json:1:23: error: "));
 }
 
+TEST(Api, TellsAndDoesNotPrintWhyABatchSizeCannotBeCompiled) {
+  std::string text = kModel;
+  const std::string dense = R"({"name": "fc", "op": "dense", "inputs": ["x"], "units": 3})";
+  text.replace(text.find(dense), dense.size(),
+               R"({"name": "same", "op": "reshape", "inputs": ["x"], "shape": [16, 4]},
+                  {"name": "fc", "op": "dense", "inputs": ["same"], "units": 3})");
+  const auto model = Model::parse(text, "fixed.json");
+  ASSERT_TRUE(model);
+  testing::internal::CaptureStderr();
+  const auto trained = model->train({.out = scratchFolder() + "fixed"}); // 72 examples: the last batch has 8
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  ASSERT_FALSE(trained);
+  EXPECT_EQ(trained.error().code, 1);
+  EXPECT_THAT(trained.error().text, testing::HasSubstr("for a batch of 8\nfixed.json:"));
+  EXPECT_THAT(trained.error().text, testing::HasSubstr("error: node 'same': reshape: x is f32[8,4]"));
+}
+
 TEST(Api, TrainsUntilACallbackStopsAndGoesOn) {
   const std::string whole = scratchFolder() + "whole", parts = scratchFolder() + "parts";
   const auto model = Model::parse(kModel);
