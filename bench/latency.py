@@ -101,7 +101,7 @@ with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, name)
         with open(model) as file:
             prefix = json.load(file)["name"]
-        run("cc", "-std=c11", "-O2", "-I", folder, f'-DHEADER="{name}.h"', f"-DMODEL={prefix}",
+        run("cc", "-std=c11", "-O3", "-march=native", "-I", folder, f'-DHEADER="{name}.h"', f"-DMODEL={prefix}",
             f"-DUPPER={prefix.upper()}",
             os.path.join(HERE, "latency.c"), program + ".o", "-o", program, "-lm")
         ours, theirs = [], []
@@ -111,7 +111,10 @@ with tempfile.TemporaryDirectory() as folder:
                 theirs.append(json.loads(run(args.python, "-c", PEER, model, str(args.seconds))))
         median = statistics.median(o["median_us"] for o in ours)
         p99 = statistics.median(o["p99_us"] for o in ours)
-        line = f"{name}: object median {median:.2f} us, p99 {p99:.2f} us ({p99 / median:.2f} x), weights {ours[0]['param_bytes']} bytes"
+        jitter = statistics.median(o["control_p99_us"] / o["control_median_us"] for o in ours)
+        line = (f"{name}: object median {median:.2f} us, p99 {p99:.2f} us ({p99 / median:.2f} x; a loop without "
+                f"memory as long: {jitter:.2f} x), weights {ours[0]['param_bytes']} bytes, "
+                f"one pass over as many {statistics.median(o['read_us'] for o in ours):.2f} us")
         if theirs:
             peer = statistics.median(t["median_us"] for t in theirs)
             tail = statistics.median(t["p99_us"] for t in theirs)
