@@ -4,6 +4,7 @@
 
 #include "codegen/table_text.h"
 #include "driver/toolchain.h"
+#include "runtime/packed.h"
 
 namespace gradc {
 namespace {

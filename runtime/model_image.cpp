@@ -4,9 +4,6 @@
 #include <optional>
 #include <type_traits>
 
-#include <zlib.h>
-
-#include "support/check.h"
 #include "support/json_value.h"
 
 namespace gradc {
@@ -145,24 +142,6 @@ StatusOr<ModelImage> parseModelImage(std::string_view text) {
   if (!json || !loader.good)
     return failure(ExitCode::Internal, "the description of the model in this executable is damaged");
   return image;
-}
-
-std::string pack(std::string_view text) {
-  uLongf size = compressBound(text.size());
-  std::string packed(size, '\0');
-  const int code = compress2(reinterpret_cast<Bytef *>(packed.data()), &size,
-                             reinterpret_cast<const Bytef *>(text.data()), text.size(), Z_BEST_COMPRESSION);
-  CHECK(code == Z_OK, "zlib's code {}", code);
-  packed.resize(size);
-  return packed;
-}
-
-std::string unpack(std::string_view packed, size_t size) {
-  std::string text(size, '\0');
-  uLongf written = size;
-  const int code = uncompress(reinterpret_cast<Bytef *>(text.data()), &written,
-                              reinterpret_cast<const Bytef *>(packed.data()), packed.size());
-  return code == Z_OK && written == size ? text : "";
 }
 
 } // namespace gradc

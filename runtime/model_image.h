@@ -23,9 +23,4 @@ std::string toJson(const ModelImage &image);
 /// Fails on what toJson did not write.
 StatusOr<ModelImage> parseModelImage(std::string_view text);
 
-/// The text is a sixth of its size in an executable.
-std::string pack(std::string_view text);
-/// Of `size` bytes; empty where `packed` is not that.
-std::string unpack(std::string_view packed, size_t size);
-
 } // namespace gradc

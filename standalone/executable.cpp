@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "runtime/packed.h"
 #include "support/cpu_features.h"
 
 namespace gradc {

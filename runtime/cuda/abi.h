@@ -43,13 +43,14 @@ typedef struct gradc_cuda_step {
   gradc_cuda_product product;
 } gradc_cuda_step;
 
-/* The same kernels for one architecture. */
+/* The same kernels for one architecture. A cubin serves later minor versions of its major version, too. */
 typedef struct gradc_cuda_image {
   int32_t architecture; /* 90: sm_90 */
-  int32_t is_ptx;       /* compiled by the driver, also for later architectures; else a cubin for this one */
+  int32_t is_ptx;       /* compiled by the driver, also for later architectures; else a cubin */
   int32_t toolkit;      /* that made it; 13000: CUDA 13.0. A driver for an older major version refuses it */
   const void *data;
-  int64_t bytes;
+  int64_t bytes;        /* of the code; PTX ends with a zero */
+  int64_t packed_bytes; /* of `data`, which holds it packed (runtime/packed.h); 0: `data` is the code */
 } gradc_cuda_image;
 
 typedef struct gradc_cuda_program {

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/cuda/fitness.h"
+#include "runtime/packed.h"
 #include "support/check.h"
 
 namespace gradc::cuda {
@@ -13,18 +15,27 @@ constexpr int kMaxDynamicSharedBytes = 8;        // CUfunction_attribute
 constexpr uint32_t kSharedByDefault = 48 << 10;  // more must be asked for
 constexpr int kErrorLog = 5, kErrorLogBytes = 6; // CUjit_option
 
-/// The image for the device: its own cubin, else PTX that the driver compiles.
 const gradc_cuda_image *chooseImage(const gradc_cuda_program &program, int architecture) {
   const gradc_cuda_image *best = nullptr;
+  int bestFitness = 0;
   for (int64_t i = 0; i < program.num_images; ++i) {
     const gradc_cuda_image &image = program.images[i];
-    if (!image.is_ptx && image.architecture == architecture)
-      return &image;
-    if (image.is_ptx && image.architecture <= architecture &&
-        (!best || best->architecture < image.architecture))
+    const int here = fitness(image.architecture, image.is_ptx != 0, architecture);
+    if (here > bestFitness)
       best = &image;
+    bestFitness = std::max(bestFitness, here);
   }
   return best;
+}
+
+/// Empty where the code is not packed.
+std::string unpackedCode(const gradc_cuda_image &image) {
+  if (image.packed_bytes == 0)
+    return "";
+  std::string code = unpack({static_cast<const char *>(image.data), static_cast<size_t>(image.packed_bytes)},
+                            static_cast<size_t>(image.bytes));
+  CHECK(!code.empty(), "the code for sm_{} is damaged", image.architecture);
+  return code;
 }
 
 } // namespace
@@ -70,16 +81,18 @@ Status Executor::loadImage() {
     return Status{
         ExitCode::Device,
         fmt::format("the CUDA driver, for CUDA {}, is too old for code of CUDA {}.{}{}: take a newer "
-                    "driver, or the NVRTC of an older toolkit by CUDA_PATH",
+                    "driver, or code by the NVRTC of an older toolkit (CUDA_PATH)",
                     driver.versionText(), image->toolkit / 1000, image->toolkit % 1000 / 10, why)};
   };
   if (driver.version / 1000 < image->toolkit / 1000)
     return tooOld("");
+  const std::string unpacked = unpackedCode(*image);
   char log[4096] = {};
   int options[] = {kErrorLog, kErrorLogBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof log)};
   ModuleHandle module = nullptr;
-  const Code code = driver.moduleLoadDataEx(&module, image->data, 2, options, values);
+  const Code code =
+      driver.moduleLoadDataEx(&module, unpacked.empty() ? image->data : unpacked.data(), 2, options, values);
   if (code == kUnsupportedPtxVersion || code == kNoBinaryForGpu)
     return tooOld(fmt::format(" ({})", driver.describe(code)));
   Status loaded = context_.check(code, "loading kernels");

@@ -1,5 +1,6 @@
 // What a stand-alone executable carries of its model survives the way through its text.
 #include "runtime/model_image.h"
+#include "runtime/packed.h"
 
 #include <cmath>
 
