@@ -13,6 +13,7 @@
 #include "driver/cuda_report.h"
 #include "driver/peaks.h"
 #include "driver/session.h"
+#include "runtime/device_name.h"
 
 namespace gradc {
 namespace {

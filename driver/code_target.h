@@ -30,11 +30,4 @@ struct CodeOptions {
 StatusOr<std::unique_ptr<CompiledProgram>> compileFor(const Module &module, const Function &fn,
                                                       const CodeOptions &options);
 
-/// "cpu" or "cuda:<index>": what --device names.
-struct DeviceName {
-  bool cuda = false;
-  int index = 0;
-};
-StatusOr<DeviceName> parseDevice(const std::string &text);
-
 } // namespace gradc

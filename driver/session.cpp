@@ -9,13 +9,14 @@
 #include "driver/options.h"
 #include "runtime/commands/commands.h"
 #include "runtime/cuda/device.h"
+#include "runtime/device_name.h"
 
 namespace gradc {
 
 void addSessionFlags(CLI::App &command, SessionFlags &flags) {
   addModelFlags(command, flags.model);
   declareOptions(command, threadOptions(flags));
-  command.add_option("--device", flags.device, "cpu or cuda[:i]")->type_name("DEVICE");
+  declareOptions(command, deviceOptions(flags.device));
   command.add_option("--mcpu", flags.mcpu, "Processor to make code for")->type_name("CPU");
   command.add_flag("--no-cache", flags.noCache, "Compile everything, keep nothing");
   addCompileFlags(command, flags.compile);

@@ -32,6 +32,8 @@ struct PredictFlags {
 
 /// --threads
 OptionTable threadOptions(HostFlags &flags);
+/// --device; its target has the default.
+OptionTable deviceOptions(std::string &device);
 /// --data, --limit-batches and --progress
 OptionTable dataOptions(HostFlags &flags);
 OptionTable trainOptions(TrainFlags &flags);

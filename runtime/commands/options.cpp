@@ -23,6 +23,13 @@ OptionTable threadOptions(HostFlags &flags) {
            .environment = "GRADC_THREADS"}};
 }
 
+OptionTable deviceOptions(std::string &device) {
+  return {{.name = "--device",
+           .target = &device,
+           .type = "DEVICE",
+           .doc = "cpu or cuda[:i] (default: " + device + ")"}};
+}
+
 OptionTable dataOptions(HostFlags &flags) {
   return {{.name = "--data",
            .target = &flags.data,
