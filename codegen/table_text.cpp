@@ -26,10 +26,18 @@ std::vector<std::string> portRows(const gradc_port *ports, int64_t count) {
   return rows;
 }
 
-std::string stepRow(const gradc_step &step, const std::string &symbol) {
-  return fmt::format("{{{}, {}, {}, {}, {}, {}, {:a}, {:a}, {:a}}}", identifierOf(symbol), cString(step.name),
+std::string stepRow(const gradc_step &step, const std::string &kernel) {
+  return fmt::format("{{{}, {}, {}, {}, {}, {}, {:a}, {:a}, {:a}}}", kernel, cString(step.name),
                      step.first_ref, step.num_refs, step.items, step.scratch_bytes, step.work, step.flops,
                      step.bytes);
+}
+
+std::string launchRow(const gradc_cuda_step &step) {
+  const gradc_cuda_product &p = step.product;
+  return fmt::format("{{{}, {}, {}, {}, {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}}}}",
+                     step.kernel ? cString(step.kernel) : "0", step.blocks, step.threads, step.shared_bytes,
+                     p.m, p.n, p.k, p.batch, p.stride_a, p.stride_b, p.stride_c, p.transpose_a, p.transpose_b,
+                     p.factor_dtype, p.result_dtype, p.compute, p.epilogue);
 }
 
 } // namespace
@@ -74,14 +82,13 @@ std::string TableText::array(std::string_view type, const std::string &name,
   return known->second;
 }
 
-void TableText::addProgram(const std::string &name, const CompiledProgram &compiled) {
-  declareKernels(compiled);
-  const gradc_program &program = compiled.program();
+std::string TableText::table(const std::string &name, const gradc_program &program,
+                             const std::vector<std::string> &kernels) {
   std::vector<std::string> steps, refs;
   int64_t lastRef = 0;
   for (int64_t i = 0; i < program.num_steps; ++i) {
     const gradc_step &step = program.steps[i];
-    steps.push_back(stepRow(step, compiled.symbol(i)));
+    steps.push_back(stepRow(step, kernels[static_cast<size_t>(i)]));
     lastRef = std::max<int64_t>(lastRef, step.first_ref + step.num_refs);
   }
   for (int64_t i = 0; i < lastRef; ++i)
@@ -95,9 +102,30 @@ void TableText::addProgram(const std::string &name, const CompiledProgram &compi
       array("gradc_port", name + "_args", portRows(program.args, program.num_args)),
       array("gradc_port", name + "_results", portRows(program.results, program.num_results)),
       "0"};
-  text_ += fmt::format("static const gradc_program {} = {{{}, {}, {}, {}, {}, {}, {}, 0}};\n\n", name,
-                       fmt::join(fields, ", "), program.num_steps, program.num_vars, program.num_args,
-                       program.num_results, program.arena_bytes, program.scratch_bytes);
+  return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, 0}}", fmt::join(fields, ", "), program.num_steps,
+                     program.num_vars, program.num_args, program.num_results, program.arena_bytes,
+                     program.scratch_bytes);
+}
+
+void TableText::addProgram(const std::string &name, const CompiledProgram &compiled) {
+  declareKernels(compiled);
+  std::vector<std::string> kernels;
+  for (int64_t i = 0; i < compiled.program().num_steps; ++i)
+    kernels.push_back(identifierOf(compiled.symbol(i)));
+  const std::string initializer = table(name, compiled.program(), kernels);
+  text_ += fmt::format("static const gradc_program {} = {};\n\n", name, initializer);
+}
+
+void TableText::addProgram(const std::string &name, const gradc_cuda_program &program,
+                           const std::vector<std::string> &images) {
+  std::vector<std::string> launches;
+  for (int64_t i = 0; i < program.table.num_steps; ++i)
+    launches.push_back(launchRow(program.steps[i]));
+  const std::string initializer = table(name, program.table, std::vector<std::string>(launches.size(), "0"));
+  const std::string steps = array("gradc_cuda_step", name + "_launches", launches),
+                    code = array("gradc_cuda_image", name + "_images", images);
+  text_ += fmt::format("static const gradc_cuda_program {} = {{{}, {}, {}, {}}};\n\n", name, initializer,
+                       steps, code, images.size());
 }
 
 } // namespace gradc

@@ -35,6 +35,11 @@ Status checkCuda(Precision precision, const CudaTarget &target) {
 
 } // namespace
 
+std::string targetName(const CodeTarget &target) {
+  const auto *cpu = std::get_if<CpuTarget>(&target);
+  return cpu ? cpu->name : std::get<CudaTarget>(target).name();
+}
+
 Status checkPrecision(Precision precision, const CodeTarget &target) {
   const auto *cpu = std::get_if<CpuTarget>(&target);
   return cpu ? checkCpu(precision, *cpu) : checkCuda(precision, std::get<CudaTarget>(target));
@@ -59,12 +64,18 @@ PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision 
 StatusOr<std::unique_ptr<CompiledProgram>> compileFor(const Module &module, const Function &fn,
                                                       const CodeOptions &options) {
   if (const auto *cpu = std::get_if<CpuTarget>(&options.target))
-    return compileProgram(module, fn, {.target = *cpu, .threads = options.threads, .cache = options.cache});
+    return compileProgram(module, fn,
+                          {.target = *cpu,
+                           .threads = options.threads,
+                           .cache = options.cache,
+                           .link = options.link,
+                           .debug = options.debug});
   const char *ptxFolder = std::getenv("GRADC_CUDA_PTX_DIR");
   return compileCudaProgram(module, fn,
                             {.target = std::get<CudaTarget>(options.target),
                              .cache = options.cache,
-                             .ptxFolder = ptxFolder ? ptxFolder : ""});
+                             .ptxFolder = ptxFolder ? ptxFolder : "",
+                             .withPtx = options.withPtx});
 }
 
 } // namespace gradc

@@ -15,6 +15,9 @@ namespace gradc {
 
 using CodeTarget = std::variant<CpuTarget, CudaTarget>;
 
+/// "sapphirerapids", "sm_90"
+std::string targetName(const CodeTarget &target);
+
 /// Whether code for the target can keep to it: exit code 6 with what is missing.
 Status checkPrecision(Precision precision, const CodeTarget &target);
 
@@ -25,8 +28,14 @@ struct CodeOptions {
   CodeTarget target;
   int threads = 1;                    // compile workers
   const ObjectCache *cache = nullptr; // null: --no-cache
+
+  // Of files for other machines:
+  bool link = true;     // the CPU's code into this process
+  bool debug = false;   // the CPU's code with debug information
+  bool withPtx = false; // beside a cubin, for later architectures
 };
 
+/// $GRADC_CUDA_PTX_DIR gets the PTX of each cubin, too.
 StatusOr<std::unique_ptr<CompiledProgram>> compileFor(const Module &module, const Function &fn,
                                                       const CodeOptions &options);
 

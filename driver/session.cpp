@@ -70,10 +70,7 @@ Status Session::chooseDevice() {
   return checkPrecision(flags.compile.precision, target);
 }
 
-std::string Session::processor() const {
-  const auto *cpu = std::get_if<CpuTarget>(&target);
-  return cpu ? cpu->name : std::get<CudaTarget>(target).name();
-}
+std::string Session::processor() const { return targetName(target); }
 
 std::string Session::processorFeatures() const {
   const auto *cpu = std::get_if<CpuTarget>(&target);

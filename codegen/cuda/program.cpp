@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -45,14 +46,15 @@ public:
   Status build(const Module &module, const Function &fn, const CudaCompileOptions &options);
 
 private:
-  Status makeImage(const std::string &text, const CudaCompileOptions &options);
+  Status makeImages(const std::string &text, const CudaCompileOptions &options);
+  Status addImage(const std::string &text, gradc_cuda_image image, const CudaCompileOptions &options);
   void addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers);
 
   std::optional<ProgramTable> table_;
   std::vector<std::string> symbols_;
   std::vector<gradc_cuda_step> steps_;
-  std::string code_;
-  gradc_cuda_image image_{};
+  std::deque<std::string> codes_; // of the images
+  std::vector<gradc_cuda_image> images_;
   gradc_cuda_program program_{};
   CompileStatistics statistics_;
 };
@@ -69,32 +71,42 @@ Status writePtx(const std::string &folder, const std::string &text, int architec
   return ptx ? writeFileAtomically(path, *ptx) : ptx.error();
 }
 
-Status CudaProgram::makeImage(const std::string &text, const CudaCompileOptions &options) {
+/// A cubin; PTX where NVRTC does not know the target, or where it is asked for, too.
+Status CudaProgram::makeImages(const std::string &text, const CudaCompileOptions &options) {
   StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
   if (!nvrtc)
     return nvrtc.error();
   const int wanted = options.target.architecture, known = (*nvrtc)->newestUpTo(wanted);
   if (known == 0)
     return (*nvrtc)->check(wanted);
-  image_.architecture = known;
-  image_.is_ptx = known != wanted;
-  image_.toolkit = (*nvrtc)->number();
+  const bool isKnown = known == wanted;
+  gradc_cuda_image image{.architecture = known, .is_ptx = !isKnown, .toolkit = (*nvrtc)->number()};
+  Status added = addImage(text, image, options);
+  if (added.ok() && isKnown && !options.ptxFolder.empty())
+    added = writePtx(options.ptxFolder, text, known, codes_.back(), options.cache);
+  if (added.ok() && isKnown && options.withPtx) {
+    image.is_ptx = true;
+    added = addImage(text, image, options);
+  }
+  program_.images = images_.data();
+  program_.num_images = static_cast<int64_t>(images_.size());
+  return added;
+}
+
+Status CudaProgram::addImage(const std::string &text, gradc_cuda_image image,
+                             const CudaCompileOptions &options) {
   bool cached = false;
   StatusOr<std::string> code =
-      compileCudaText(text, image_.architecture, image_.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin,
+      compileCudaText(text, image.architecture, image.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin,
                       options.cache, &cached);
   if (!code)
     return code.error();
-  code_ = *std::move(code);
-  image_.data = code_.c_str();
-  image_.bytes =
-      static_cast<int64_t>(code_.size()) + (image_.is_ptx ? 1 : 0); // the driver reads PTX to its end
   statistics_.fromCache = cached ? statistics_.distinct : 0;
-  program_.images = &image_;
-  program_.num_images = 1;
-  if (options.ptxFolder.empty() || image_.is_ptx)
-    return okStatus();
-  return writePtx(options.ptxFolder, text, image_.architecture, code_, options.cache);
+  const std::string &kept = codes_.emplace_back(*std::move(code));
+  image.data = kept.c_str();
+  image.bytes = static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
+  images_.push_back(image);
+  return okStatus();
 }
 
 void CudaProgram::addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers) {
@@ -136,7 +148,7 @@ Status CudaProgram::build(const Module &module, const Function &fn, const CudaCo
     addLaunch(launch, buffers);
   table_->finish(workspaceOffset(fn) + code.workspaceBytes, 0);
   if (!code.text.empty())
-    if (Status made = makeImage(code.text, options); !made.ok())
+    if (Status made = makeImages(code.text, options); !made.ok())
       return made;
   program_.table = table_->program();
   program_.steps = steps_.data();

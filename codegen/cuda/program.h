@@ -16,6 +16,7 @@ struct CudaCompileOptions {
   const ObjectCache *cache = nullptr;
   /// Where the PTX of each cubin is written, too, as <16 digits of XXH64(cubin)>.ptx: for devices that only know that.
   std::string ptxFolder = {};
+  bool withPtx = false; // beside the cubin, for later architectures
 };
 
 /// Makes a cubin for the target; PTX where the target is newer than NVRTC. The table is the first member of a
