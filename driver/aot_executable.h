@@ -12,10 +12,12 @@ namespace gradc {
 
 struct ExecutableParts {
   ModelImage image;
-  std::vector<CompiledVersion> versions; // the best first
+  std::vector<CompiledVersion> versions; // those for CUDA first, ascending; then the best processor first
   std::string weights;                   // to embed; empty: none
   bool isStatic = false;                 // link nothing dynamically
   bool debug = false;                    // keep symbols and debug information
+
+  bool hasCuda() const { return versions.front().cuda() != nullptr; }
 };
 
 /// The bytes of the executable.

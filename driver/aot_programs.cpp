@@ -35,13 +35,15 @@ std::vector<InstanceKey> executableInstances(bool train, bool eval, std::span<co
 }
 
 StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<const InstanceKey> keys,
-                                         const CompileFlags &flags, CompileOptions options) {
+                                         const CompileFlags &flags, CodeOptions options) {
   options.link = false;
-  CompiledVersion version{.target = options.target};
-  StatusOr<KernelCompiler> compiler = KernelCompiler::create(options.target);
-  if (!compiler)
-    return std::unexpected(compiler.error());
-  version.features = compiler->neededFeatures();
+  CompiledVersion version{.target = options.target, .withPtx = options.withPtx};
+  if (!version.cuda()) {
+    StatusOr<KernelCompiler> compiler = KernelCompiler::create(version.processor());
+    if (!compiler)
+      return std::unexpected(compiler.error());
+    version.features = compiler->neededFeatures();
+  }
   bool first = true;
   for (const InstanceKey &key : keys) {
     Diagnostics diag;
@@ -54,7 +56,7 @@ StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<con
     if (key.kind == ProgramKind::TrainStep)
       version.slots = slotsOf(*module);
     StatusOr<std::unique_ptr<CompiledProgram>> program =
-        compileProgram(*module, *module->function(functionName(key.kind)), options);
+        compileFor(*module, *module->function(functionName(key.kind)), options);
     if (!program)
       return std::unexpected(program.error());
     version.instances.push_back({key, std::move(*program)});
@@ -68,15 +70,18 @@ namespace {
 std::string aliasFlags(const std::vector<CompiledVersion> &versions) {
   std::string flags;
   std::map<std::string, int> used;
-  for (const CompiledVersion &version : versions)
+  for (const CompiledVersion &version : versions) {
+    if (version.cuda())
+      continue;
     for (const CompiledInstance &instance : version.instances)
       for (int64_t i = 0; i < instance.program->program().num_steps; ++i) {
         std::string name = stepAlias(functionName(instance.key.kind), instance.key.batch,
-                                     instance.program->program().steps[i].name, version.target);
+                                     instance.program->program().steps[i].name, version.processor());
         if (const int again = used[name]++)
           name += fmt::format(".{}", again + 1);
         flags += fmt::format("-Xlinker '--defsym=\"{}\"={}'\n", name, instance.program->symbol(i));
       }
+  }
   return flags;
 }
 

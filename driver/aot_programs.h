@@ -17,12 +17,16 @@ struct CompiledInstance {
   std::unique_ptr<CompiledProgram> program;
 };
 
-/// All programs for one processor.
+/// All programs for one processor or CUDA architecture.
 struct CompiledVersion {
-  CpuTarget target;
-  uint64_t features = 0; // support/cpu_features.h: what the code needs
+  CodeTarget target;
+  uint64_t features = 0; // support/cpu_features.h: what a processor's code needs
+  bool withPtx = false;  // CUDA: code for later architectures, too
   std::vector<CompiledInstance> instances;
   std::vector<VariableSpec> slots; // that the optimizer adds
+
+  const CudaTarget *cuda() const { return std::get_if<CudaTarget>(&target); }
+  const CpuTarget &processor() const { return std::get<CpuTarget>(target); }
 };
 
 /// What an executable needs to run on data sets of these sizes with the bits that gradc has: its last batches are
@@ -33,10 +37,10 @@ std::vector<InstanceKey> executableInstances(bool train, bool eval, std::span<co
 
 /// Plans and compiles them all; the code is not linked into this process.
 StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<const InstanceKey> keys,
-                                         const CompileFlags &flags, CompileOptions options);
+                                         const CompileFlags &flags, CodeOptions options);
 
-/// Writes each distinct kernel as a file, equal kernels of several programs as one, and returns what the linker gets: the
-/// files, and flags that make the names of the model's layers symbols.
+/// Writes each distinct kernel for processors as a file, equal kernels of several programs as one, and returns what the
+/// linker gets: the files, and flags that make the names of the model's layers symbols.
 StatusOr<std::vector<std::string>> writeKernels(LinkFolder &folder,
                                                 const std::vector<CompiledVersion> &versions);
 

@@ -8,7 +8,8 @@
 
 namespace gradc {
 
-/// A table per program: code, weights and memory of each step, under the model's names.
-std::string sizeReport(const std::vector<CompiledVersion> &versions);
+/// A table per program: code, weights and memory of each step, under the model's names; of CUDA devices also what each
+/// kernel takes. Fails on a cubin that is none.
+StatusOr<std::string> sizeReport(const std::vector<CompiledVersion> &versions);
 
 } // namespace gradc

@@ -170,7 +170,7 @@ void Source::addModel() {
   for (const std::string &name : parts_.facts.data.classNames)
     classes.push_back(cString(name));
   for (const CompiledVersion &version : parts_.versions)
-    targets.push_back(version.target.triple + "/" + version.target.name);
+    targets.push_back(version.processor().triple + "/" + version.processor().name);
   tables_.add(array("char *const", "classes", classes));
   tables_.add(fmt::format("const gradc_model *{}_model(void) {{\n  static const gradc_model model = "
                           "{{GRADC_ABI, {}, {}, {}, {}, {}, {}, {}, {}, "

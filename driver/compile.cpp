@@ -1,6 +1,8 @@
 // gradc compile: a model as an executable; a model or IR text as planned IR, as LLVM IR or as assembly.
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <ranges>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -23,7 +25,8 @@ namespace {
 
 struct CompileCommandFlags {
   ModelFlags model;
-  std::string output = "-", emit, entry, function, device = "cpu", mcpu = "native", arch, stage;
+  std::string output = "-", emit, entry, function, device = "cpu", mcpu = "native", stage;
+  std::vector<std::string> architectures; // --arch
   CompileFlags compile;
   ArtifactFlags artifact;
 };
@@ -83,16 +86,54 @@ StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags
   return text;
 }
 
-ExitCode runArtifact(CompileCommandFlags flags) {
+/// --arch of --device cuda: ascending, each once.
+StatusOr<std::vector<CudaTarget>> parseArchitectures(const std::vector<std::string> &names) {
+  if (names.empty())
+    return failure(ExitCode::Usage, "--device cuda needs --arch, such as sm_90: no device is asked");
+  std::map<int, CudaTarget> targets;
+  for (const std::string &name : names) {
+    StatusOr<CudaTarget> target = parseCudaTarget(name);
+    if (!target)
+      return std::unexpected(target.error());
+    targets.emplace(target->architecture, *target);
+  }
+  const auto values = std::views::values(targets);
+  return std::vector<CudaTarget>(values.begin(), values.end());
+}
+
+/// What cannot be together in a file for machines.
+Status checkArtifact(const CompileCommandFlags &flags) {
+  const bool exe = flags.emit == "exe", cuda = flags.device == "cuda";
+  const auto wrong = [](std::string text) { return Status{ExitCode::Usage, std::move(text)}; };
   if (flags.output == "-")
-    return fail({ExitCode::Usage, fmt::format("--emit {} needs -o FILE", flags.emit)});
+    return wrong(fmt::format("--emit {} needs -o FILE", flags.emit));
   if (!isModelFile(flags.model.file))
-    return fail({ExitCode::Usage,
-                 fmt::format("--emit {} needs a model file, but got '{}'", flags.emit, flags.model.file)});
+    return wrong(fmt::format("--emit {} needs a model file, but got '{}'", flags.emit, flags.model.file));
   if (flags.entry != "train" && flags.entry != "eval" && flags.entry != "infer")
-    return fail({ExitCode::Usage, fmt::format("--emit {} needs --entry train, eval or infer", flags.emit)});
-  if (!flags.artifact.triple.empty() && flags.emit == "exe")
-    return fail({ExitCode::Usage, "--target is for objects: the runtime of executables is this machine's"});
+    return wrong(fmt::format("--emit {} needs --entry train, eval or infer", flags.emit));
+  if (!flags.artifact.triple.empty() && exe)
+    return wrong("--target is for objects: the runtime of executables is this machine's");
+  if (cuda && !exe)
+    return wrong(fmt::format(
+        "--emit {} is for processors: its functions allocate nothing and keep nothing open, but a "
+        "CUDA device needs both; --emit exe has programs for devices, --emit cubin the kernels",
+        flags.emit));
+  if (cuda && flags.artifact.isStatic)
+    return wrong("--static links no shared library, but the CUDA driver is one: leave it out");
+  if (!cuda && !flags.architectures.empty())
+    return wrong("--arch needs --device cuda");
+  return okStatus();
+}
+
+ExitCode runArtifact(CompileCommandFlags flags) {
+  if (Status checked = checkArtifact(flags); !checked.ok())
+    return fail(checked);
+  if (flags.device == "cuda") {
+    StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures);
+    if (!targets)
+      return fail(targets.error());
+    flags.artifact.cuda = std::move(*targets);
+  }
   flags.artifact.processors = {flags.mcpu};
   if (flags.artifact.multiVersioned)
     flags.artifact.processors = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
@@ -105,7 +146,7 @@ ExitCode runArtifact(CompileCommandFlags flags) {
 StatusOr<CodeTarget> chooseTarget(const CompileCommandFlags &flags) {
   const bool cudaForm = std::ranges::find(kCudaForms, flags.emit) != std::end(kCudaForms);
   if (flags.device == "cpu") {
-    if (cudaForm || !flags.arch.empty())
+    if (cudaForm || !flags.architectures.empty())
       return failure(ExitCode::Usage, "--emit cuda, ptx and cubin and --arch need --device cuda");
     StatusOr<CpuTarget> target = flags.artifact.triple.empty()
                                      ? parseCpuTarget(flags.mcpu)
@@ -115,11 +156,14 @@ StatusOr<CodeTarget> chooseTarget(const CompileCommandFlags &flags) {
   if (!cudaForm && flags.emit != "gir" && flags.emit != "dot")
     return failure(
         ExitCode::Usage,
-        fmt::format("--device cuda has --emit gir, dot, cuda, ptx and cubin, but got {}", flags.emit));
-  if (flags.arch.empty())
-    return failure(ExitCode::Usage, "--device cuda needs --arch, such as sm_90: no device is asked");
-  StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
-  return target ? StatusOr<CodeTarget>(*target) : std::unexpected(target.error());
+        fmt::format("--device cuda has --emit exe, gir, dot, cuda, ptx and cubin, but got {}", flags.emit));
+  StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures);
+  if (!targets)
+    return std::unexpected(targets.error());
+  if (targets->size() > 1)
+    return failure(ExitCode::Usage,
+                   fmt::format("--emit {} is for one --arch; --emit exe takes several", flags.emit));
+  return targets->front();
 }
 
 ExitCode runCompile(CompileCommandFlags flags) {
@@ -129,7 +173,7 @@ ExitCode runCompile(CompileCommandFlags flags) {
   if (!flags.artifact.batches.empty() &&
       !(artifact && flags.entry == "infer")) // which leaves the training as it is
     flags.model.overrides.batchSize = flags.artifact.batches.front();
-  if (artifact && flags.device == "cpu")
+  if (artifact)
     return runArtifact(std::move(flags));
   if (flags.entry == "train" && !artifact)
     return fail({ExitCode::Usage, "--entry train is for executables; --entry train-step is the function"});
@@ -195,7 +239,12 @@ void registerCompile(CLI::App &app, ExitCode &exit) {
                       "The function of IR text; not needed where there is only one");
   command->add_option("--device", flags->device, "What the code is for")
       ->check(CLI::IsMember({"cpu", "cuda"}));
-  command->add_option("--arch", flags->arch, "CUDA: the architecture, sm_75 to sm_120")->type_name("ARCH");
+  command
+      ->add_option("--arch", flags->architectures,
+                   "CUDA: the architecture, sm_75 to sm_120; executables take several: sm_80,sm_90")
+      ->delimiter(',')
+      ->type_name("ARCH")
+      ->allow_extra_args(false);
   command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
   command->add_option("--stage", flags->stage, "Stop after this pass");
   addArtifactFlags(*command, flags->artifact);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/cross_target.h"
+#include "codegen/cuda/nvrtc.h"
 #include "driver/aot_executable.h"
 #include "driver/aot_object.h"
 #include "driver/aot_report.h"
@@ -87,27 +88,55 @@ StatusOr<std::vector<InstanceKey>> chooseInstances(const LoadedModel &model, con
   return keys;
 }
 
-StatusOr<std::vector<CompiledVersion>> compileVersions(const LoadedModel &model,
-                                                       std::span<const InstanceKey> keys,
-                                                       const CompileFlags &compile,
-                                                       const ArtifactFlags &flags) {
-  std::optional<ObjectCache> cache;
-  if (!flags.noCache)
-    cache = ObjectCache::open(defaultCacheFolder());
-  std::vector<CompiledVersion> versions;
+/// CUDA's first, then the processors'. An executable for devices leaves processors out that have not the precision.
+StatusOr<std::vector<CodeTarget>> chooseTargets(const CompileFlags &compile, const ArtifactFlags &flags) {
+  std::vector<CodeTarget> targets;
+  for (const CudaTarget &target : flags.cuda) {
+    StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
+    if (!nvrtc)
+      return std::unexpected(nvrtc.error());
+    Status can = (*nvrtc)->check(target.architecture);
+    if (can.ok())
+      can = checkPrecision(compile.precision, target);
+    if (!can.ok())
+      return std::unexpected(can);
+    targets.emplace_back(target);
+  }
   for (const std::string &processor : flags.processors) {
     StatusOr<CpuTarget> target =
         flags.triple.empty() ? parseCpuTarget(processor) : parseTarget(flags.triple, processor);
     if (!target)
       return std::unexpected(target.error());
-    if (Status can = checkPrecision(compile.precision, *target); !can.ok())
+    const Status can = checkPrecision(compile.precision, *target);
+    if (!can.ok() && flags.cuda.empty())
       return std::unexpected(can);
+    if (can.ok())
+      targets.emplace_back(*target);
+    else
+      fmt::print(stderr, "gradc: note: {}: the executable is for CUDA devices only\n", can.text);
+  }
+  return targets;
+}
+
+StatusOr<std::vector<CompiledVersion>> compileVersions(const LoadedModel &model,
+                                                       std::span<const InstanceKey> keys,
+                                                       const CompileFlags &compile,
+                                                       const ArtifactFlags &flags) {
+  StatusOr<std::vector<CodeTarget>> targets = chooseTargets(compile, flags);
+  if (!targets)
+    return std::unexpected(targets.error());
+  std::optional<ObjectCache> cache;
+  if (!flags.noCache)
+    cache = ObjectCache::open(defaultCacheFolder());
+  std::vector<CompiledVersion> versions;
+  for (const CodeTarget &target : *targets) {
     StatusOr<CompiledVersion> version =
         compileVersion(model, keys, versions.empty() ? compile : withoutPrinting(compile),
-                       {.target = *target,
+                       {.target = target,
                         .threads = availableCores(),
                         .cache = cache ? &*cache : nullptr,
-                        .debug = flags.debug});
+                        .debug = flags.debug,
+                        .withPtx = versions.size() + 1 == flags.cuda.size()}); // of the latest architecture
     if (!version)
       return std::unexpected(version.error());
     versions.push_back(std::move(*version));
@@ -189,7 +218,9 @@ void addArtifactFlags(CLI::App &command, ArtifactFlags &flags) {
       .add_flag("--multi-versioned", flags.multiVersioned,
                 "Code for x86-64-v2, v3 and v4 in one file; the best is chosen where it runs")
       ->group(group);
-  command.add_flag("--report", flags.report, "Print the sizes of code, weights and memory, step by step; CUDA: what each kernel takes")
+  command
+      .add_flag("--report", flags.report,
+                "Print the sizes of code, weights and memory, step by step; CUDA: what each kernel takes")
       ->group(group);
   command.add_flag("--static", flags.isStatic, "Link no shared library")->group(group);
   command.add_flag("-g", flags.debug, "Debug information: the lines of the model file that code comes from")
@@ -206,8 +237,12 @@ ExitCode compileArtifact(const ModelFlags &modelFlags, const CompileFlags &compi
   StatusOr<Compiled> compiled = compileModel(*model, modelFlags, compile, flags);
   if (!compiled)
     return fail(compiled.error());
-  if (flags.report)
-    fmt::print("{}", sizeReport(compiled->versions));
+  if (flags.report) {
+    const StatusOr<std::string> report = sizeReport(compiled->versions);
+    if (!report)
+      return fail(report.error());
+    fmt::print("{}", *report);
+  }
   const bool isExecutable = flags.emit == "exe", isBeside = !compiled->weights.empty() && !flags.embedWeights;
   const std::string beside = isBeside ? output + ".safetensors" : "";
   if (isBeside && !isExecutable)

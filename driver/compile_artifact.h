@@ -16,6 +16,7 @@ struct ArtifactFlags {
   std::string data, weights, triple;
   std::vector<int64_t> batches;
   std::vector<std::string> processors; // one, or several for one file
+  std::vector<CudaTarget> cuda;        // of executables: devices, ascending; empty: processors only
   bool embedWeights = false, isStatic = false, multiVersioned = false, report = false, noCache = false;
   bool debug = false; // -g; of --emit llvm and asm, too
 };

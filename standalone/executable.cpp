@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "runtime/packed.h"
+#include "standalone/backend.h"
 #include "support/cpu_features.h"
 
 namespace gradc {
@@ -50,17 +51,17 @@ void addEach(std::vector<int64_t> &sizes, const std::vector<int64_t> &more) {
 
 std::vector<int64_t> TablePrograms::batches(ProgramKind kind) const {
   std::vector<int64_t> sizes;
-  for (int64_t i = 0; i < version_.num_instances; ++i)
-    if (version_.instances[i].kind == static_cast<int32_t>(kind))
-      sizes.push_back(version_.instances[i].batch);
+  for (int64_t i = 0; i < version_->num_instances; ++i)
+    if (version_->instances[i].kind == static_cast<int32_t>(kind))
+      sizes.push_back(version_->instances[i].batch);
   return sizes;
 }
 
 bool TablePrograms::has(ProgramKind kind) const { return !batches(kind).empty(); }
 
 const gradc_program *TablePrograms::find(const InstanceKey &key) const {
-  for (int64_t i = 0; i < version_.num_instances; ++i)
-    if (const gradc_instance &instance = version_.instances[i];
+  for (int64_t i = 0; i < version_->num_instances; ++i)
+    if (const gradc_instance &instance = version_->instances[i];
         instance.kind == static_cast<int32_t>(key.kind) && instance.batch == key.batch)
       return instance.program;
   return nullptr;
@@ -102,18 +103,12 @@ Status TablePrograms::check(std::span<const InstanceKey> needed) const {
                       fmt::join(gaps, "; "), fmt::join(sizes, ","))};
 }
 
-StatusOr<std::unique_ptr<Executable>> Executable::open(const gradc_image &image) {
+StatusOr<const gradc_version *> processorVersion(const gradc_image &image) {
   const uint64_t present = gradc_cpu_features();
-  for (int64_t i = 0; i < image.num_versions; ++i) {
-    const gradc_version &version = image.versions[i];
-    if ((version.features & ~present) != 0)
-      continue;
-    const std::string_view facts(image.facts, static_cast<size_t>(image.fact_bytes));
-    StatusOr<ModelImage> model = parseModelImage(unpack(facts, static_cast<size_t>(image.fact_text_bytes)));
-    if (!model)
-      return std::unexpected(model.error());
-    return std::unique_ptr<Executable>(new Executable(image, version, std::move(*model)));
-  }
+  for (int64_t i = 0; i < image.num_versions; ++i)
+    if (const gradc_version &version = image.versions[i];
+        version.architecture == 0 && (version.features & ~present) == 0)
+      return &version;
   const gradc_version &least = image.versions[image.num_versions - 1];
   return failure(ExitCode::Device,
                  fmt::format("this executable was compiled for {}, and this processor lacks {}; "
@@ -121,11 +116,36 @@ StatusOr<std::unique_ptr<Executable>> Executable::open(const gradc_image &image)
                              least.processor, featureNames(least.features & ~present)));
 }
 
-void Executable::start() {
+StatusOr<std::unique_ptr<Executable>> Executable::open(const gradc_image &image) {
+  StatusOr<const gradc_version *> version = image.backend ? image.versions : processorVersion(image);
+  if (!version)
+    return std::unexpected(version.error());
+  const std::string_view facts(image.facts, static_cast<size_t>(image.fact_bytes));
+  StatusOr<ModelImage> model = parseModelImage(unpack(facts, static_cast<size_t>(image.fact_text_bytes)));
+  if (!model)
+    return std::unexpected(model.error());
+  return std::unique_ptr<Executable>(new Executable(image, **version, std::move(*model)));
+}
+
+Status Executable::start() {
   if (seed)
     model_.facts.train.seed = *seed;
   pool_ = std::make_unique<ThreadPool>(static_cast<int>(flags.threads));
-  device_ = std::make_unique<CpuDevice>(*pool_);
+  if (!image_.backend) {
+    device_ = std::make_unique<CpuDevice>(*pool_);
+    return okStatus();
+  }
+  StatusOr<Placement> placement = image_.backend->place(image_, deviceName, *pool_);
+  if (!placement)
+    return placement.error();
+  version_ = placement->version;
+  programs_.use(*version_);
+  device_ = std::move(placement->device);
+  return okStatus();
+}
+
+std::string Executable::targets() const {
+  return image_.backend ? image_.backend->targets(image_) : processor();
 }
 
 StatusOr<SafeTensors> Executable::ownWeights() {

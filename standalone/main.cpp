@@ -50,6 +50,8 @@ OptionTable optionsOf(const Command &command, Invocation &invocation) {
   Executable &executable = invocation.executable;
   OptionTable table = threadOptions(executable.flags);
   const auto append = [&](const OptionTable &more) { table.insert(table.end(), more.begin(), more.end()); };
+  if (executable.choosesDevice())
+    append(deviceOptions(executable.deviceName));
   append({{.name = "--seed",
            .target = &executable.seed,
            .type = "N",
@@ -74,7 +76,7 @@ ExitCode fail(std::string_view name, const Status &status) {
 std::string overview(std::string_view name, Executable &executable) {
   std::string text =
       fmt::format("The model '{}', compiled by gradc {} for {}\nUsage: {} COMMAND\n\nCommands:\n",
-                  executable.facts().name, GRADC_VERSION, executable.processor(), name);
+                  executable.facts().name, GRADC_VERSION, executable.targets(), name);
   for (const Command &command : kCommands)
     if (executable.programs().has(command.needs))
       text += fmt::format("  {:<30}{}\n", command.name, command.doc);
@@ -95,7 +97,8 @@ ExitCode runCommand(std::string_view name, const Command &command, std::span<con
     fmt::print(stderr, "see '{} --help'\n", whole);
     return code;
   }
-  invocation.executable.start();
+  if (Status started = invocation.executable.start(); !started.ok())
+    return fail(name, started);
   const StatusOr<ExitCode> code = command.run(invocation);
   return code ? *code : fail(name, code.error());
 }
