@@ -304,9 +304,10 @@ ExitCode estimate(const BenchFlags &flags) {
   if (!device || !device->cuda || flags.arch.empty())
     return fail(
         {ExitCode::Usage, "--model-only needs --device cuda and --arch, such as sm_90: no device is asked"});
-  const StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
+  StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
   if (!target)
     return fail(target.error());
+  target->cublas = flags.session.compile.cublas;
   if (Status can = checkPrecision(flags.session.compile.precision, *target); !can.ok())
     return fail(can);
   ExitCode exit = ExitCode::Ok;

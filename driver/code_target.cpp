@@ -56,6 +56,8 @@ PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision 
     options.schedule.set("architecture", int64_t{cuda.architecture});
     options.schedule.set("multiprocessors", int64_t{cuda.multiprocessors});
     options.schedule.set("gflops", static_cast<int64_t>(cuda.f32Flops / 1e9));
+    constexpr const char *kLibrary[] = {"auto", "always", "never"};
+    options.schedule.set("library", Keyword{kLibrary[static_cast<int>(cuda.cublas)]});
     options.schedule.set("gbytes", static_cast<int64_t>(cuda.memoryBytes / 1e9));
   }
   return options;

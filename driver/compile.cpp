@@ -87,7 +87,8 @@ StatusOr<std::string> emitModule(const Module &module, const CompileCommandFlags
 }
 
 /// --arch of --device cuda: ascending, each once.
-StatusOr<std::vector<CudaTarget>> parseArchitectures(const std::vector<std::string> &names) {
+StatusOr<std::vector<CudaTarget>> parseArchitectures(const std::vector<std::string> &names,
+                                                     CublasUse cublas) {
   if (names.empty())
     return failure(ExitCode::Usage, "--device cuda needs --arch, such as sm_90: no device is asked");
   std::map<int, CudaTarget> targets;
@@ -95,6 +96,7 @@ StatusOr<std::vector<CudaTarget>> parseArchitectures(const std::vector<std::stri
     StatusOr<CudaTarget> target = parseCudaTarget(name);
     if (!target)
       return std::unexpected(target.error());
+    target->cublas = cublas;
     targets.emplace(target->architecture, *target);
   }
   const auto values = std::views::values(targets);
@@ -129,7 +131,7 @@ ExitCode runArtifact(CompileCommandFlags flags) {
   if (Status checked = checkArtifact(flags); !checked.ok())
     return fail(checked);
   if (flags.device == "cuda") {
-    StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures);
+    StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures, flags.compile.cublas);
     if (!targets)
       return fail(targets.error());
     flags.artifact.cuda = std::move(*targets);
@@ -157,7 +159,7 @@ StatusOr<CodeTarget> chooseTarget(const CompileCommandFlags &flags) {
     return failure(
         ExitCode::Usage,
         fmt::format("--device cuda has --emit exe, gir, dot, cuda, ptx and cubin, but got {}", flags.emit));
-  StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures);
+  StatusOr<std::vector<CudaTarget>> targets = parseArchitectures(flags.architectures, flags.compile.cublas);
   if (!targets)
     return std::unexpected(targets.error());
   if (targets->size() > 1)

@@ -62,6 +62,16 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
   addNames(command, "--remarks", o.remarks, "Report what a pass did and why it did not do more; or 'all'")
       ->check(passName(true, false));
   addPrecisionFlag(command, flags.precision);
+  const std::map<std::string, CublasUse> uses = {
+      {"auto", CublasUse::Auto}, {"always", CublasUse::Always}, {"never", CublasUse::Never}};
+  command
+      .add_option(
+          "--cublas", flags.cublas,
+          "CUDA: products of matrices by cuBLAS where that should be faster (auto, the default), wherever it "
+          "can, or never, which then is not needed")
+      ->transform(CLI::CheckedTransformer(uses).description(""))
+      ->type_name("auto|always|never")
+      ->group(group);
   flag("--locs", o.printLocations, "Print locations in IR");
   command
       .add_option("--reproducer-dir", o.reproducerDir,

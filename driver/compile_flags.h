@@ -19,6 +19,7 @@ namespace gradc {
 struct CompileFlags {
   PassManagerOptions passes;
   Precision precision = Precision::F32;
+  CublasUse cublas = CublasUse::Auto;
 };
 
 /// Declares the flags on a command. `flags` must outlive the parse.

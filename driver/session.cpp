@@ -58,7 +58,9 @@ Status Session::chooseDevice() {
     StatusOr<std::unique_ptr<cuda::CudaDevice>> device = cuda::CudaDevice::open(name->index, *pool);
     if (!device)
       return device.error();
-    target = cudaTargetOf((*device)->context());
+    CudaTarget architecture = cudaTargetOf((*device)->context());
+    architecture.cublas = flags.compile.cublas;
+    target = architecture;
     runsOn = std::move(*device);
   } else {
     StatusOr<CpuTarget> processor = parseCpuTarget(flags.mcpu);

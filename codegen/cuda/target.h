@@ -10,6 +10,9 @@
 
 namespace gradc {
 
+/// Which products of matrices are cuBLAS's, of those that it has: those for which it should be faster, all, none.
+enum class CublasUse { Auto, Always, Never };
+
 /// Limits as the CUDA programming guide's table of compute capabilities lists them; speeds as the data sheet of the
 /// named card publishes them (dense, boost clock): estimates start from these.
 struct CudaTarget {
@@ -22,6 +25,7 @@ struct CudaTarget {
   int64_t l2Bytes = 0;
   double f32Flops = 0, tf32Flops = 0, halfFlops = 0; // per second; half: bf16 and f16. 0: no such tensor core
   double memoryBytes = 0;                            // per second
+  CublasUse cublas = CublasUse::Auto;
 
   bool hasAsyncCopies() const { return architecture >= 80; }
   std::string name() const { return "sm_" + std::to_string(architecture); }
