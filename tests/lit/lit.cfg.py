@@ -69,4 +69,5 @@ if lit_config.params.get("backend") == "cuda":  # the files of exec/ once more, 
     config.substitutions.insert(0, ("--backend cpu", "--backend cuda"))
     config.environment.update(entry.split("=", 1) for entry in device_env)
     config.unsupported = "cuda-device" not in config.available_features
+config.substitutions.insert(0, ("%device", " ".join(["env", *device_env])))  # for executables
 config.substitutions.insert(0, ("%cuda", " ".join(["env", *device_env, os.path.join(bin_dir, "gradc")])))
