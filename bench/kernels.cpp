@@ -1,6 +1,7 @@
 // Speed of contraction kernels alone, one thread, as a share of the processor's peak of multiply-adds measured in
 // the same run:   gradc_bench_kernels [PROCESSOR [FILTER [ROWSxVECTORS]]]
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <set>
 
@@ -194,6 +195,19 @@ void dense(const Options &options, const char *model, int64_t n, int64_t in, int
                 w + ", " + w});
 }
 
+/// Row-major products of large matrices: AB, ABᵀ, AᵀB.
+void products(const Options &options, int64_t m, int64_t n, int64_t k) {
+  const double flops = 2.0 * m * n * k;
+  auto matrix = [](int64_t rows, int64_t columns) { return fmt::format("f32[{},{}]", rows, columns); };
+  const std::string size = fmt::format(" {}x{}x{}", m, n, k), y = matrix(m, n);
+  auto product = [&](const char *name, const char *attrs, const std::string &a, const std::string &b) {
+    run(options, {name + size, flops, fmt::format("matmul(%p0, %p1) {{{}}}", attrs), y, {a, b}, "", "%c", y});
+  };
+  product("product AB", "", matrix(m, k), matrix(k, n));
+  product("product ABt", "transpose_b = true", matrix(m, k), matrix(n, k));
+  product("product AtB", "transpose_a = true", matrix(k, m), matrix(k, n));
+}
+
 struct Conv {
   const char *model;
   int64_t n, in, out, size, kernel, padding, stride = 1;
@@ -263,6 +277,21 @@ int runAll(int argc, char **argv) {
   for (auto [in, out] : {std::pair{9216, 4096}, {4096, 4096}})
     dense(options, "alexnet", 16, in, out);
   dense(options, "cifar", 64, 8192, 256);
+  for (const auto [n, in, out] : {std::array{128, 1024, 1024}, {256, 4096, 4096}, {1024, 1024, 1024}})
+    dense(options, "large", n, in, out);
+  for (const auto [m, n, k] : {std::array{64, 512, 784},
+                               {64, 512, 512},
+                               {64, 256, 8192},
+                               {128, 1024, 1024},
+                               {256, 4096, 4096},
+                               {1024, 1024, 1024},
+                               {32, 4096, 9216},
+                               {16, 4096, 9216},
+                               {8192, 256, 256},
+                               {8192, 1024, 256},
+                               {8192, 256, 1024},
+                               {1024, 256, 8192}})
+    products(options, m, n, k);
   for (const Conv &c : {Conv{"lenet5", 64, 1, 6, 28, 5, 2},    {"lenet5", 64, 6, 16, 14, 5, 0},
                         {"caffe", 64, 1, 20, 28, 5, 0},        {"caffe", 64, 20, 50, 12, 5, 0},
                         {"cifar", 64, 3, 64, 32, 3, 1},        {"cifar", 64, 64, 64, 32, 3, 1},
