@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "llvm/IR/Intrinsics.h"
-
+#include "codegen/cpu/block_copy.h"
 #include "codegen/cpu/panel.h"
 
 namespace gradc {
@@ -15,21 +14,65 @@ constexpr int64_t kVector = kVectorLanes * kFloat;
 constexpr int64_t kFarBytes = 2 << 20;
 /// Depths between two rounds of prefetching.
 constexpr int64_t kChunk = BlockedNest::kDepthUnit;
+using Storage = BlockedNest::Storage;
+
+/// Bytes from one index to the next; `Blocks` of columns count whole vectors.
+int64_t indexStep(const BlockedNest::Operand &operand) {
+  switch (operand.storage) {
+  case Storage::DepthInner: return operand.pitch;
+  case Storage::IndexInner: return kFloat;
+  case Storage::Blocks: return kVector;
+  }
+  return 0;
+}
+
+/// Bytes that so many depths of the row operand take, a multiple of kDepthUnit.
+int64_t rowDepths(const BlockedNest::Operand &row, int64_t depths) {
+  switch (row.storage) {
+  case Storage::DepthInner: return depths * kFloat;
+  case Storage::IndexInner: return depths * row.pitch;
+  case Storage::Blocks: return depths / BlockedNest::kDepthUnit * row.pitch;
+  }
+  return 0;
+}
+
+/// The same of the column operand.
+int64_t columnDepths(const BlockedNest::Operand &column, int64_t depths) {
+  switch (column.storage) {
+  case Storage::DepthInner: return depths * kFloat;
+  case Storage::IndexInner: return depths * column.pitch;
+  case Storage::Blocks: return depths * kVector;
+  }
+  return 0;
+}
+
+/// Bytes between columns of 16 lanes.
+int64_t vectorStep(const BlockedNest::Operand &column) {
+  switch (column.storage) {
+  case Storage::DepthInner: return kVectorLanes * column.pitch;
+  case Storage::IndexInner: return kVector;
+  case Storage::Blocks: return column.pitch;
+  }
+  return 0;
+}
+
+std::vector<TileRun> panelRunsOf(const BlockedNest &nest) {
+  std::vector<TileRun> runs = balancedTiles(nest.columns, nest.tile.vectors);
+  if (nest.lastLanes == kVectorLanes || runs.back().count == 1)
+    return runs;
+  TileRun last = runs.back(); // the panel with the partial vector is code of its own
+  runs.back().count -= 1;
+  last.start = runs.back().end();
+  last.count = 1;
+  runs.push_back(last);
+  return runs;
+}
 
 class BlockedEmitter {
 public:
   BlockedEmitter(TileKernels &tiles, const BlockedNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), map_(nest.scratch()),
-        rowRuns_(balancedTiles(nest.rows, nest.tile.rows)),
-        panelRuns_(balancedTiles(nest.columns, nest.tile.vectors)) {
-    if (nest.lastLanes == kVectorLanes || panelRuns_.back().count == 1)
-      return;
-    TileRun last = panelRuns_.back(); // the panel with the partial vector is code of its own
-    panelRuns_.back().count -= 1;
-    last.start = panelRuns_.back().end();
-    last.count = 1;
-    panelRuns_.push_back(last);
-  }
+      : tiles_(tiles), e(tiles.e), nest_(nest), map_(nest.scratch()), rows_(nest.readRows()),
+        rowRuns_(balancedTiles(nest.rows, nest.tile.rows)), panelRuns_(panelRunsOf(nest)) {}
 
   void emit(llvm::Value *rowOperand, llvm::Value *columnOperand) {
     scratch_ = e.scratch();
@@ -41,6 +84,8 @@ public:
           range(e.div(item, columnBlocks), nest_.rowTiles, countTiles(rowRuns_));
       std::tie(block.firstPanel, block.endPanel) =
           range(e.mod(item, columnBlocks), nest_.panels, countTiles(panelRuns_));
+      block.firstRow = startOf(rowRuns_, block.firstTile);
+      block.endRow = startOf(rowRuns_, block.endTile);
       emitBlock(block);
     });
   }
@@ -49,6 +94,7 @@ private:
   struct Block {
     llvm::Value *row, *column; // the operands at the block's first depth
     llvm::Value *firstTile = nullptr, *endTile = nullptr, *firstPanel = nullptr, *endPanel = nullptr;
+    llvm::Value *firstRow = nullptr, *endRow = nullptr;
   };
   /// How a tile's sums begin and where they go.
   enum class Part : uint8_t { Whole, First, Middle, Last };
@@ -58,35 +104,64 @@ private:
     return {low, e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(all)), high, e.i64(all))};
   }
 
+  /// The first row or column of a tile, or where the last one ends.
+  llvm::Value *startOf(const std::vector<TileRun> &runs, llvm::Value *tile) {
+    llvm::Value *start = nullptr;
+    int64_t before = countTiles(runs);
+    for (size_t i = runs.size(); i-- > 0;) {
+      const int64_t end = before;
+      before -= runs[i].count;
+      llvm::Value *here = e.add(e.mul(tile, runs[i].size), e.i64(runs[i].start - before * runs[i].size));
+      start = start ? e.b.CreateSelect(e.b.CreateICmpSLT(tile, e.i64(end)), here, start) : here;
+    }
+    return start;
+  }
+
+  Block atDepth(const Block &block, llvm::Value *number) {
+    Block moved = block;
+    moved.row = e.offset(block.row, e.mul(number, rowDepths(nest_.row, nest_.depthBlock)));
+    moved.column = e.offset(block.column, e.mul(number, columnDepths(nest_.column, nest_.depthBlock)));
+    return moved;
+  }
+
   void emitBlock(const Block &block) {
     const int64_t blocks = nest_.depthBlocks(), last = nest_.depth - (blocks - 1) * nest_.depthBlock;
-    auto at = [&](llvm::Value *number) {
-      Block moved = block;
-      const int64_t columnStep = nest_.transposedColumns ? kFloat : nest_.columnPitch;
-      moved.row = e.offset(block.row, e.mul(number, nest_.depthBlock * nest_.rowStep));
-      moved.column = e.offset(block.column, e.mul(number, nest_.depthBlock * columnStep));
-      return moved;
-    };
     if (blocks == 1)
       return emitDepths(block, nest_.depth, Part::Whole);
     emitDepths(block, nest_.depthBlock, Part::First);
     if (blocks > 2)
       e.loop(e.i64(1), e.i64(blocks - 1), 1,
-             [&](llvm::Value *k) { emitDepths(at(k), nest_.depthBlock, Part::Middle); });
-    emitDepths(at(e.i64(blocks - 1)), last, Part::Last);
+             [&](llvm::Value *k) { emitDepths(atDepth(block, k), nest_.depthBlock, Part::Middle); });
+    emitDepths(atDepth(block, e.i64(blocks - 1)), last, Part::Last);
   }
 
   void emitDepths(const Block &block, int64_t depth, Part part) {
-    forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &run) {
-      packColumns(block, panel, column, run, depth);
-    });
-    if (nest_.packsRows())
-      forEachTile(block, [&](llvm::Value *tile, llvm::Value *row, const TileRun &run) {
-        packRows(block, tile, row, run, depth);
+    if (nest_.column.storage == Storage::IndexInner)
+      copyPanels(block, depth);
+    else
+      forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &run) {
+        packPanel(block, panel, column, run, depth);
       });
+    if (nest_.wholeDepth)
+      return emitWhole(block);
+    if (nest_.packsRows())
+      copyRows(block, depth);
     forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &panelRun) {
       forEachTile(block, [&](llvm::Value *tile, llvm::Value *row, const TileRun &rowRun) {
         callTile(block, {tile, row, rowRun}, {panel, column, panelRun}, depth, part);
+      });
+    });
+  }
+
+  void emitWhole(const Block &block) {
+    forEachTile(block, [&](llvm::Value *tile, llvm::Value *row, const TileRun &rowRun) {
+      Block inner = block;
+      inner.firstRow = row;
+      inner.endRow = e.add(row, e.i64(rowRun.size));
+      if (nest_.packsRows())
+        copyRows(inner, nest_.depth);
+      forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &panelRun) {
+        callTile(inner, {tile, row, rowRun}, {panel, column, panelRun}, nest_.depth, Part::Whole);
       });
     });
   }
@@ -110,40 +185,57 @@ private:
   bool isLast(const TileRun &panel) const {
     return panel.end() == nest_.columns && nest_.lastLanes != kVectorLanes;
   }
+  int64_t columnsOf(const TileRun &panel) const {
+    return (panel.size - 1) * kVectorLanes + (isLast(panel) ? nest_.lastLanes : kVectorLanes);
+  }
+  int64_t panelPitch() const { return nest_.tile.vectors * kVector; }
   llvm::Value *panelAt(llvm::Value *panel) { return e.offset(scratch_, e.mul(panel, nest_.panelBytes())); }
-  llvm::Value *packedRowsAt(llvm::Value *tile) {
-    return e.offset(scratch_,
-                    e.add(e.i64(map_.rows), e.mul(tile, nest_.tile.rows * nest_.depthBlock * kFloat)));
+  llvm::Value *copiedRows() { return e.offset(scratch_, map_.rows); }
+  llvm::Value *rowAt(const Block &block, llvm::Value *row) {
+    return nest_.packsRows()
+               ? e.offset(copiedRows(), e.mul(e.b.CreateSub(row, block.firstRow), indexStep(rows_)))
+               : e.offset(block.row, e.mul(row, indexStep(nest_.row)));
+  }
+
+  /// Depth by depth through all panels, so that what is read of a depth is one run of memory.
+  void copyPanels(const Block &block, int64_t depth) {
+    e.count(depth, [&](llvm::Value *k) {
+      llvm::Value *source = e.offset(block.column, e.mul(k, nest_.column.pitch));
+      forEachPanel(block, [&](llvm::Value *panel, llvm::Value *column, const TileRun &run) {
+        emitPanelCopy(e, e.offset(source, e.mul(column, kVector)), 0, 1, columnsOf(run),
+                      e.offset(panelAt(panel), e.mul(k, panelPitch())), panelPitch());
+      });
+    });
   }
 
   /// A function of its own, so that it is emitted once.
-  void packColumns(const Block &block, llvm::Value *panel, llvm::Value *column, const TileRun &run,
-                   int64_t depth) {
-    const int64_t step = nest_.transposedColumns ? kVectorLanes * nest_.columnPitch : kVector;
-    TileKernels::Args args{panelAt(panel), e.offset(block.column, e.mul(column, step)), buffers_, {}};
+  void packPanel(const Block &block, llvm::Value *panel, llvm::Value *column, const TileRun &run,
+                 int64_t depth) {
+    TileKernels::Args args{
+        panelAt(panel), e.offset(block.column, e.mul(column, vectorStep(nest_.column))), buffers_, {}};
     tiles_.call(fmt::format("pack{}x{}{}", run.size, depth, isLast(run) ? "m" : ""), args,
                 [&](const TileKernels::Args &inner) {
-                  const int64_t pitch = nest_.tile.vectors * kVector;
-                  const int64_t width =
-                      (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes);
-                  if (nest_.transposedColumns)
-                    emitPanelTranspose(e, inner.column, nest_.columnPitch, width, depth, inner.row, pitch);
-                  else
-                    emitPanelCopy(e, inner.column, nest_.columnPitch, depth, width, inner.row, pitch);
+                  if (nest_.column.storage == Storage::DepthInner)
+                    return emitPanelTranspose(e, inner.column, nest_.column.pitch, columnsOf(run), depth,
+                                              inner.row, panelPitch());
+                  for (int64_t j = 0; j < run.size; ++j)
+                    emitPanelCopy(e, e.offset(inner.column, j * nest_.column.pitch), kVector, depth,
+                                  kVectorLanes, e.offset(inner.row, j * kVector), panelPitch());
                 });
   }
 
-  /// The rows of a tile: side by side, depth by depth, where they are neighbours, else one after the other.
-  void packRows(const Block &block, llvm::Value *tile, llvm::Value *row, const TileRun &run, int64_t depth) {
-    TileKernels::Args args{
-        packedRowsAt(tile), e.offset(block.row, e.mul(row, nest_.rowStride)), buffers_, {}};
-    tiles_.call(fmt::format("rows{}x{}", run.size, depth), args, [&](const TileKernels::Args &inner) {
-      if (nest_.turnedRows())
-        emitPanelCopy(e, inner.column, nest_.rowStep, depth, run.size, inner.row, run.size * kFloat);
-      else
-        emitPanelCopy(e, inner.column, nest_.rowStride, run.size, depth, inner.row,
-                      nest_.depthBlock * kFloat);
-    });
+  /// The block's rows in their own order, with another pitch.
+  void copyRows(const Block &block, int64_t depth) {
+    const MemoryBlock source{e.offset(block.row, e.mul(block.firstRow, indexStep(nest_.row))),
+                             nest_.row.pitch},
+        target{copiedRows(), rows_.pitch};
+    llvm::Value *count = e.b.CreateSub(block.endRow, block.firstRow);
+    switch (nest_.row.storage) {
+    case Storage::DepthInner: return emitBlockCopy(e, source, target, count, e.i64(depth));
+    case Storage::IndexInner: return emitBlockCopy(e, source, target, e.i64(depth), count);
+    case Storage::Blocks:
+      return emitBlockCopy(e, source, target, e.i64(ceilDiv(depth, kChunk)), e.mul(count, kVectorLanes));
+    }
   }
 
   struct Place {
@@ -152,15 +244,12 @@ private:
   };
 
   void callTile(const Block &block, const Place &tile, const Place &panel, int64_t depth, Part part) {
-    TileKernels::Args args{nest_.packsRows() ? packedRowsAt(tile.number)
-                                             : e.offset(block.row, e.mul(tile.start, nest_.rowStride)),
-                           panelAt(panel.number),
-                           buffers_,
-                           {tile.start, panel.start}};
+    TileKernels::Args args{
+        rowAt(block, tile.start), panelAt(panel.number), buffers_, {tile.start, panel.start}};
     llvm::Value *sum = e.add(e.mul(tile.number, nest_.panels), panel.number);
     args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, nest_.sumBytes())));
     if (part == Part::First || part == Part::Middle)
-      addNextBlock(block, tile, panel, args.numbers);
+      addNextBlock(block, sum, args.numbers);
     constexpr std::string_view names[] = {"", "first", "middle", "last"};
     tiles_.call(fmt::format("{}x{}x{}{}{}", tile.run.size, panel.run.size, depth,
                             isLast(panel.run) ? "m" : "", names[static_cast<size_t>(part)]),
@@ -168,119 +257,139 @@ private:
                 [&](const TileKernels::Args &inner) { tileBody(inner, tile.run, panel.run, depth, part); });
   }
 
-  /// What is packed row by row out of a large operand comes from far away: while a block is computed, each tile
-  /// fetches its share of the next one into the second cache.
-  bool fetchesColumns() const {
-    return !nest_.transposedColumns && nest_.depth * nest_.columnPitch > kFarBytes;
-  }
-  int64_t columnShare() const { return ceilDiv(nest_.depthBlock, nest_.rowTiles * kChunk) * kChunk; }
-  /// In depths, or in rows where each chunk takes its part of them.
-  int64_t rowShare() const {
-    return copiesRows() ? ceilDiv(nest_.tile.rows, nest_.panels)
-                        : ceilDiv(nest_.depthBlock, nest_.panels * kChunk) * kChunk;
-  }
-  bool copiesRows() const { return nest_.packsRows() && !nest_.turnedRows(); }
+  // What comes from far away is fetched into the second cache while the block before is computed: each tile fetches
+  // its share of the next block's lines.
 
-  void addNextBlock(const Block &block, const Place &tile, const Place &panel, Values &numbers) {
-    auto depthOf = [&](llvm::Value *share, int64_t size) {
-      return e.add(e.mul(share, size), e.i64(nest_.depthBlock));
-    };
-    if (fetchesColumns()) {
-      llvm::Value *depth = depthOf(tile.number, columnShare());
+  bool fetchesRows() const { return nest_.rows * nest_.depth * kFloat > kFarBytes; }
+  bool fetchesColumns() const { return nest_.columns * nest_.depth * kVector > kFarBytes; }
+  /// Cache lines in a run of the block, and in all of it.
+  int64_t rowLines() const {
+    switch (nest_.row.storage) {
+    case Storage::DepthInner: return nest_.depthBlock / kChunk;
+    case Storage::IndexInner: return ceilDiv(nest_.blockRows(), kVectorLanes);
+    case Storage::Blocks: return nest_.blockRows();
+    }
+    return 1;
+  }
+  int64_t columnLines() const {
+    switch (nest_.column.storage) {
+    case Storage::DepthInner: return nest_.depthBlock / kChunk;
+    case Storage::IndexInner: return nest_.panels * nest_.tile.vectors;
+    case Storage::Blocks: return nest_.depthBlock;
+    }
+    return 1;
+  }
+  int64_t allRowLines() const {
+    return nest_.row.storage == Storage::IndexInner ? nest_.depthBlock * rowLines()
+                                                    : nest_.blockRows() * nest_.depthBlock / kChunk;
+  }
+  int64_t allColumnLines() const { return nest_.panels * nest_.tile.vectors * nest_.depthBlock; }
+  /// Of a tile's chunk.
+  int64_t share(int64_t lines) const {
+    return ceilDiv(lines * kChunk, nest_.rowTiles * nest_.panels * nest_.depthBlock);
+  }
+
+  void addNextBlock(const Block &block, llvm::Value *tile, Values &numbers) {
+    const Block next = atDepth(block, e.i64(1));
+    numbers.push_back(e.mul(tile, nest_.depthBlock / kChunk));
+    if (fetchesRows())
+      numbers.push_back(e.offset(next.row, e.mul(block.firstRow, indexStep(nest_.row))));
+    if (fetchesColumns())
       numbers.push_back(
-          e.offset(e.offset(block.column, e.mul(depth, nest_.columnPitch)), e.mul(panel.start, kVector)));
-    }
-    if (nest_.packsRows()) {
-      llvm::Value *row = copiesRows() ? e.add(tile.start, e.mul(panel.number, rowShare())) : tile.start;
-      llvm::Value *depth = copiesRows() ? e.i64(nest_.depthBlock) : depthOf(panel.number, rowShare());
-      numbers.push_back(
-          e.offset(e.offset(block.row, e.mul(depth, nest_.rowStep)), e.mul(row, nest_.rowStride)));
-    }
+          e.offset(next.column, e.mul(startOf(panelRuns_, block.firstPanel), vectorStep(nest_.column))));
   }
 
-  void prefetch(llvm::Value *address) {
-    constexpr int kRead = 0, kSecondCache = 2, kData = 1;
-    e.b.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
-                        {address, e.b.getInt32(kRead), e.b.getInt32(kSecondCache), e.b.getInt32(kData)});
-  }
-
-  /// The share of one chunk: some depths of the panel's vectors, some depths of the tile's rows.
-  void fetchChunk(const TileKernels::Args &args, llvm::Value *chunk, int64_t chunks) {
-    size_t next = 2;
-    if (fetchesColumns()) {
-      const int64_t depths = ceilDiv(columnShare(), chunks);
-      llvm::Value *from = e.offset(args.numbers[next++], e.mul(chunk, depths * nest_.columnPitch));
-      for (int64_t k = 0; k < depths; ++k)
-        for (int64_t j = 0; j < nest_.tile.vectors; ++j)
-          prefetch(e.offset(from, k * nest_.columnPitch + j * kVector));
-    }
-    if (copiesRows()) { // a line of each row
-      llvm::Value *from = e.offset(args.numbers[next], e.mul(chunk, kChunk * nest_.rowStep));
-      for (int64_t i = 0; i < rowShare(); ++i)
-        prefetch(e.offset(from, i * nest_.rowStride));
-    } else if (nest_.packsRows()) {
-      const int64_t depths = ceilDiv(rowShare(), chunks);
-      llvm::Value *from = e.offset(args.numbers[next], e.mul(chunk, depths * nest_.rowStep));
-      for (int64_t k = 0; k < depths; ++k)
-        prefetch(e.offset(from, k * nest_.rowStep));
-    }
-  }
-
-  Values multiply(const TileKernels::Args &args, const RegisterTileShape &shape, int64_t rowStep,
-                  int64_t depth, bool fetches, Values sums) {
-    const int64_t columnStep = nest_.tile.vectors * kVector;
-    auto some = [&](int64_t depths, llvm::Value *row, llvm::Value *column, Values from) {
-      return emitRegisterTile(e, shape, Reduction::loop(depths, rowStep, columnStep, Reduction::step()), row,
-                              column, {}, std::move(from));
+  void fetchChunk(const TileKernels::Args &args, llvm::Value *chunk) {
+    constexpr size_t kFirst = 2; // behind the tile's coordinates
+    llvm::Value *number = e.add(args.numbers[kFirst], chunk);
+    size_t next = kFirst + 1;
+    auto fetch = [&](int64_t pitch, int64_t lines, int64_t all) {
+      const int64_t count = share(all);
+      emitBlockPrefetch(e, {args.numbers[next++], pitch}, lines, e.mul(number, count), count);
     };
-    const int64_t chunks = depth / kChunk;
-    if (!fetches || depth % kChunk != 0 || !(fetchesColumns() || nest_.packsRows()))
-      return some(depth, args.row, args.column, std::move(sums));
-    return e.count(chunks, sums, [&](llvm::Value *chunk, const Values &carried) {
-      fetchChunk(args, chunk, chunks);
-      return some(kChunk, e.offset(args.row, e.mul(chunk, kChunk * rowStep)),
-                  e.offset(args.column, e.mul(chunk, kChunk * columnStep)), carried);
-    });
+    if (fetchesRows())
+      fetch(nest_.row.pitch, rowLines(), allRowLines());
+    if (fetchesColumns())
+      fetch(nest_.column.pitch, columnLines(), allColumnLines());
+  }
+
+  /// In chunks where each of them has something to do beside, or lies elsewhere.
+  Reduction reduction(int64_t depth, bool inChunks) const {
+    const int64_t rowStep = rows_.storage == Storage::IndexInner ? rows_.pitch : kFloat;
+    auto steps = [&](int64_t count) {
+      return Reduction::loop(count, rowStep, panelPitch(), Reduction::step());
+    };
+    const int64_t chunks = depth / kChunk, rest = depth % kChunk;
+    if (!inChunks || chunks == 0)
+      return steps(depth);
+    const int64_t chunkStep = rowDepths(rows_, kChunk);
+    Reduction whole = Reduction::loop(chunks, chunkStep, kChunk * panelPitch(), steps(kChunk));
+    if (rest == 0)
+      return whole;
+    return Reduction::sequence({{.reduction = std::move(whole)},
+                                {chunks * chunkStep, chunks * kChunk * panelPitch(), ~0u, steps(rest)}});
   }
 
   void tileBody(const TileKernels::Args &args, const TileRun &rowRun, const TileRun &panelRun, int64_t depth,
                 Part part) {
+    const bool finishes = part == Part::Whole || part == Part::Last,
+               begins = part == Part::Whole || part == Part::First;
+    const bool fetches = !finishes && (fetchesRows() || fetchesColumns());
     RegisterTileShape shape;
     for (int64_t i = 0; i < rowRun.size; ++i)
-      shape.rowOffsets.push_back(i * (copiesRows() ? nest_.depthBlock * kFloat : nest_.rowStride));
+      shape.rowOffsets.push_back(i * indexStep(rows_));
     for (int64_t j = 0; j < panelRun.size; ++j)
       shape.columnOffsets.push_back(j * kVector);
-    std::vector<TileVector> tile;
-    for (int64_t i = 0; i < rowRun.size; ++i)
-      for (int64_t j = 0; j < panelRun.size; ++j)
-        tile.push_back(
-            {nullptr, indexOf(args, i, j,
-                              isLast(panelRun) && j + 1 == panelRun.size ? nest_.lastLanes : kVectorLanes)});
-    const bool finishes = part == Part::Whole || part == Part::Last;
-    if (finishes)
-      tiles_.store.prefetch(tile);
-    llvm::Type *type = e.vectorType(DType::F32);
-    Values sums = zeroAccumulators(e, shape);
-    if (part == Part::Middle || part == Part::Last)
-      for (size_t i = 0; i < sums.size(); ++i)
-        sums[i] = e.b.CreateAlignedLoad(type, e.offset(args.partials, static_cast<int64_t>(i) * kVector),
-                                        llvm::Align(kFloat));
-    const int64_t rowStep = nest_.turnedRows() ? rowRun.size * kFloat : kFloat;
-    sums = multiply(args, shape, rowStep, depth, !finishes, std::move(sums));
+    if (fetches)
+      shape.alongside = [&](llvm::Value *chunk, int64_t) { fetchChunk(args, chunk); };
+    if (finishes) // what the next tile's epilogue reads, some rows at a time
+      shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
+        const int64_t rows = ceilDiv(rowRun.size, iterations);
+        llvm::Value *first = e.add(e.mul(iteration, rows), e.i64(rowRun.size));
+        tiles_.store.prefetch(tileVectors(args, first, rows, panelRun));
+      };
+    Values sums = begins ? zeroAccumulators(e, shape) : loadSums(args, rowRun.size * panelRun.size);
+    sums = emitRegisterTile(e, shape, reduction(depth, fetches || rows_.storage == Storage::Blocks), args.row,
+                            args.column, {}, std::move(sums));
+    if (!finishes)
+      return storeSums(args, sums);
+    std::vector<TileVector> tile = tileVectors(args, e.i64(0), rowRun.size, panelRun);
     for (size_t i = 0; i < sums.size(); ++i)
-      if (finishes)
-        tile[i].lanes = sums[i];
-      else
-        e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVector),
-                               llvm::Align(kFloat));
-    if (finishes)
-      tiles_.store.store(tile);
+      tile[i].lanes = sums[i];
+    tiles_.store.store(tile);
   }
 
-  LaneIndex indexOf(const TileKernels::Args &args, int64_t i, int64_t j, int lanes) {
+  Values loadSums(const TileKernels::Args &args, int64_t count) {
+    Values sums;
+    for (int64_t i = 0; i < count; ++i)
+      sums.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32), e.offset(args.partials, i * kVector),
+                                           llvm::Align(kFloat)));
+    return sums;
+  }
+  void storeSums(const TileKernels::Args &args, const Values &sums) {
+    for (size_t i = 0; i < sums.size(); ++i)
+      e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVector),
+                             llvm::Align(kFloat));
+  }
+
+  /// So many rows of a tile, from one of them on.
+  std::vector<TileVector> tileVectors(const TileKernels::Args &args, llvm::Value *first, int64_t rows,
+                                      const TileRun &panel) {
+    std::vector<TileVector> tile;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < panel.size; ++j)
+        tile.push_back(
+            {nullptr, indexOf(args, e.add(first, e.i64(i)), j,
+                              isLast(panel) && j + 1 == panel.size ? nest_.lastLanes : kVectorLanes)});
+    return tile;
+  }
+
+  LaneIndex indexOf(const TileKernels::Args &args, llvm::Value *i, int64_t j, int lanes) {
     LaneMath math(e);
-    LaneValue row = math.uniform(e.add(args.numbers[0], e.i64(i)));
+    LaneValue row = math.uniform(e.add(args.numbers[0], i));
     LaneValue column = math.consecutive(e.mul(e.add(args.numbers[1], e.i64(j)), kVectorLanes), kVectorLanes);
+    if (nest_.batchLanes)
+      return {{{1, column}, {1, row}}, nullptr};
     return {{{nest_.rowDims, row}, {1, column}}, lanes == kVectorLanes ? nullptr : e.laneMask(lanes)};
   }
 
@@ -288,6 +397,7 @@ private:
   Emit &e;
   const BlockedNest &nest_;
   BlockedNest::Scratch map_;
+  BlockedNest::Operand rows_; // as tiles read them
   std::vector<TileRun> rowRuns_, panelRuns_;
   llvm::Value *scratch_ = nullptr, *buffers_ = nullptr;
 };

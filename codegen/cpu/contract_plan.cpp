@@ -81,27 +81,41 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
   return nest;
 }
 
-/// The same for one large product of row-major matrices.
-std::optional<ContractPlan> blocked(const Operation &op, RegisterTile tile, int64_t l1Bytes) {
-  const int whole = op.result.rank();
-  const int64_t columns = op.result.shape[whole - 1], rows = op.result.elements() / columns;
+/// The same, and batchLanes, for one large product.
+std::optional<ContractPlan> blocked(const Operation &op, bool batchLanes, RegisterTile tile,
+                                    const CpuTarget &target) {
+  using Storage = BlockedNest::Storage;
   const bool transposeA = op.attrs.flag("transpose_a"), transposeB = op.attrs.flag("transpose_b");
+  const int whole = op.result.rank();
+  const int64_t columns = op.result.shape[batchLanes ? 0 : whole - 1],
+                rows = batchLanes ? op.result.shape[1] : op.result.elements() / columns;
   const int64_t depth = op.b.shape[transposeB ? 1 : 0];
-  if (op.b.rank() != 2 || !op.a.layout.empty() || !wantsBlocks(rows, columns, depth))
+  if (op.b.rank() != 2 || !(batchLanes ? wantsBlocks(rows, columns, depth, transposeB, target.l2Bytes)
+                                       : wantsBlocks(rows, columns, depth)))
     return std::nullopt;
   BlockedNest nest;
   nest.rows = rows;
-  nest.columns = ceilDiv(columns, kLanes);
-  nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  nest.columns = laneBlocks(columns);
   nest.depth = depth;
-  nest.rowStride = transposeA ? kFloat : depth * kFloat;
-  nest.rowStep = transposeA ? rows * kFloat : kFloat;
-  nest.transposedColumns = transposeB;
-  nest.columnPitch = (transposeB ? depth : columns) * kFloat;
+  nest.batchLanes = batchLanes;
   nest.rowDims = whole - 1;
   nest.tile = tile;
-  chooseBlocks(nest, l1Bytes);
-  return ContractPlan{nest, 0, 1};
+  if (batchLanes) {
+    nest.row = transposeB ? BlockedNest::Operand{Storage::DepthInner, depth * kFloat}
+                          : BlockedNest::Operand{Storage::IndexInner, rows * kFloat};
+    nest.column = {Storage::Blocks, depth * kVector};
+  } else {
+    if (op.a.layout == kLayoutN16) // a[depth/16][rows][16]
+      nest.row = {Storage::Blocks, rows * kVector};
+    else
+      nest.row = transposeA ? BlockedNest::Operand{Storage::IndexInner, rows * kFloat}
+                            : BlockedNest::Operand{Storage::DepthInner, depth * kFloat};
+    nest.column = transposeB ? BlockedNest::Operand{Storage::DepthInner, depth * kFloat}
+                             : BlockedNest::Operand{Storage::IndexInner, columns * kFloat};
+    nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  }
+  chooseBlocks(nest, target.l1Bytes, target.l2Bytes);
+  return batchLanes ? ContractPlan{nest, 1, 0} : ContractPlan{nest, 0, 1};
 }
 
 ContractPlan columnLanes(const Operation &op) {
@@ -254,10 +268,13 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   switch (form) {
   case ContractionForm::Generic:
   case ContractionForm::Tiles: return std::nullopt; // tile_matmul.h
-  case ContractionForm::BatchLanes: return batchLanes(op, tile, target);
+  case ContractionForm::BatchLanes:
+    if (std::optional<ContractPlan> plan = blocked(op, true, tile, target))
+      return plan;
+    return batchLanes(op, tile, target);
   case ContractionForm::ColumnLanes:
   case ContractionForm::PackedLanes:
-    if (std::optional<ContractPlan> plan = blocked(op, tile, target.l1Bytes))
+    if (std::optional<ContractPlan> plan = blocked(op, false, tile, target))
       return plan;
     return form == ContractionForm::ColumnLanes ? columnLanes(op) : packedLanes(op, tile);
   case ContractionForm::DotLanes: return dotLanes(op);

@@ -149,7 +149,6 @@ private:
   }
 
   void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
-    prefetchRows(args.row, tile.rows, steps);
     Reduction block = nest_.reduction;
     block.extent = steps;
     const Values sums = emitRegisterTile(e, tileShape(tile.rows, tile.columns), block, args.row, args.column,
@@ -157,16 +156,6 @@ private:
     for (size_t i = 0; i < sums.size(); ++i)
       e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVectorBytes),
                              llvm::Align(4));
-  }
-
-  /// What the tile reads of the next block, where its rows are neighbours in memory: the hardware does not follow so
-  /// many streams.
-  void prefetchRows(llvm::Value *row, int64_t rows, int64_t steps) {
-    if (nest_.rowStride != kFloat || steps != nest_.depthBlock)
-      return;
-    for (int64_t k = 0; k < steps; ++k)
-      for (int64_t at = 0; at < rows * kFloat; at += kLine)
-        emitPrefetch(e, e.offset(row, (steps + k) * nest_.reduction.rowStep + at), Cache::L2);
   }
 
   void storePartials(const TileKernels::Args &args, const StripTile &tile) {
@@ -299,15 +288,10 @@ int64_t MatmulNest::scratchBytes() const {
 }
 
 void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kPage = 4096, kStripBytes = 96 << 10, kLongRuns = 512;
+  constexpr int64_t kStripBytes = 96 << 10;
   const int64_t depth = nest.reduction.extent;
-  if (nest.rowStride == kFloat && nest.rows * depth * kFloat > l2Bytes) {
-    // Rows are neighbours in memory, steps a whole row of the matrix apart, of which the lines compete for one set of
-    // L1 where that is a multiple of a page.
-    nest.depthBlock = nest.reduction.rowStep % kPage == 0 ? 8 : 16;
-  } else if (nest.reduction.rowStep == kFloat && nest.columns * depth * kVectorBytes > l2Bytes / 2) {
-    nest.depthBlock = kLongRuns; // of the columns' operand, which all row tiles of a strip use
-  }
+  if (nest.reduction.rowStep == kFloat && nest.columns * depth * kVectorBytes > l2Bytes / 2)
+    nest.depthBlock = MatmulNest::kLongRuns; // of the columns' operand, which all row tiles of a strip use
   if (nest.depthBlock == 0 || nest.depthBlock >= depth) {
     nest.depthBlock = 0;
     return;

@@ -38,6 +38,7 @@ struct MatmulNest {
   /// the accumulators of its other tiles wait in scratch memory: a matrix that is larger than the caches is then read
   /// in long runs and once. The nest has no batches.
   int64_t depthBlock = 0, stripTiles = 1;
+  static constexpr int64_t kLongRuns = 512; // of such steps
   RegisterTile tile;
 
   int64_t items() const;

@@ -13,25 +13,36 @@ BlockedNest cut(int64_t rows, int64_t columns, int64_t depth, bool turned = fals
   nest.rows = rows;
   nest.columns = ceilDiv(columns, kVectorLanes);
   nest.depth = depth;
-  nest.rowStride = turned ? 4 : 4 * depth;
-  nest.rowStep = turned ? 4 * rows : 4;
-  nest.columnPitch = 4 * columns;
+  nest.row = turned ? BlockedNest::Operand{BlockedNest::Storage::IndexInner, 4 * rows}
+                    : BlockedNest::Operand{BlockedNest::Storage::DepthInner, 4 * depth};
+  nest.column = {BlockedNest::Storage::IndexInner, 4 * columns};
   nest.tile = {6, 4};
-  chooseBlocks(nest, kL1);
+  chooseBlocks(nest, kL1, kL2);
   return nest;
 }
 
 TEST(BlockedCut, IsForProductsBeyondTheCaches) {
-  EXPECT_FALSE(wantsBlocks(64, 512, 784));
-  EXPECT_FALSE(wantsBlocks(16, 4096, 9216)); // few rows
+  EXPECT_FALSE(wantsBlocks(64, 512, 512));
+  EXPECT_FALSE(wantsBlocks(8, 4096, 9216));  // few rows
+  EXPECT_FALSE(wantsBlocks(9216, 8, 4096));  // few columns
+  EXPECT_FALSE(wantsBlocks(9216, 4096, 16)); // nothing is used again
+  EXPECT_TRUE(wantsBlocks(16, 4096, 9216));
   EXPECT_TRUE(wantsBlocks(8192, 256, 256));
   EXPECT_TRUE(wantsBlocks(256, 256, 8192));
+}
+
+TEST(BlockedCut, IsForLayersBeyondTheCaches) {
+  EXPECT_FALSE(wantsBlocks(512, 64, 784, false, kL2));
+  EXPECT_TRUE(wantsBlocks(9216, 16, 4096, false, kL2));
+  EXPECT_FALSE(wantsBlocks(4096, 16, 9216, true, kL2)); // strips do
+  EXPECT_TRUE(wantsBlocks(1024, 1024, 1024, true, kL2));
 }
 
 TEST(BlockedCut, ReadsTheLargerOperandOnce) {
   const BlockedNest wide = cut(256, 1024, 8192, true), tall = cut(1024, 256, 8192, true);
   EXPECT_EQ(wide.rowTiles, ceilDiv(wide.rows, wide.tile.rows));
   EXPECT_EQ(wide.panels, 4);
+  EXPECT_FALSE(wide.wholeDepth);
   EXPECT_EQ(tall.panels, ceilDiv(tall.columns, tall.tile.vectors));
   EXPECT_EQ(wide.items(), 4);
   EXPECT_EQ(tall.items(), 4);
@@ -44,12 +55,30 @@ TEST(BlockedCut, KeepsAPanelInTheFirstCacheAndABlockInTheSecond) {
         for (bool turned : {false, true}) {
           const BlockedNest nest = cut(rows, columns, depth, turned);
           SCOPED_TRACE(testing::Message() << rows << " x " << columns << " x " << depth << " " << turned);
-          EXPECT_LE(nest.panelBytes(), kL1 * 2 / 3 + 16 * 256);
+          EXPECT_LE(nest.panelBytes(), nest.wholeDepth ? kL2 / 2 : kL1 * 2 / 3 + 16 * 256);
           EXPECT_LE(nest.scratchBytes(), kL2);
           EXPECT_TRUE(nest.depthBlocks() == 1 || nest.depthBlock % BlockedNest::kDepthUnit == 0);
           EXPECT_GE(nest.items() * nest.rowTiles * nest.tile.rows * nest.panels * nest.tile.vectors,
                     nest.rows * nest.columns);
         }
+}
+
+TEST(BlockedCut, TakesTheWholeDepthWherePanelsStay) {
+  const BlockedNest tokens = cut(8192, 1024, 256), deep = cut(8192, 256, 8192);
+  EXPECT_TRUE(tokens.wholeDepth);
+  EXPECT_EQ(tokens.depthBlocks(), 1);
+  EXPECT_EQ(tokens.panels, 16);
+  EXPECT_FALSE(deep.wholeDepth);
+  EXPECT_FALSE(cut(8192, 1024, 256, true).wholeDepth); // rows that are neighbours are copied many at a time
+}
+
+TEST(BlockedCut, CopiesRowsThatCompete) {
+  BlockedNest nest = cut(1024, 1024, 1024);
+  EXPECT_FALSE(nest.packsRows()); // six rows fit into a set
+  nest.tile = {14, 2};
+  EXPECT_TRUE(nest.packsRows());
+  EXPECT_NE(nest.readRows().pitch % 4096, 0);
+  EXPECT_TRUE(cut(1024, 1024, 1000, true).packsRows());
 }
 
 } // namespace

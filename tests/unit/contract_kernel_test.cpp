@@ -516,6 +516,25 @@ TEST_F(ContractKernel, MatmulBlocked) {
         "native", {6, 4}, 1);
 }
 
+/// The same of layers: weight gradients from <n16> examples, some of them missing in the last block, blocks of
+/// examples a page apart or not; forward and towards the input.
+TEST_F(ContractKernel, LayersBlocked) {
+  uint32_t seed = 1;
+  for (const char *mcpu : {"native", "haswell"})
+    for (RegisterTile tile : {RegisterTile{6, 4}, {12, 2}, {3, 1}})
+      for (auto [n, units, inputs] : {std::array{907, 290, 70}, {1030, 320, 70}})
+        check({"matmul(%p, %q) {transpose_a = true}", f32({n, units}, true), f32({n, inputs}, false),
+               f32({units, inputs}, false)},
+              mcpu, tile, ++seed);
+  l2Bytes = 64 << 10;
+  for (const char *mcpu : {"native", "haswell"})
+    for (auto [n, inputs, units] : {std::array{40, 300, 200}, {150, 260, 130}, {16, 1024, 64}}) {
+      const std::string x = f32({n, inputs}, true), y = f32({n, units}, true);
+      check({"matmul(%p, %q) {transpose_b = true}", x, f32({units, inputs}, false), y}, mcpu, {0, 0}, ++seed);
+      check({"matmul(%p, %q)", x, f32({inputs, units}, false), y}, mcpu, {0, 0}, ++seed);
+    }
+}
+
 TEST_F(ContractKernel, MatmulDotLanes) {
   for (auto [m, k, n] :
        {std::array{1, 784, 33}, {1, 84, 10}, {3, 37, 16}, {8, 50, 7}, {2, 32, 1}, {5, 400, 40}})
