@@ -17,7 +17,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 ARCH = "80"
-# program, what is wrong, pattern in the generated text, replacement
+# Programs whose factors are rounded: how `gradc run` computes and compares them.
+EXACT = ["--rtol", "1e-4", "--atol", "1e-4"]
+OPTIONS = {"tensor_cores": ["--precision", "tf32", "--rtol", "2e-2", "--atol", "2e-2"]}
+# Program, or program/kernel whose text alone is changed; what is wrong; pattern in the generated text; replacement.
 MUTANTS = [
     ("reductions", "a missing barrier between writing and reading a column's sums", r"__syncthreads\(\);\n(  const float c_part)", r"\1"),
     ("reductions", "a missing barrier in the transpose", r"__syncthreads\(\);\n(  if \(block2)", r"\1"),
@@ -40,6 +43,61 @@ MUTANTS = [
     ("products", "a buffer too few", r"fill == 2 \? 0", "fill == 1 ? 0"),
     ("products", "one step of depth too many", r"slab == 12 \? 8 : 16", "slab == 12 ? 9 : 16"),
     ("products", "a group that is not committed", r"\n\s*async_commit\(\);\n(\s*if \(slab)", r"\n\1"),
+    ("reductions", "a dropped predicate in the transpose", r"tile_x < 37 && (block3)", r"\1"),
+    ("products", "a wrong stride of the epilogue", r"y_out\[r \* 90", "y_out[r * 91"),
+    ("products", "a dropped predicate of the epilogue", r"if \(c < 90\)", "if (true)"),
+    ("convolutions/conv2d_2x12", "forward: a missing barrier after the wait", r"(async_wait<1>\(\);\n\s*)is_holey = __syncthreads_or\(holes & 2u\);", r"\1is_holey = (holes & 2u) != 0;"),
+    ("convolutions/conv2d_2x12", "forward: a missing barrier before the tile is used again", r"(async_wait<0>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("convolutions/conv2d_2x12", "forward: a missing barrier between sums and epilogue", r"__syncthreads\(\);\n(  \{\n)", r"\1"),
+    ("convolutions/conv2d_2x12", "forward: a wait for too few copies", r"async_wait<1>\(\);", "async_wait<2>();"),
+    ("convolutions/conv2d_2x12", "forward: no wait for copies", r"async_wait<1>\(\);", r""),
+    ("convolutions/conv2d_2x12", "forward: an off-by-one bound", r"if \(c < 98\)", r"if (c < 99)"),
+    ("convolutions/conv2d_2x12", "forward: a step of depth too many", r"\? 15 : 16", r"? 16 : 16"),
+    ("convolutions/conv2d_2x12", "forward: a wrong stride", r"y_out\[c1 \* 588", r"y_out[c1 * 578"),
+    ("convolutions/conv2d_2x12", "forward: a dropped predicate of the taps", r"unsigned\(h \+ dh\) < 7 && ", r""),
+    ("convolutions/conv2d_2x12", "forward: a dropped predicate of the filters", r"if \(r < 12\)", r"if (true)"),
+    ("convolutions/conv2d_grad_input", "backward-data: a missing barrier after the wait", r"(async_wait<1>\(\);\n\s*)is_holey = __syncthreads_or\(holes & 2u\);", r"\1is_holey = (holes & 2u) != 0;"),
+    ("convolutions/conv2d_grad_input", "backward-data: a missing barrier before the tile is used again", r"(async_wait<0>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("convolutions/conv2d_grad_input", "backward-data: a missing barrier between sums and epilogue", r"__syncthreads\(\);\n(  \{\n)", r"\1"),
+    ("convolutions/conv2d_grad_input", "backward-data: a wait for too few copies", r"async_wait<1>\(\);", "async_wait<2>();"),
+    ("convolutions/conv2d_grad_input", "backward-data: no wait for copies", r"async_wait<1>\(\);", r""),
+    ("convolutions/conv2d_grad_input", "backward-data: an off-by-one bound", r"if \(c < 98\)", r"if (c <= 98)"),
+    ("convolutions/conv2d_grad_input", "backward-data: a wrong stride", r"dx_out\[c1 \* 343", r"dx_out[c1 * 336"),
+    ("convolutions/conv2d_grad_input", "backward-data: a dropped predicate of the taps", r" && unsigned\(w1 - dw\) < 7", r""),
+    ("convolutions/conv2d_grad_input", "backward-data: a tap in the padding that counts", r"holes \|= 1;", r""),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a missing barrier after the wait", r"(async_wait<1>\(\);\n\s*)is_holey = __syncthreads_or\(holes & 2u\);", r"\1is_holey = (holes & 2u) != 0;"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a missing barrier before the tile is used again", r"(async_wait<0>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a missing barrier between sums and epilogue", r"__syncthreads\(\);\n(  \{\n)", r"\1"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a wait for too few copies", r"async_wait<1>\(\);", "async_wait<2>();"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: no wait for copies", r"async_wait<1>\(\);", r""),
+    ("convolutions/conv2d_grad_weight", "backward-weights: an off-by-one bound", r"\? 1 : 16", r"? 2 : 16"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a wrong stride", r"channel \* 49", r"channel * 48"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a wrong image", r"example \* 343", r"example * 336"),
+    ("convolutions/conv2d_grad_weight", "backward-weights: a dropped predicate of the filters", r"if \(r < 12\)", r"if (true)"),
+    ("tensor_cores/matmul", "mma: a missing barrier after the wait", r"(async_wait<1>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("tensor_cores/matmul", "mma: a missing barrier before the tile is used again", r"(async_wait<0>\(\);\n)\s*__syncthreads\(\);\n", r"\1"),
+    ("tensor_cores/matmul", "mma: a wait for too few copies", r"async_wait<1>\(\);", "async_wait<2>();"),
+    ("tensor_cores/matmul", "mma: a step of depth too many", r"step < 16; step \+= 8", r"step < 24; step += 8"),
+    ("tensor_cores/matmul", "mma: a wrong stride of a fragment", r"step \+ \(lane & 3\) \* 1", r"step + (lane & 3) * 2"),
+    ("tensor_cores/matmul", "mma: a dropped predicate of the rows", r"if \(r < 70\)", r"if (true)"),
+    ("tensor_cores/conv2d", "mma: an off-by-one bound of the pixels", r"if \(c < 162\)", r"if (c < 163)"),
+    ("tensor_cores/conv2d", "mma: a dropped predicate of the taps", r"unsigned\(h \+ dh\) < 9 && ", r""),
+    ("pools/window_max_grad", "pooling: an off-by-one bound of the winners", r"i < 240", r"i <= 240"),
+    ("pools/window_max_grad", "pooling: a wrong stride of the winners", r"i1 \* 81", r"i1 * 80"),
+    ("pools/window_max_grad", "pooling: a winner of another tap", r"== 8\)", r"== 7)"),
+    ("pools/window_max_grad", "pooling: a dropped predicate of the border", r"if \(i1 < 7 && i2 < 7\)", r"if (true)"),
+    ("pools", "pooling: a dropped predicate of the grid", r"if \(i < 1215\)", r"if (true)"),
+    ("loss", "loss: a missing barrier before the maximum", r"__syncthreads\(\);\n(  if \(thread < 7\) \{\n    for)", r"\1"),
+    ("loss", "loss: a missing barrier before the exponentials", r"(_sums\[thread\] = \w+;\n  \}\n)  __syncthreads\(\);\n", r"\1"),
+    ("loss", "loss: an off-by-one bound of the classes", r"t1 < 10;", r"t1 < 9;"),
+    ("loss", "loss: an off-by-one bound of the elements", r"if \(thread < 70\)", r"if (thread < 71)"),
+    ("loss", "loss: a wrong stride of the terms", r"thread \* 10 \+ t\]", r"thread * 11 + t]"),
+    ("loss", "loss: a dropped predicate of the rows", r"if \(thread < 7\)", r"if (true)"),
+    ("update", "update: an off-by-one bound of the weights", r"i < 1020", r"i <= 1020"),
+    ("update", "update: a wrong stride of the gradients", r"k \* 10 \+", r"k * 11 +"),
+    ("update", "update: a dropped predicate of the bias", r"if \(column < 10\)", r"if (true)"),
+    ("update", "update: a bound of the clamp", r"column < 10 \? column : 9", r"column < 10 ? column : 10"),
+    ("update", "update: a launch whose second part begins a block too late", r"block -= 1;", r""),
 ]
 
 
@@ -81,7 +139,8 @@ class Bench:
         self.programs = {}
 
     def run(self, program, folder, **more):
-        command = [self.gradc, "run", str(HERE / f"{program}.gir"), "--fill", "random", "--backend", "cuda", "--compare", "interp", "--rtol", "1e-4", "--atol", "1e-4"]
+        command = [self.gradc, "run", str(HERE / f"{program}.gir"), "--fill", "random", "--backend", "cuda", "--compare", "interp"]
+        command += OPTIONS.get(program, EXACT)
         return subprocess.run(command, capture_output=True, text=True, env=dict(self.environment, CUDASIM_PTX_DIR=str(folder), **more))
 
     # The generated text and the names of the PTX files that its run looks for.
@@ -94,6 +153,7 @@ class Bench:
         if result.returncode != 0:
             raise SystemExit(f"{program} fails without a mutation:\n{result.stderr}")
         emit = [self.gradc, "compile", str(HERE / f"{program}.gir"), "--device", "cuda", "--arch", f"sm_{ARCH}", "--emit", "cuda", "-o", "-"]
+        emit += [word for word in OPTIONS.get(program, []) if word in ("--precision", "tf32")]
         text = subprocess.run(emit, capture_output=True, text=True, check=True).stdout
         files = sorted(folder.glob("*.ptx"))
         if len(files) != 1 or compile_ptx(self.library, text) != files[0].read_bytes().rstrip(b"\0"):
@@ -102,11 +162,14 @@ class Bench:
         return self.programs[program]
 
     # What caught the mutant, None if nothing did.
-    def caught(self, number, program, pattern, replacement):
+    def caught(self, number, where, pattern, replacement):
+        program, _, kernel = where.partition("/")
         text, name = self.prepare(program)
-        mutated, count = re.subn(pattern, replacement, text, count=1)
+        begin = re.search(rf"__forceinline__ void {kernel}\w*\(", text).start() if kernel else 0
+        mutated, count = re.subn(pattern, replacement, text[begin:], count=1)
+        mutated = text[:begin] + mutated
         if count == 0:
-            raise SystemExit(f"{program}: nothing matches {pattern!r}: the generator has changed, change the mutant with it")
+            raise SystemExit(f"{where}: nothing matches {pattern!r}: the generator has changed, change the mutant with it")
         folder = self.scratch / f"mutant{number}"
         folder.mkdir()
         (folder / name).write_bytes(compile_ptx(self.library, mutated))
