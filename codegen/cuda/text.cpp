@@ -53,24 +53,21 @@ bool isReserved(std::string_view word) {
 
 void CudaText::line(std::string_view text) {
   const bool directive = text.starts_with('#');
-  lines_.push_back(std::string(directive ? 0 : static_cast<size_t>(2 * depth_), ' ') + std::string(text) +
-                   "\n");
+  const std::string indent(directive ? 0 : static_cast<size_t>(2 * depth_), ' ');
+  lines_.push_back({indent + std::string(text) + "\n", ""});
 }
 
 std::string CudaText::text() const {
   std::set<std::string, std::less<>> used;
   std::vector<const std::string *> kept;
   for (size_t i = lines_.size(); i-- > 0;) { // uses stand below
-    const std::vector<std::string_view> words = wordsOf(lines_[i]);
-    auto name = std::ranges::find_if(words, [&](std::string_view word) { return defined_.contains(word); });
-    if (words.empty() || words[0] != "const")
-      name = words.end();
-    if (name != words.end() && !used.contains(*name))
+    const auto &[text, defines] = lines_[i];
+    if (!defines.empty() && !used.contains(defines))
       continue;
-    for (auto word = words.begin(); word != words.end(); ++word)
-      if (word != name && defined_.contains(*word))
-        used.emplace(*word);
-    kept.push_back(&lines_[i]);
+    for (std::string_view word : wordsOf(text))
+      if (defined_.contains(word))
+        used.emplace(word);
+    kept.push_back(&text);
   }
   std::string text;
   for (size_t i = kept.size(); i-- > 0;)
@@ -109,6 +106,7 @@ std::string CudaText::define(std::string_view type, std::string_view base, std::
   std::string unique = name(base);
   defined_.insert(unique);
   line("const {} {} = {};", type, unique, value);
+  lines_.back().defines = unique;
   return unique;
 }
 

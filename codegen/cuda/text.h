@@ -35,7 +35,11 @@ public:
   std::string text() const;
 
 private:
-  std::vector<std::string> lines_;
+  struct Line {
+    std::string text;
+    std::string defines; // what define() made; empty: the line stays
+  };
+  std::vector<Line> lines_;
   std::set<std::string, std::less<>> names_, defined_;
   int depth_ = 1;
 };

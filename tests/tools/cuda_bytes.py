@@ -55,10 +55,10 @@ def counted(model, batch):
         os.remove(counters)
     run("compile", model, *batch, "--entry", "train-step", "--device", "cuda", "--arch", args.arch, "-o", plan)
     run("run", plan, "--func", "train_step", "--fill", "random", "--backend", "cuda", LD_LIBRARY_PATH=args.simulator,
-        GRADC_CUDA_PTX_DIR=ptx, CUDASIM_PTX_DIR=ptx, CUDASIM_PROFILE=args.arch, CUDASIM_COUNTERS=counters,
+        GRADC_CUDA_PTX_DIR=ptx, CUDASIM_PTX_DIR=ptx, CUDASIM_PROFILE=args.arch, CUDASIM_LOG=counters,
         GRADC_CACHE_DIR=os.path.join(args.scratch, "cache"))
     with open(counters) as file:
-        return [json.loads(line) for line in file]
+        return [event["counters"] for event in map(json.loads, file) if event["event"] == "launch"]
 
 
 def sectors_of_warp(c, kind):

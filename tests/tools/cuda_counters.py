@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what the simulated CUDA device counted (CUDASIM_COUNTERS), a line a launch:
+"""Prints what the simulated CUDA device counted (CUDASIM_LOG), a line a launch:
 
     launch_relu_64x1024_3fa9: 4.00 sectors read and 4.00 written a warp of f32, 0 replays, 0 local
 
@@ -16,6 +16,7 @@ def sectors(counters, kind):
 
 
 for line in open(sys.argv[1]):
-    c = json.loads(line)
-    print(f"{c['kernel']}: {sectors(c, 'load'):.2f} sectors read and {sectors(c, 'store'):.2f} written a warp of f32, "
-          f"{c['shared_replays']} replays, {c['local_requests']} local")
+    c = json.loads(line).get("counters")
+    if c:
+        print(f"{c['kernel']}: {sectors(c, 'load'):.2f} sectors read and {sectors(c, 'store'):.2f} written a warp of f32, "
+              f"{c['shared_replays']} replays, {c['local_requests']} local")

@@ -31,8 +31,6 @@ Options Options::fromEnvironment() {
     options.seed = std::strtoull(seed, nullptr, 10);
   if (const char *budget = std::getenv("CUDASIM_BUDGET"))
     options.budget = std::strtoll(budget, nullptr, 10);
-  if (const char *path = std::getenv("CUDASIM_COUNTERS"))
-    options.countersPath = path;
   return options;
 }
 
@@ -72,13 +70,6 @@ std::string Counters::json(const Launch &launch) const {
   for (size_t k = 0; k < opcodes.size(); ++k)
     text += fmt::format(R"({}"{}":{})", k ? "," : "", opcodes[k].first, opcodes[k].second);
   return text + "}}";
-}
-
-void appendLine(const std::string &path, const std::string &line) {
-  if (FILE *file = std::fopen(path.c_str(), "a")) {
-    std::fprintf(file, "%s\n", line.c_str());
-    std::fclose(file);
-  }
 }
 
 } // namespace cudasim

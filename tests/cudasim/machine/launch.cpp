@@ -254,10 +254,7 @@ std::expected<Counters, Fault> run(const Launch &launch, Memory &memory, const D
                                    const Options &options) {
   if (std::optional<Fault> fault = checkLaunch(launch, device))
     return std::unexpected(*fault);
-  auto counters = Runner(launch, memory, options).run();
-  if (counters && !options.countersPath.empty())
-    appendLine(options.countersPath, counters->json(launch));
-  return counters;
+  return Runner(launch, memory, options).run();
 }
 
 } // namespace cudasim

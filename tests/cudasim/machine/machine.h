@@ -97,7 +97,6 @@ struct Options {
   bool approximate = true;         // .approx instructions err by up to their documented bound
   uint64_t seed = 0;               // of the order of warps and blocks (0: by index) and of the errors
   int64_t budget = 20'000'000'000; // warp instructions a launch
-  std::string countersPath;        // a JSON line a launch is appended to this file
   static Options fromEnvironment();
 };
 

@@ -26,6 +26,4 @@ private:
   uint64_t count, start = 0, stride = 1;
 };
 
-void appendLine(const std::string &path, const std::string &line);
-
 } // namespace cudasim

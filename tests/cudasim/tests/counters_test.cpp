@@ -75,19 +75,5 @@ TEST_F(Counting, InstructionsByClassAndOpcode) {
   EXPECT_EQ(json.find('\n'), std::string::npos);
 }
 
-TEST_F(Counting, ALineALaunchIsAppendedToAFile) {
-  options.countersPath = testing::TempDir() + "/cudasim_counters.jsonl";
-  std::remove(options.countersPath.c_str());
-  counted("mov.u32 r4, 0;");
-  counted("mov.u32 r4, 0;");
-  FILE *file = std::fopen(options.countersPath.c_str(), "r");
-  ASSERT_NE(file, nullptr);
-  int lines = 0;
-  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file))
-    lines += c == '\n';
-  std::fclose(file);
-  EXPECT_EQ(lines, 2);
-}
-
 } // namespace
 } // namespace cudasim::test
