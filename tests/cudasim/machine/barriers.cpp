@@ -88,9 +88,8 @@ void passBarrier(Block &block, uint32_t pc) {
   const Inst &i = block.grid.program.code[pc];
   Votes votes = i.a ? collect(block, i) : Votes{};
   ++block.grid.counters.barriers;
-  if (!block.grid.memory.intervalsLeft())
-    return block.warps[0].fault(kLaunchFailed, 0, "more barriers than the checks can tell apart");
-  block.interval = block.grid.memory.nextInterval();
+  if (!beginInterval(block))
+    return;
   if (block.grid.options.races)
     block.cells.passBarrier();
   for (Warp &w : block.warps)
@@ -103,6 +102,19 @@ void passBarrier(Block &block, uint32_t pc) {
 }
 
 } // namespace
+
+bool beginInterval(Block &block) {
+  Grid &grid = block.grid;
+  if (!grid.memory.intervalsLeft()) {
+    grid.fault =
+        Fault{kLaunchFailed, fmt::format("kernel {}: more blocks and barriers than the checks for races can "
+                                         "tell apart",
+                                         grid.program.kernel)};
+    return false;
+  }
+  block.interval = grid.memory.nextInterval();
+  return true;
+}
 
 void runBlock(Block &block) {
   std::vector<size_t> order(block.warps.size());

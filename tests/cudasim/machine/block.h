@@ -44,6 +44,8 @@ std::string describeThread(const Warp &, int lane); // "thread (3,0,0) of block 
 
 // Runs a warp until all its lanes wait or have exited; true if anything was executed.
 bool runWarp(Warp &);
+// At its beginning and at each barrier: what was done before does not race with what comes. False: faulted.
+bool beginInterval(Block &);
 // Runs a block to its end or the first fault.
 void runBlock(Block &);
 

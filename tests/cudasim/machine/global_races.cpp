@@ -139,16 +139,14 @@ bool sweepStore(const Tags &tags, uint32_t *writer, const uint32_t *reader, int6
 bool sweepLoad(const Tags &tags, const uint32_t *writer, uint32_t *reader, int64_t count, bool coherent) {
   uint32_t bad = 0, span = coherent ? tags.interval - tags.block : 0, own = coherent ? 1 : 0;
   uint32_t mine = coherent ? tags.mine : 0; // no writer of this launch is right for others
-  for (int64_t k = 0; k < count; ++k)
-    bad |= (writer[k] >= tags.many) & (writer[k] - tags.block >= span) & ((writer[k] ^ mine) > own);
-  if (bad)
-    return true;
+#pragma GCC ivdep
   for (int64_t k = 0; k < count; ++k) {
+    bad |= (writer[k] >= tags.many) & (writer[k] - tags.block >= span) & ((writer[k] ^ mine) > own);
     uint32_t r = reader[k];
     uint32_t same = r < tags.interval || r == tags.mine ? tags.mine : tags.mine + 1;
     reader[k] = r >= tags.many && r < tags.block ? tags.many : same;
   }
-  return false;
+  return bad;
 }
 
 bool checkCell(Warp &w, const Allocation &a, Owners &o, uint64_t number, uint32_t lanes, int cell,

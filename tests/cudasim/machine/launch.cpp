@@ -176,7 +176,9 @@ private:
     const auto &size = grid.launch.grid;
     block.index = {static_cast<uint32_t>(number % size[0]), static_cast<uint32_t>(number / size[0] % size[1]),
                    static_cast<uint32_t>(number / size[0] / size[1])};
-    block.tag = block.interval = grid.memory.nextInterval();
+    if (!beginInterval(block))
+      return;
+    block.tag = block.interval;
     grid.started.push_back({block.tag, number});
     block.alive = threads;
     block.fenced = false;

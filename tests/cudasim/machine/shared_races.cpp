@@ -78,13 +78,12 @@ bool checkWrite(Warp &w, uint64_t number, uint32_t lanes, Mode mode) {
 // The common case: nobody wrote these cells since the last barrier, and all may be read.
 bool readRun(const uint32_t *writer, uint32_t *readers, int32_t count, uint32_t reader) {
   uint32_t bad = 0;
-  for (int32_t k = 0; k < count; ++k)
+#pragma GCC ivdep
+  for (int32_t k = 0; k < count; ++k) {
     bad |= writer[k];
-  if (bad)
-    return false;
-  for (int32_t k = 0; k < count; ++k)
     readers[k] |= reader;
-  return true;
+  }
+  return !bad;
 }
 
 // The common case: nobody else touched these cells since the last barrier.
