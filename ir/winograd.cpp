@@ -4,6 +4,7 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "support/tiling.h"
 
 namespace gradc {
 namespace {
@@ -16,8 +17,8 @@ constexpr int64_t kFewestTiles = 4;
 constexpr int64_t kSmallestKernel = 3;
 
 /// Of an image.
-int64_t tilesOf(const Shape &map, int64_t tile) {
-  return (map[2] + tile - 1) / tile * ((map[3] + tile - 1) / tile);
+int64_t tilesOf(const Shape &map, Winograd algorithm) {
+  return ceilDiv(map[2], algorithm.tile) * ceilDiv(map[3], algorithm.width);
 }
 
 } // namespace
@@ -45,23 +46,26 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
 }
 
 Winograd winogradOf(const Function &fn, OpId op) {
-  return Winograd::ofKernel(fn.type(fn[op].operands[1]).shape[2]);
+  Winograd algorithm = Winograd::ofKernel(fn.type(fn[op].operands[1]).shape[2]);
+  if (algorithm.kernel == 5)
+    algorithm.width = 4;
+  return algorithm;
 }
 
 bool winogradPays(const Function &fn, OpId op) {
   const Winograd algorithm = winogradOf(fn, op);
   const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
-  const int64_t tiles = tilesOf(map, algorithm.tile);
+  const int64_t tiles = tilesOf(map, algorithm);
   const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
   // Half of the multiplications must be saved; with half as many channels, three quarters.
   return algorithm.kernel >= kSmallestKernel && tiles >= kFewestTiles &&
-         channels * map[2] * map[3] * algorithm.taps() >= 2 * kManyChannels * tiles * kWinogradPoints;
+         channels * map[2] * map[3] * algorithm.taps() >= 2 * kManyChannels * tiles * algorithm.points();
 }
 
 ContractionShape winogradShape(const Function &fn, OpId op) {
   const Shape &shape = fn.type(fn[op].results[0]).shape;
   const int64_t blocks = (shape[0] + kLanes - 1) / kLanes;
-  return {ContractionForm::Conv, shape[1], (blocks * tilesOf(shape, winogradOf(fn, op).tile) + 1) / 2};
+  return {ContractionForm::Conv, shape[1], (blocks * tilesOf(shape, winogradOf(fn, op)) + 1) / 2};
 }
 
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {

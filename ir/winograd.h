@@ -1,19 +1,24 @@
-// Winograd's F(m×m, r×r), m + r = 7: the second algorithm of conv2d and conv2d_grad_input. Tiles of m×m results of a
-// kernel of r×r come from patches of 6×6 of the operand by 36 multiplications for each pair of channels instead of
-// m²·r²: of 3×3, 144; of 5×5, 100 (A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks",
-// CVPR 2016).
+// Winograd's F(m×n, r×r): the second algorithm of conv2d and conv2d_grad_input (A. Lavin and S. Gray, "Fast Algorithms
+// for Convolutional Neural Networks", CVPR 2016). Tiles of m×n results of a kernel of r×r come from patches of
+// (m+r-1)×(n+r-1) of the operand, by so many multiplications for each pair of channels instead of m·n·r²:
+//
+//   kernel   tile   patch   multiplications   error (direct)
+//   2×2      5×5    6×6      36, not 100      20·10⁻⁷ (2.9): nothing chooses it
+//   3×3      4×4    6×6      36, not 144      6.4·10⁻⁷ (2.7)
+//   4×4      3×3    6×6      36, not 144      4.5·10⁻⁷ (4.1)
+//   5×5      2×4    6×8      48, not 200      5.7·10⁻⁷ (2.4)
 //
 //   U = G g Gᵀ    once for each pair of channels; g is the kernel, of a gradient turned by 180°
 //   V = Bᵀ d B    for each patch d and channel of the operand; what lies in the padding is zero
 //   M = Σ U ⊙ V   one chain of multiply-adds over the operand's channels, from +0
 //   Y = Aᵀ M A
 //
-// The matrices are those of the points 0, ±5/8, ±3/2, ∞, exact in f32 but for the divisions in G. All of the family
-// share Bᵀ; G and Aᵀ hold the first r and m powers of the points. Of the sum of the products' magnitudes the error is at
-// most 6.4·10⁻⁷ for 3×3 (direct 2.7), 4.5·10⁻⁷ for 4×4 (4.1), 2.3·10⁻⁷ for 5×5 (2.4); the usual 0, ±1, ±2, ∞ make
-// several times that. For 2×2 it is 20·10⁻⁷, so nothing chooses it. Each transform goes down the columns, then along the
-// rows; its expressions are in codegen/cpu/winograd_transform.cpp. With that every bit is a function of the shapes and
-// the data, as ir/order.h promises. An infinity or a NaN makes its whole tile NaN.
+// The matrices are those of the points 0, ±5/8, ±3/2, ∞ where a patch has 6 rows or columns, of 0, ±1/2, ±1, ±2, ∞ where
+// it has 8, exact in f32 but for the divisions in G. So Bᵀ depends on the patch alone; G and Aᵀ hold the first r and m
+// powers of the points. The errors are the largest of the sum of the products' magnitudes; the usual 0, ±1, ±2, ∞ make
+// several times as much for 3×3, and tiles of 4×4 more than twice as much for 5×5. Each transform goes down the columns, then along the
+// rows; its expressions are in codegen/cpu/winograd_transform.cpp. With that every bit is a function of the shapes and the
+// data, as ir/order.h promises. An infinity or a NaN makes its whole tile NaN.
 #pragma once
 
 #include <optional>
@@ -25,13 +30,22 @@ namespace gradc {
 
 inline constexpr int64_t kWinogradPatch = 6, kWinogradPoints = kWinogradPatch * kWinogradPatch;
 
-/// F(tile×tile, kernel×kernel).
+/// F(tile×width, kernel×kernel).
 struct Winograd {
   int64_t tile = 4, kernel = 3;
+  int64_t width = tile;
 
-  static constexpr Winograd ofKernel(int64_t size) { return {kWinogradPatch + 1 - size, size}; }
-  constexpr bool isValid() const { return tile >= 2 && kernel >= 2 && tile + kernel == kWinogradPatch + 1; }
+  /// With patches of 6×6.
+  static constexpr Winograd ofKernel(int64_t size) {
+    return {.tile = kWinogradPatch + 1 - size, .kernel = size};
+  }
+  constexpr int64_t patch() const { return tile + kernel - 1; }
+  constexpr int64_t patchWidth() const { return width + kernel - 1; }
+  constexpr int64_t points() const { return patch() * patchWidth(); }
   constexpr int64_t taps() const { return kernel * kernel; }
+  constexpr bool isValid() const {
+    return tile >= 2 && kernel >= 2 && patch() == kWinogradPatch && (patchWidth() == 6 || patchWidth() == 8);
+  }
 };
 
 /// What the algorithm needs that the op does not have, or nothing: "stride 1, but got 2×2".

@@ -4,8 +4,7 @@
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = winograd}} { … }
 //
-// It multiplies a quarter as often as the direct algorithm and makes about twice its rounding error; for kernels of 5×5,
-// a third as often, with the same error (ir/winograd.h says when it is legal, when it pays and what it computes). That is
+// It multiplies a quarter as often as the direct algorithm and makes about twice its rounding error (ir/winograd.h says when it is legal, when it pays and what it computes). That is
 // decided by shapes alone, since it touches bits: a fused convolution and one that stands alone, a training step and an
 // inference take the same algorithm. `--disable-pass winograd` leaves all convolutions direct.
 //

@@ -14,8 +14,6 @@ constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
 /// Channels of the operand that an item of the first step transforms, each with a panel of the result's.
 constexpr int64_t kDepthChunk = 16;
 
-int64_t pointOf(int row, int column) { return kWinogradPatch * row + column; }
-
 llvm::Value *atMost(Emit &e, llvm::Value *value, int64_t high) {
   return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
 }
@@ -65,7 +63,7 @@ private:
                                           llvm::Constant::getNullValue(vector));
           },
           [&](int row, int column, llvm::Value *value) {
-            llvm::Value *address = e.offset(target, pointOf(row, column) * nest_.weightPlane());
+            llvm::Value *address = e.offset(target, nest_.pointOf(row, column) * nest_.weightPlane());
             e.b.CreateMaskedStore(value, address, llvm::Align(4), mask);
           });
     });
@@ -83,14 +81,14 @@ public:
       : tiles_(tiles), e(tiles.e), nest_(nest), runs_(nest.panelRuns()) {}
 
   int64_t scratchBytes() const {
-    return kWinogradPoints * (nest_.operandPlane() + nest_.productPlane() + kVector);
+    return nest_.algorithm.points() * (nest_.operandPlane() + nest_.productPlane() + kVector);
   }
 
   void emit(llvm::Value *weights, llvm::Value *operand) {
     weights_ = weights;
     transformed_ = e.scratch();
-    products_ = e.offset(transformed_, kWinogradPoints * nest_.operandPlane());
-    llvm::Value *patch = e.offset(products_, kWinogradPoints * nest_.productPlane());
+    products_ = e.offset(transformed_, nest_.algorithm.points() * nest_.operandPlane());
+    llvm::Value *patch = e.offset(products_, nest_.algorithm.points() * nest_.productPlane());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *part = e.mod(item, nest_.parts());
       Item at{.first = e.mul(e.div(item, nest_.parts()), nest_.columns),
@@ -135,7 +133,7 @@ private:
   void multiply(const Item &at) {
     const int64_t width = nest_.tile.vectors;
     llvm::Value *count = e.b.CreateSub(at.end, at.first), *whole = e.b.CreateSub(count, e.mod(count, width));
-    e.count(kWinogradPoints, [&](llvm::Value *point) {
+    e.count(nest_.algorithm.points(), [&](llvm::Value *point) {
       llvm::Value *u = e.offset(weights_, e.mul(point, nest_.weightPlane()));
       llvm::Value *v = e.offset(transformed_, e.mul(point, nest_.operandPlane()));
       llvm::Value *m = e.offset(products_, e.mul(point, nest_.productPlane()));
@@ -181,8 +179,8 @@ private:
                                      products_,
                                      e.argument(1),
                                      {place.block, channel, place.row, place.column, e.i64(rows)}};
-        withSize(place.row, nest_.outHeight, [&](int64_t height) {
-          withSize(place.column, nest_.outWidth, [&](int64_t width) {
+        withSize(place.row, nest_.outHeight, nest_.algorithm.tile, [&](int64_t height) {
+          withSize(place.column, nest_.outWidth, nest_.algorithm.width, [&](int64_t width) {
             tiles_.call(fmt::format("results{}x{}", height, width), args,
                         [&](const TileKernels::Args &inner) { resultsBody(inner, height, width); });
           });
@@ -192,8 +190,8 @@ private:
   }
 
   /// f(how many results of a tile exist along a dimension), with a branch for the last tile.
-  void withSize(llvm::Value *start, int64_t size, const std::function<void(int64_t)> &f) {
-    const int64_t tile = nest_.algorithm.tile, rest = size % tile;
+  void withSize(llvm::Value *start, int64_t size, int64_t tile, const std::function<void(int64_t)> &f) {
+    const int64_t rest = size % tile;
     if (rest == 0 || size < tile)
       return f(std::min(size, tile));
     emitIf(
@@ -209,7 +207,7 @@ private:
           winogradResult(
               e, nest_.algorithm,
               [&](int row, int column) -> llvm::Value * {
-                llvm::Value *address = e.offset(at[0], pointOf(row, column) * nest_.productPlane());
+                llvm::Value *address = e.offset(at[0], nest_.pointOf(row, column) * nest_.productPlane());
                 return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(64));
               },
               [&](int row, int column, llvm::Value *lanes) {
@@ -248,8 +246,9 @@ KernelCode emitWinograd(KernelContext &k, TileStore &store, const WinogradNest &
   TileKernels tiles(e, store, k.symbol);
   WeightsEmitter first(tiles, nest);
   const int64_t pairs = nest.channels * nest.depth;
-  const KernelStep transform{
-      .symbol = k.symbol + ".weights", .items = first.items(), .work = seconds(2 * kWinogradPoints * pairs)};
+  const KernelStep transform{.symbol = k.symbol + ".weights",
+                             .items = first.items(),
+                             .work = seconds(2 * nest.algorithm.points() * pairs)};
   e.beginKernel(transform.symbol);
   first.emit(e.buffer(weights), e.buffer(k.workspaceBuffer()));
   e.endFunction();
@@ -258,11 +257,12 @@ KernelCode emitWinograd(KernelContext &k, TileStore &store, const WinogradNest &
   const KernelStep multiply{.symbol = k.symbol,
                             .items = nest.groups() * nest.parts(),
                             .scratchBytes = second.scratchBytes(),
-                            .work = seconds(2 * kVectorLanes * kWinogradPoints * nest.tiles() * pairs)};
+                            .work =
+                                seconds(2 * kVectorLanes * nest.algorithm.points() * nest.tiles() * pairs)};
   e.beginKernel(multiply.symbol);
   second.emit(e.buffer(k.workspaceBuffer()), e.buffer(operand));
   e.endFunction();
-  return {{transform, multiply}, kWinogradPoints * nest.weightPlane()};
+  return {{transform, multiply}, nest.algorithm.points() * nest.weightPlane()};
 }
 
 } // namespace gradc

@@ -24,7 +24,7 @@ constexpr int64_t kFewestItems = 4;
 /// While V stays in L2, a panel at a time keeps M near, too. Where the operand has too many channels for that, all
 /// panels take part, so that each plane of V is read once.
 void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
-  const int64_t columnBytes = kWinogradPoints * nest.depth * kVector, width = nest.tile.vectors;
+  const int64_t columnBytes = nest.algorithm.points() * nest.depth * kVector, width = nest.tile.vectors;
   int64_t columns = std::max(kFewestColumns, l2Bytes * 45 / 100 / columnBytes);
   columns = std::clamp<int64_t>(columns / width * width, width, ceilDiv(nest.tiles(), 2 * width) * width);
   nest.columns = ceilDiv(ceilDiv(nest.tiles(), ceilDiv(nest.tiles(), columns)), width) * width;
@@ -37,7 +37,7 @@ void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
 } // namespace
 
 int64_t WinogradNest::tileRows() const { return ceilDiv(outHeight, algorithm.tile); }
-int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, algorithm.tile); }
+int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, algorithm.width); }
 int64_t WinogradNest::weightPlane() const { return planeBytes(channels * depth * kFloat); }
 int64_t WinogradNest::operandPlane() const { return planeBytes(columns * depth * kVector); }
 int64_t WinogradNest::productPlane() const { return planeBytes(panels * tile.rows * columns * kVector); }
@@ -75,7 +75,7 @@ WinogradNest planWinograd(const Function &fn, OpId id, RegisterTile tile, int64_
 WinogradPlace winogradPlace(Emit &e, const WinogradNest &nest, llvm::Value *tile) {
   llvm::Value *rest = e.div(tile, nest.tileColumns());
   return {e.div(rest, nest.tileRows()), e.mul(e.mod(rest, nest.tileRows()), nest.algorithm.tile),
-          e.mul(e.mod(tile, nest.tileColumns()), nest.algorithm.tile)};
+          e.mul(e.mod(tile, nest.tileColumns()), nest.algorithm.width)};
 }
 
 llvm::Value *winogradColumn(Emit &e, const WinogradNest &nest, llvm::Value *column) {

@@ -1,12 +1,12 @@
-// Convolutions with stride 1, and their gradients towards the input, by Winograd's F(m×m, r×r) (ir/winograd.h) with 16
+// Convolutions with stride 1, and their gradients towards the input, by Winograd's F(m×n, r×r) (ir/winograd.h) with 16
 // images in the lanes (layout n16). Two steps:
 //
-//   weights  U[36][channel][depth] into the kernel's workspace
+//   weights  U[points][channel][depth] into the kernel's workspace
 //   tiles    an item is a group of neighbouring tiles, 16 images each, and a part of the result's channels. In the
-//            worker's scratch memory: V[36][tile][depth] of the group, then the products M[36][channel][tile] of
+//            worker's scratch memory: V[points][tile][depth] of the group, then the products M[points][channel][tile] of
 //            the part; from them the results, through the kernel's epilogue
 //
-// The 36 products are matrix products of register tiles: rows = channels (scalars of U), columns = tiles (vectors of
+// The products are matrix products of register tiles: rows = channels (scalars of U), columns = tiles (vectors of
 // V). Nothing is ever shuffled.
 #pragma once
 
@@ -29,6 +29,7 @@ struct WinogradNest {
   // Of an item: tiles, a multiple of tile.vectors, and panels of tile.rows channels.
   int64_t columns = 1, panels = 1;
 
+  int64_t pointOf(int row, int column) const { return algorithm.patchWidth() * row + column; }
   int64_t tileRows() const;
   int64_t tileColumns() const;
   int64_t tiles() const { return blocks * tileRows() * tileColumns(); }
@@ -36,7 +37,7 @@ struct WinogradNest {
   int64_t groups() const { return ceilDiv(tiles(), columns); }
   int64_t parts() const { return ceilDiv(countTiles(panelRuns()), panels); }
 
-  // One of the 36 planes of U, as [panel][depth][rows]; of V, as [columns / vectors][depth][vectors][16]; and of M, as
+  // One of the planes (36 of a patch of 6×6) of U, as [panel][depth][rows]; of V, as [columns / vectors][depth][vectors][16]; and of M, as
   // [panel][rows][columns][16].
   int64_t weightPlane() const;
   int64_t operandPlane() const;
@@ -52,7 +53,7 @@ WinogradNest planWinograd(const Function &fn, OpId op, RegisterTile tile, int64_
 KernelCode emitWinograd(KernelContext &k, TileStore &store, const WinogradNest &nest, int weights,
                         int operand);
 
-/// Emits V of the tiles first .. end-1, whose images begin at `operand`. Uses 36 vectors at `patch`.
+/// Emits V of the tiles first .. end-1, whose images begin at `operand`. Uses a vector for each point at `patch`.
 void emitWinogradOperand(TileKernels &tiles, const WinogradNest &nest, llvm::Value *operand,
                          llvm::Value *target, llvm::Value *patch, llvm::Value *first, llvm::Value *end);
 

@@ -49,23 +49,25 @@ private:
     auto border = [&] {
       tiles_.call("border", args, [&](const TileKernels::Args &inner) { borderBody(inner); });
     };
-    if (!patchesInside(nest_.inTop, nest_.tileRows(), nest_.inHeight) ||
-        !patchesInside(nest_.inLeft, nest_.tileColumns(), nest_.inWidth))
+    const Winograd &w = nest_.algorithm;
+    if (!patchesInside(nest_.inTop, nest_.tileRows(), w.tile, w.patch(), nest_.inHeight) ||
+        !patchesInside(nest_.inLeft, nest_.tileColumns(), w.width, w.patchWidth(), nest_.inWidth))
       return border();
     emitIf(e,
-           e.b.CreateAnd(isInside(args.numbers[0], nest_.inHeight), isInside(args.numbers[1], nest_.inWidth)),
+           e.b.CreateAnd(isInside(args.numbers[0], w.patch(), nest_.inHeight),
+                         isInside(args.numbers[1], w.patchWidth(), nest_.inWidth)),
            inside, border);
   }
 
   /// Along a dimension, the patches that have no padding.
-  int64_t patchesInside(int64_t start, int64_t tiles, int64_t size) const {
+  static int64_t patchesInside(int64_t start, int64_t tiles, int64_t tile, int64_t patch, int64_t size) {
     int64_t inside = 0;
-    for (int64_t t = 0; t < tiles; ++t, start += nest_.algorithm.tile)
-      inside += start >= 0 && start + kWinogradPatch <= size;
+    for (int64_t t = 0; t < tiles; ++t, start += tile)
+      inside += start >= 0 && start + patch <= size;
     return inside;
   }
-  llvm::Value *isInside(llvm::Value *start, int64_t size) {
-    return e.b.CreateICmpULE(start, e.i64(size - kWinogradPatch));
+  llvm::Value *isInside(llvm::Value *start, int64_t patch, int64_t size) {
+    return e.b.CreateICmpULE(start, e.i64(size - patch));
   }
 
   /// `count` channels of a patch.
@@ -77,21 +79,21 @@ private:
 
   void transformBody(const TileKernels::Args &args) {
     Values rows;
-    for (int i = 0; i < kWinogradPatch; ++i)
+    for (int i = 0; i < nest_.algorithm.patch(); ++i)
       rows.push_back(e.mul(args.numbers[0], i));
     llvm::Type *vector = e.vectorType(DType::F32);
     e.loop(
         e.i64(0), args.numbers[2], 1, {args.row, args.column},
         [&](llvm::Value *, const Values &at) {
           winogradOperand(
-              e,
+              e, nest_.algorithm,
               [&](int row, int column) -> llvm::Value * {
                 llvm::Value *address = e.offset(e.offset(at[0], rows[row]), column * kVector);
                 return e.b.CreateAlignedLoad(vector, address, llvm::Align(4));
               },
               [&](int row, int column, llvm::Value *value) {
-                const int64_t point = kWinogradPatch * row + column;
-                e.b.CreateAlignedStore(value, e.offset(at[1], point * nest_.operandPlane()), llvm::Align(64));
+                llvm::Value *plane = e.offset(at[1], nest_.pointOf(row, column) * nest_.operandPlane());
+                e.b.CreateAlignedStore(value, plane, llvm::Align(64));
               });
           return Values{e.offset(at[0], args.numbers[1]), nextDepth(at[1])};
         },
@@ -104,29 +106,30 @@ private:
   void borderBody(const TileKernels::Args &args) {
     llvm::Value *patch = args.partials;
     llvm::Type *vector = e.vectorType(DType::F32);
-    e.count(kWinogradPoints, [&](llvm::Value *i) {
+    e.count(nest_.algorithm.points(), [&](llvm::Value *i) {
       e.b.CreateAlignedStore(llvm::Constant::getNullValue(vector), e.offset(patch, e.mul(i, kVector)),
                              llvm::Align(64));
     });
-    const auto [top, bottom] = existing(args.numbers[0], nest_.inHeight);
-    const auto [left, right] = existing(args.numbers[1], nest_.inWidth);
+    const int64_t width = nest_.algorithm.patchWidth();
+    const auto [top, bottom] = existing(args.numbers[0], nest_.algorithm.patch(), nest_.inHeight);
+    const auto [left, right] = existing(args.numbers[1], width, nest_.inWidth);
     e.loop(e.i64(0), args.numbers[2], 1, {args.row, args.column}, [&](llvm::Value *, const Values &at) {
       e.loop(top, bottom, 1, [&](llvm::Value *i) {
         e.loop(left, right, 1, [&](llvm::Value *j) {
           llvm::Value *from = e.offset(e.offset(at[0], e.mul(i, nest_.inRow())), e.mul(j, kVector));
-          llvm::Value *to = e.offset(patch, e.mul(e.add(e.mul(i, kWinogradPatch), j), kVector));
+          llvm::Value *to = e.offset(patch, e.mul(e.add(e.mul(i, width), j), kVector));
           e.b.CreateAlignedStore(e.b.CreateAlignedLoad(vector, from, llvm::Align(4)), to, llvm::Align(64));
         });
       });
-      callTransform(args.buffers, patch, at[1], kWinogradPatch * kVector, e.i64(0), e.i64(1));
+      callTransform(args.buffers, patch, at[1], width * kVector, e.i64(0), e.i64(1));
       return Values{e.offset(at[0], nest_.inChannel()), nextDepth(at[1])};
     });
   }
 
   /// First and one past the last position that exists of a patch that begins at `start`.
-  std::pair<llvm::Value *, llvm::Value *> existing(llvm::Value *start, int64_t size) {
+  std::pair<llvm::Value *, llvm::Value *> existing(llvm::Value *start, int64_t patch, int64_t size) {
     return {e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, e.b.CreateNeg(start), e.i64(0)),
-            atMost(e.b.CreateSub(e.i64(size), start), kWinogradPatch)};
+            atMost(e.b.CreateSub(e.i64(size), start), patch)};
   }
 
   TileKernels &tiles_;

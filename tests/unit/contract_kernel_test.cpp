@@ -228,63 +228,126 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
   return dw;
 }
 
-// Winograd's F(m×m, r×r) with the points 0, ±5/8, ±3/2, ∞ (ir/winograd.h), one line at a time.
+// Winograd's F(m×n, r×r) with the points 0, ±5/8, ±3/2, ∞ or 0, ±1/2, ±1, ±2, ∞ (ir/winograd.h), one line at a time.
 
-Floats operandLine(const Floats &d) {
-  const float a = 0.625f, b = 1.5f, a2 = a * a, b2 = b * b;
-  const float evenA = step(-b2, d[2], d[4]), oddA = step(-b2, d[1], d[3]);
-  const float evenB = step(-a2, d[2], d[4]), oddB = step(-a2, d[1], d[3]);
-  return {step(a2 * b2, d[0], step(-(a2 + b2), d[2], d[4])),
-          step(a, oddA, evenA),
-          step(-a, oddA, evenA),
-          step(b, oddB, evenB),
-          step(-b, oddB, evenB),
-          step(a2 * b2, d[1], step(-(a2 + b2), d[3], d[5]))};
+using LineFunction = std::function<Floats(const Floats &)>;
+
+/// What the lines of a patch multiply by.
+struct WinogradPoints {
+  std::vector<double> pairs;               // of each the positive point
+  std::vector<double> all;                 // coefficients of Π(y - p²) over all pairs, from the constant on
+  std::vector<std::vector<double>> others; // over all but one
+  std::vector<double> scales;              // 1 / Π(p - q) over the other points
+  std::vector<std::vector<float>> powers;  // of each point
+
+  explicit WinogradPoints(std::vector<double> of) : pairs(std::move(of)), all(product(pairs)) {
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      std::vector<double> rest = pairs;
+      rest.erase(rest.begin() + static_cast<int64_t>(i));
+      others.push_back(product(rest));
+      double scale = 2 * pairs[i] * pairs[i];
+      for (const double q : rest)
+        scale *= pairs[i] * pairs[i] - q * q;
+      scales.push_back(1 / scale);
+      powers.push_back({1});
+      for (int k = 0; k < 5; ++k)
+        powers.back().push_back(powers.back().back() * static_cast<float>(pairs[i]));
+    }
+  }
+  static std::vector<double> product(const std::vector<double> &pairs) {
+    std::vector<double> product{1};
+    for (const double p : pairs) {
+      std::vector<double> next(product.size() + 1, 0);
+      for (size_t i = 0; i < product.size(); ++i) {
+        next[i + 1] += product[i];
+        next[i] -= p * p * product[i];
+      }
+      product = next;
+    }
+    return product;
+  }
+};
+
+const WinogradPoints &pointsOf(size_t patch) {
+  static const WinogradPoints six({0.625, 1.5}), eight({0.5, 1, 2});
+  return patch == 6 ? six : eight;
 }
 
-Floats weightsLine(const Floats &g) {
-  const double a = 0.625, b = 1.5;
-  const float g0 = static_cast<float>(1 / (a * a * b * b));
-  const double ga = 1 / (2 * a * a * (a * a - b * b)), gb = 1 / (2 * b * b * (b * b - a * a));
-  // The even or the odd taps, from the highest power down.
-  const std::function<float(size_t, double)> taps = [&](size_t first, double square) {
-    return first + 2 < g.size() ? step(static_cast<float>(square), taps(first + 2, square), g[first])
-                                : g[first];
-  };
-  const float evenA = static_cast<float>(ga) * taps(0, a * a),
-              evenB = static_cast<float>(gb) * taps(0, b * b);
-  const float oddA = static_cast<float>(ga * a) * taps(1, a * a),
-              oddB = static_cast<float>(gb * b) * taps(1, b * b);
-  return {g0 * g[0], evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g.back()};
+/// The sum of coefficients times every second element, added from the last on, whose coefficient is 1.
+float everySecond(const Floats &d, size_t first, const std::vector<double> &coefficients) {
+  float sum = d[first + 2 * (coefficients.size() - 1)];
+  for (size_t i = coefficients.size() - 1; i-- > 0;)
+    sum = step(static_cast<float>(coefficients[i]), d[first + 2 * i], sum);
+  return sum;
+}
+
+Floats operandLine(const Floats &d) {
+  const WinogradPoints &points = pointsOf(d.size());
+  Floats line{everySecond(d, 0, points.all)};
+  for (size_t i = 0; i < points.pairs.size(); ++i) {
+    const float even = everySecond(d, 2, points.others[i]), odd = everySecond(d, 1, points.others[i]);
+    line.push_back(step(points.powers[i][1], odd, even));
+    line.push_back(step(-points.powers[i][1], odd, even));
+  }
+  line.push_back(everySecond(d, 1, points.all));
+  return line;
+}
+
+/// The even or the odd taps, from the highest power down.
+float taps(const Floats &g, size_t first, float square) {
+  return first + 2 < g.size() ? step(square, taps(g, first + 2, square), g[first]) : g[first];
+}
+
+Floats weightsLine(const Floats &g, size_t patch) {
+  const WinogradPoints &points = pointsOf(patch);
+  Floats line{static_cast<float>(1 / points.all[0]) * g[0]};
+  for (size_t i = 0; i < points.pairs.size(); ++i) {
+    const float even = static_cast<float>(points.scales[i]) * taps(g, 0, points.powers[i][2]);
+    const float odd =
+        static_cast<float>(points.scales[i] * points.pairs[i]) * taps(g, 1, points.powers[i][2]);
+    line.push_back(even + odd);
+    line.push_back(even - odd);
+  }
+  line.push_back(g.back());
+  return line;
 }
 
 Floats resultLine(const Floats &m, size_t size) {
-  const float evenA = m[1] + m[2], oddA = m[1] - m[2], evenB = m[3] + m[4], oddB = m[3] - m[4];
-  Floats result{m[0] + (evenA + evenB)};
-  float a = 0.625f, b = 1.5f; // powers
-  for (size_t i = 1; i < size; ++i, a *= 0.625f, b *= 1.5f) {
-    const float x = i % 2 ? oddA : evenA, y = i % 2 ? oddB : evenB;
-    const float first = a * x; // rounded before it is added
-    result.push_back(i + 1 < size ? step(b, y, first) : step(a, x, step(b, y, m[5])));
+  const WinogradPoints &points = pointsOf(m.size());
+  const size_t pairs = points.pairs.size();
+  float first = 0;
+  for (size_t i = pairs; i-- > 0;)
+    first = m[2 * i + 1] + m[2 * i + 2] + (i + 1 < pairs ? first : 0);
+  Floats result{m[0] + first};
+  for (size_t row = 1; row < size; ++row) {
+    const bool last = row + 1 == size;
+    float sum = m.back();
+    for (size_t k = 0; k < pairs; ++k) {
+      const size_t i = last ? pairs - 1 - k : k;
+      const float pair = row % 2 ? m[2 * i + 1] - m[2 * i + 2] : m[2 * i + 1] + m[2 * i + 2];
+      const float product = points.powers[i][row] * pair; // rounded before it is added, if it is the first
+      sum = k == 0 && !last ? product : step(points.powers[i][row], pair, sum);
+    }
+    result.push_back(sum);
   }
   return result;
 }
 
-/// A transform of lines down the columns of a square matrix, then along its rows.
-Floats onSquare(const Floats &x, size_t size, const std::function<Floats(const Floats &)> &line) {
+/// A transform of lines down the columns of a matrix of so many columns, then one along its rows.
+Floats onMatrix(const Floats &x, size_t width, const LineFunction &column, const LineFunction &row) {
   std::vector<Floats> columns;
-  for (size_t j = 0; j < size; ++j) {
-    Floats column;
-    for (size_t i = 0; i < size; ++i)
-      column.push_back(x[i * size + j]);
-    columns.push_back(line(column));
+  for (size_t j = 0; j < width; ++j) {
+    Floats values;
+    for (size_t i = 0; i < x.size(); i += width)
+      values.push_back(x[i + j]);
+    columns.push_back(column(values));
   }
   Floats result;
   for (size_t i = 0; i < columns[0].size(); ++i) {
-    Floats row;
-    for (const Floats &column : columns)
-      row.push_back(column[i]);
-    for (float value : line(row))
+    Floats values;
+    for (const Floats &line : columns)
+      values.push_back(line[i]);
+    for (float value : row(values))
       result.push_back(value);
   }
   return result;
@@ -293,33 +356,38 @@ Floats onSquare(const Floats &x, size_t size, const std::function<Floats(const F
 /// A correlation of x, from (top, left) on, with the kernels g(result channel, channel).
 Floats referenceWinograd(const Shape &in, const Shape &out, int64_t top, int64_t left, int64_t kernel,
                          const Floats &x, const std::function<Floats(int64_t, int64_t)> &g) {
-  const int64_t tile = 7 - kernel;
+  const int64_t height = 7 - kernel, width = kernel == 5 ? 4 : height; // of a tile
+  const int64_t patch = width + kernel - 1, points = 6 * patch;
   std::vector<Floats> weights;
   for (int64_t i = 0; i < out[1] * in[1]; ++i)
-    weights.push_back(onSquare(g(i / in[1], i % in[1]), kernel, weightsLine));
+    weights.push_back(onMatrix(
+        g(i / in[1], i % in[1]), kernel, [](const Floats &line) { return weightsLine(line, 6); },
+        [&](const Floats &line) { return weightsLine(line, patch); }));
   auto at = [&](int64_t n, int64_t c, int64_t h, int64_t w) {
     return h >= 0 && w >= 0 && h < in[2] && w < in[3] ? x[((n * in[1] + c) * in[2] + h) * in[3] + w] : 0;
   };
   Floats y(out.elements());
   for (int64_t n = 0; n < out[0]; ++n)
-    for (int64_t h = 0; h < out[2]; h += tile)
-      for (int64_t w = 0; w < out[3]; w += tile) {
+    for (int64_t h = 0; h < out[2]; h += height)
+      for (int64_t w = 0; w < out[3]; w += width) {
         std::vector<Floats> patches;
         for (int64_t c = 0; c < in[1]; ++c) {
-          Floats patch;
-          for (int64_t i = 0; i < 36; ++i)
-            patch.push_back(at(n, c, top + h + i / 6, left + w + i % 6));
-          patches.push_back(onSquare(patch, 6, operandLine));
+          Floats pixels;
+          for (int64_t i = 0; i < points; ++i)
+            pixels.push_back(at(n, c, top + h + i / patch, left + w + i % patch));
+          patches.push_back(onMatrix(pixels, patch, operandLine, operandLine));
         }
         for (int64_t o = 0; o < out[1]; ++o) {
-          Floats sums(36, 0);
+          Floats sums(points, 0);
           for (int64_t c = 0; c < in[1]; ++c)
-            for (int64_t i = 0; i < 36; ++i)
+            for (int64_t i = 0; i < points; ++i)
               sums[i] = step(weights[o * in[1] + c][i], patches[c][i], sums[i]);
-          const Floats result = onSquare(sums, 6, [&](const Floats &m) { return resultLine(m, tile); });
-          for (int64_t i = 0; i < tile * tile; ++i)
-            if (h + i / tile < out[2] && w + i % tile < out[3])
-              y[((n * out[1] + o) * out[2] + h + i / tile) * out[3] + w + i % tile] = result[i];
+          const Floats result = onMatrix(
+              sums, patch, [&](const Floats &m) { return resultLine(m, height); },
+              [&](const Floats &m) { return resultLine(m, width); });
+          for (int64_t i = 0; i < height * width; ++i)
+            if (h + i / width < out[2] && w + i % width < out[3])
+              y[((n * out[1] + o) * out[2] + h + i / width) * out[3] + w + i % width] = result[i];
         }
       }
   return y;
@@ -649,13 +717,13 @@ const ConvCase kWinogradCases[] = {
     {16, 3, 6, 11, 4, 3, 3, {1, 1}, {4, 3, 5, 4}}, // tiles of padding only
     {16, 300, 6, 9, 40, 3, 3, {1, 1}, {1, 1, 1, 1}},
     {19, 3, 6, 7, 18, 3, 3, {1, 1}, {1, 1, 1, 1}}, // the last block is not full
-    {16, 5, 8, 8, 7, 5, 5, {1, 1}, {2, 2, 2, 2}},  // 5×5: whole tiles
+    {16, 5, 8, 8, 7, 5, 5, {1, 1}, {2, 2, 2, 2}},  // 5×5
     {32, 3, 13, 7, 18, 5, 5, {1, 1}, {2, 2, 2, 2}},
     {48, 20, 9, 14, 33, 5, 5, {1, 1}, {0, 0, 0, 0}},
     {16, 2, 5, 7, 3, 5, 5, {1, 1}, {0, 0, 2, 1}},
     {16, 1, 1, 1, 1, 5, 5, {1, 1}, {2, 2, 2, 2}},
     {16, 3, 6, 11, 4, 5, 5, {1, 1}, {6, 5, 7, 6}},
-    {19, 200, 6, 9, 40, 5, 5, {1, 1}, {2, 2, 2, 2}},
+    {19, 70, 6, 9, 40, 5, 5, {1, 1}, {2, 2, 2, 2}},
     {16, 3, 9, 10, 18, 4, 4, {1, 1}, {1, 2, 2, 1}}, // 4×4, 2×2
     {19, 5, 7, 12, 9, 2, 2, {1, 1}, {0, 1, 1, 0}},
 };
