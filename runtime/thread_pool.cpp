@@ -62,6 +62,8 @@ int64_t chunkCount(int64_t items, double work, int threads) {
   int64_t chunks = std::min(items, threads * kChunksPerThread);
   if (work > 0)
     chunks = std::min(chunks, std::max<int64_t>(threads, static_cast<int64_t>(work / kChunkSeconds)));
+  if (chunks > threads)
+    chunks -= chunks % threads; // the same number for each
   return std::min(chunks, kMaxChunks);
 }
 

@@ -244,6 +244,20 @@ TEST(GatherBatch, RowMajorAndLanesAgree) {
   }
 }
 
+TEST(GatherBatch, EveryPixelIsDividedAndRoundedOnce) {
+  constexpr int64_t kExamples = 4, kElements = 77; // whole vectors, and a rest
+  Field field{"x", "f", DType::U8, {kElements}, std::move(*Buffer::allocate(kExamples * kElements))};
+  for (int64_t i = 0; i < kExamples * kElements; ++i)
+    field.data.as<uint8_t>()[i] = static_cast<uint8_t>(i);
+  std::vector<float> rows(kExamples * kElements);
+  const BatchInput input[] = {{&field, rows.data(), false}};
+  const int64_t examples[] = {0, 1, 2, 3};
+  ThreadPool pool(1);
+  gatherBatch(pool, input, examples);
+  for (int64_t i = 0; i < kExamples * kElements; ++i)
+    EXPECT_EQ(rows[i], static_cast<float>(i % 256) / 255.0f);
+}
+
 TEST(GatherBatch, PortMismatchIsRefused) {
   Field field{"x", "f", DType::U8, {6}, {}};
   gradc_port port{.name = "x", .layout = "", .dtype = 0, .rank = 2, .shape = {32, 6}, .bytes = 768};
