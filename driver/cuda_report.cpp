@@ -91,6 +91,22 @@ std::string cudaEstimatesJson(const Module &module, const Function &fn, const Cu
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string cudaLaunches(const Module &module, const Function &fn, const CudaTarget &target) {
+  const std::optional<Function> whole = withConstants(module, fn);
+  const CudaModule code = emitCudaModule(whole ? *whole : fn, target);
+  std::string rows;
+  for (const CudaLaunch &launch : code.launches)
+    rows += launch.function.empty()
+                ? fmt::format("  {:>24}  {} ({})\n", "", launch.name, productName(launch.product))
+                : fmt::format("  {:>8} {:>7} {:>7}  {}\n", launch.blocks, launch.threads, launch.sharedBytes,
+                              launch.name);
+  const auto products = std::ranges::count(code.launches, "", &CudaLaunch::function);
+  return fmt::format("launches of @{} for {}: {}, {} of them library calls; of {} kernels {} are distinct\n"
+                     "    blocks threads  shared  kernels\n{}",
+                     fn.name, target.name(), code.launches.size(), products, code.kernels, code.distinct,
+                     rows);
+}
+
 std::string cudaEstimates(const Module &module, const Function &fn, const CudaTarget &target) {
   const std::optional<Function> whole = withConstants(module, fn);
   const CudaModule code = emitCudaModule(whole ? *whole : fn, target);

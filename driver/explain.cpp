@@ -8,6 +8,7 @@
 
 #include "driver/commands.h"
 #include "driver/compile_flags.h"
+#include "driver/cuda_report.h"
 #include "driver/io.h"
 #include "driver/load_module.h"
 #include "driver/plan_function.h"
@@ -20,7 +21,7 @@ namespace {
 
 struct ExplainFlags {
   ModelFlags model;
-  std::string entry, function, mcpu = "native", node;
+  std::string entry, function, device = "cpu", mcpu = "native", arch, node;
   bool fusion = false, memory = false, schedule = false;
   CompileFlags compile;
 };
@@ -236,8 +237,23 @@ std::string defaultEntry(const Module &module, const ExplainFlags &flags) {
   return module.function("infer") ? "infer" : "";
 }
 
+StatusOr<CodeTarget> chooseTarget(const ExplainFlags &flags) {
+  if ((flags.device == "cuda") == flags.arch.empty())
+    return failure(ExitCode::Usage,
+                   "--device cuda and --arch, such as sm_90, belong together: no device is asked");
+  if (flags.device == "cpu") {
+    StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
+    return target ? StatusOr<CodeTarget>(*target) : std::unexpected(target.error());
+  }
+  StatusOr<CudaTarget> target = parseCudaTarget(flags.arch);
+  if (!target)
+    return std::unexpected(target.error());
+  target->cublas = flags.compile.cublas;
+  return *target;
+}
+
 ExitCode runExplain(ExplainFlags flags) {
-  StatusOr<CpuTarget> target = parseCpuTarget(flags.mcpu);
+  StatusOr<CodeTarget> target = chooseTarget(flags);
   if (!target)
     return fail(target.error());
   if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
@@ -269,6 +285,8 @@ ExitCode runExplain(ExplainFlags flags) {
     parts.push_back(std::move(updates));
   if (all || flags.schedule)
     parts.push_back(explainSchedule(fn));
+  if (const auto *cuda = std::get_if<CudaTarget>(&*target); cuda && (all || flags.schedule))
+    parts.push_back(cudaLaunches(*module, fn, *cuda));
   if (all || flags.memory)
     parts.push_back(explainMemory(fn));
   fmt::print("{}", fmt::join(parts, "\n"));
@@ -291,12 +309,15 @@ void registerExplain(CLI::App &app, ExitCode &exit) {
           ->type_name("[NODE]");
   command->add_flag("--memory", flags->memory, "Where each value lies and how long it lives");
   command->add_flag("--schedule", flags->schedule,
-                    "The kernels, what they compute and how their loops are cut");
+                    "The kernels, what they compute and how their loops are cut; CUDA: and what is launched");
   command
       ->add_option("--entry", flags->entry, "What is compiled (default: train-step, or infer without a loss)")
       ->check(CLI::IsMember({"infer", "eval", "loss", "train-step"}));
   command->add_option("--func", flags->function,
                       "The function of IR text; not needed where there is only one");
+  command->add_option("--device", flags->device, "What the code is for")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  command->add_option("--arch", flags->arch, "CUDA: the architecture, sm_75 to sm_120")->type_name("ARCH");
   command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
   addCompileFlags(*command, flags->compile);
   command->callback([flags, fusion, &exit] {
