@@ -8,6 +8,7 @@
 #include "codegen/cpu/compiler.h"
 #include "driver/model_programs.h"
 #include "runtime/evaluate.h"
+#include "runtime/thread_pool.h"
 
 namespace gradc {
 
@@ -34,6 +35,35 @@ std::vector<InstanceKey> executableInstances(bool train, bool eval, std::span<co
   return keys;
 }
 
+namespace {
+
+/// One program, and what was said on the way.
+struct Compilation {
+  Diagnostics diag;
+  Status status;
+  std::unique_ptr<CompiledProgram> program;
+  std::vector<VariableSpec> slots; // of a training step
+};
+
+void compile(const LoadedModel &model, const InstanceKey &key, const CompileFlags &flags,
+             const CodeOptions &options, Compilation &made) {
+  const Result<Module> module = planModel(model, key.kind, key.batch, options.target, flags, made.diag);
+  if (!module) {
+    made.status = cannotPlan(key.kind, key.batch, made.diag);
+    return;
+  }
+  if (key.kind == ProgramKind::TrainStep)
+    made.slots = slotsOf(*module);
+  StatusOr<std::unique_ptr<CompiledProgram>> program =
+      compileFor(*module, *module->function(functionName(key.kind)), options);
+  if (program)
+    made.program = std::move(*program);
+  else
+    made.status = program.error();
+}
+
+} // namespace
+
 StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<const InstanceKey> keys,
                                          const CompileFlags &flags, CodeOptions options) {
   options.link = false;
@@ -44,22 +74,20 @@ StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<con
       return std::unexpected(compiler.error());
     version.features = compiler->neededFeatures();
   }
-  bool first = true;
-  for (const InstanceKey &key : keys) {
-    Diagnostics diag;
-    Result<Module> module =
-        planModel(model, key.kind, key.batch, options.target, first ? flags : withoutPrinting(flags), diag);
-    if (!module)
-      return std::unexpected(cannotPlan(key.kind, key.batch, diag));
-    finish(diag);
-    first = false;
-    if (key.kind == ProgramKind::TrainStep)
-      version.slots = slotsOf(*module);
-    StatusOr<std::unique_ptr<CompiledProgram>> program =
-        compileFor(*module, *module->function(functionName(key.kind)), options);
-    if (!program)
-      return std::unexpected(program.error());
-    version.instances.push_back({key, std::move(*program)});
+  // The kernels of one program are compiled by several threads; NVRTC takes one for all of a program.
+  std::vector<Compilation> made(keys.size());
+  ThreadPool pool(version.cuda() ? options.threads : 1);
+  pool.parallelFor(static_cast<int64_t>(keys.size()), 1.0, [&](int64_t begin, int64_t end, int) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      compile(model, keys[i], i == 0 ? flags : withoutPrinting(flags), options, made[i]);
+  });
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!made[i].status.ok())
+      return std::unexpected(made[i].status);
+    finish(made[i].diag);
+    if (!made[i].slots.empty())
+      version.slots = std::move(made[i].slots);
+    version.instances.push_back({keys[i], std::move(made[i].program)});
   }
   return version;
 }
