@@ -247,14 +247,14 @@ void conv(const Options &options, const Conv &c) {
         "",
         "%c",
         x});
-  run(options, {name + " dW+sgd",
-                flops,
-                fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs),
-                w,
-                {x, y, w, w, "f32[]", "f32[]"},
-                update(w, wDims),
-                "%w, %v",
-                w + ", " + w});
+  both({name + " dW+sgd",
+        flops,
+        fmt::format("conv2d_grad_weight(%p0, %p1) {{kernel = [{0},{0}], {1}", c.kernel, attrs),
+        w,
+        {x, y, w, w, "f32[]", "f32[]"},
+        update(w, wDims),
+        "%w, %v",
+        w + ", " + w});
 }
 
 int runAll(int argc, char **argv) {

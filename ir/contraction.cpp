@@ -168,6 +168,7 @@ std::string_view contractionFormName(ContractionForm form) {
   case ContractionForm::Conv: return "conv";
   case ContractionForm::ConvWeight: return "conv_weight";
   case ContractionForm::ConvTaps: return "conv_taps";
+  case ContractionForm::ChannelLanes: return "channel_lanes";
   case ContractionForm::Tiles: return "tiles";
   }
   return "generic";

@@ -23,7 +23,9 @@ enum class ContractionForm : uint8_t {
   ConvWeight, // conv2d_grad_weight in n16: rows = channels, columns = taps of a kernel row (input channels of a
               // 1×1 kernel); lanes are summed in the end
   ConvTaps,   // the same with columns = all taps of a small kernel
-  Tiles,      // bf16 tiles of 16 × 32 that are packed first: lanes = batch in n16, else the last dimension
+  ChannelLanes, // conv2d_grad_weight by Winograd's algorithm: lanes = channels of the gradient; rows = channels of the
+                // image, scalars
+  Tiles, // bf16 tiles of 16 × 32 that are packed first: lanes = batch in n16, else the last dimension
 };
 
 struct ContractionShape {

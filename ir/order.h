@@ -9,8 +9,8 @@
 //   matmul              k; with few rows and transpose_b, lanes = 16 along k: dot products of rows as they lie
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
-//   (both by the algorithm that ir/winograd.h describes, where the schedule names it)
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
+//   (all three by the algorithm that ir/winograd.h describes, where the schedule names it)
 //   reduce_*            `axes`, ascending
 //   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,
 //   ascending scatter_add         position in the list of indices, ascending

@@ -15,21 +15,39 @@ constexpr int64_t kManyChannels = 32;
 constexpr int64_t kFewestTiles = 4;
 /// The high powers in tiles of 5×5 make seven times the direct algorithm's error.
 constexpr int64_t kSmallestKernel = 3;
+/// Segments of the sums towards the weights, tiles of each, and pairs of channels in all of them.
+constexpr int64_t kMostSegments = 8, kFewestTilesOfSegment = 16, kMostPairs = 1 << 17;
 
 /// Of an image.
 int64_t tilesOf(const Shape &map, Winograd algorithm) {
   return ceilDiv(map[2], algorithm.tile) * ceilDiv(map[3], algorithm.width);
 }
 
+int64_t segmentsOf(int64_t tiles, int64_t pairs) {
+  int64_t segments = 1;
+  while (segments < kMostSegments && tiles >= 2 * segments * kFewestTilesOfSegment &&
+         2 * segments * pairs <= kMostPairs)
+    segments *= 2;
+  return segments;
+}
+
+bool isWeightGradient(const OpData &op) { return op.def->name == "conv2d_grad_weight"; }
+const Type &weightsOf(const Function &fn, const OpData &op) {
+  return fn.type(isWeightGradient(op) ? op.results[0] : op.operands[1]);
+}
+/// What the tiles cut: the result or, towards the weights, the gradient.
+const Type &mapOf(const Function &fn, const OpData &op) {
+  return fn.type(isWeightGradient(op) ? op.operands[1] : op.results[0]);
+}
+
 } // namespace
 
 std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
   const OpData &op = fn[id];
-  if (op.def->name != "conv2d" && op.def->name != "conv2d_grad_input")
-    return fmt::format("conv2d or conv2d_grad_input, but got {}", op.def->name);
+  if (op.def->name != "conv2d" && op.def->name != "conv2d_grad_input" && !isWeightGradient(op))
+    return fmt::format("conv2d or a gradient of it, but got {}", op.def->name);
   const Dict attrs = withDefaults(*op.def, op.attrs);
-  const Type &operand = fn.type(op.operands[0]), &weights = fn.type(op.operands[1]),
-             &result = fn.type(op.results[0]);
+  const Type &operand = fn.type(op.operands[0]), &weights = weightsOf(fn, op), &map = mapOf(fn, op);
   if (weights.shape[2] != weights.shape[3] || !Winograd::ofKernel(weights.shape[2]).isValid())
     return fmt::format("a kernel of 2×2 to 5×5, but got {}×{}", weights.shape[2], weights.shape[3]);
   for (const char *name : {"stride", "dilation"})
@@ -37,7 +55,7 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
       return fmt::format("{} 1, but got {}×{}", name, steps[0], steps[1]);
   if (attrs.i64("groups") != 1)
     return fmt::format("one group, but got {}", attrs.i64("groups"));
-  for (const Type *type : {&operand, &result})
+  for (const Type *type : {&operand, &map})
     if (type->dtype != DType::F32 || type->layout != kLayoutN16)
       return fmt::format("images in f32 and layout n16, but got {}", toString(*type));
   if (!weights.layout.empty())
@@ -46,24 +64,35 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
 }
 
 Winograd winogradOf(const Function &fn, OpId op) {
-  Winograd algorithm = Winograd::ofKernel(fn.type(fn[op].operands[1]).shape[2]);
-  if (algorithm.kernel == 5)
+  Winograd algorithm = Winograd::ofKernel(weightsOf(fn, fn[op]).shape[2]);
+  if (algorithm.kernel == 5 && !isWeightGradient(fn[op]))
     algorithm.width = 4;
   return algorithm;
 }
 
 bool winogradPays(const Function &fn, OpId op) {
   const Winograd algorithm = winogradOf(fn, op);
-  const Shape &weights = fn.type(fn[op].operands[1]).shape, &map = fn.type(fn[op].results[0]).shape;
+  const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
   const int64_t tiles = tilesOf(map, algorithm);
   const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
+  // Towards 5×5 weights the high powers are the results'. Short chains keep the error small.
+  if (isWeightGradient(fn[op]) && algorithm.kernel == 5 &&
+      segmentsOf(tiles, weights[0] * weights[1]) < kMostSegments)
+    return false;
   // Half of the multiplications must be saved; with half as many channels, three quarters.
   return algorithm.kernel >= kSmallestKernel && tiles >= kFewestTiles &&
          channels * map[2] * map[3] * algorithm.taps() >= 2 * kManyChannels * tiles * algorithm.points();
 }
 
+int64_t winogradSegments(const Function &fn, OpId op) {
+  const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
+  return segmentsOf(laneBlocks(map[0]) * tilesOf(map, winogradOf(fn, op)), weights[0] * weights[1]);
+}
+
 ContractionShape winogradShape(const Function &fn, OpId op) {
-  const Shape &shape = fn.type(fn[op].results[0]).shape;
+  const Shape &shape = mapOf(fn, fn[op]).shape;
+  if (isWeightGradient(fn[op]))
+    return {ContractionForm::ChannelLanes, fn.type(fn[op].operands[0]).shape[1], laneBlocks(shape[1])};
   const int64_t blocks = (shape[0] + kLanes - 1) / kLanes;
   return {ContractionForm::Conv, shape[1], (blocks * tilesOf(shape, winogradOf(fn, op)) + 1) / 2};
 }

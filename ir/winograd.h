@@ -1,4 +1,4 @@
-// Winograd's F(m×n, r×r): the second algorithm of conv2d and conv2d_grad_input (A. Lavin and S. Gray, "Fast Algorithms
+// Winograd's F(m×n, r×r): the second algorithm of conv2d and its gradients (A. Lavin and S. Gray, "Fast Algorithms
 // for Convolutional Neural Networks", CVPR 2016). Tiles of m×n results of a kernel of r×r come from patches of
 // (m+r-1)×(n+r-1) of the operand, by so many multiplications for each pair of channels instead of m·n·r²:
 //
@@ -13,12 +13,26 @@
 //   M = Σ U ⊙ V   one chain of multiply-adds over the operand's channels, from +0
 //   Y = Aᵀ M A
 //
+// conv2d_grad_weight correlates patches of 6×6 with the m×m tiles of the gradient, as if those were its kernels, and
+// makes the r×r weights: F(r×r, m×m), m + r = 7. There U is made of each tile of the gradient and channel (zero beyond the
+// map), and
+//
+//   M = Σ U ⊙ V   adds over the images of all tiles: (block of 16 images, tile's row, tile's column, image of the block)
+//                 is the chain's order, and winogradSegments cuts the tiles (not the images) into segments, segment s
+//                 having tiles ⌊s·T/S⌋ to ⌊(s+1)·T/S⌋, which a binary tree adds as in ir/order.h. In the last block,
+//                 images beyond the batch are zero
+//   Y = Aᵀ M A    once for each pair of channels
+//
 // The matrices are those of the points 0, ±5/8, ±3/2, ∞ where a patch has 6 rows or columns, of 0, ±1/2, ±1, ±2, ∞ where
 // it has 8, exact in f32 but for the divisions in G. So Bᵀ depends on the patch alone; G and Aᵀ hold the first r and m
 // powers of the points. The errors are the largest of the sum of the products' magnitudes; the usual 0, ±1, ±2, ∞ make
-// several times as much for 3×3, and tiles of 4×4 more than twice as much for 5×5. Each transform goes down the columns, then along the
-// rows; its expressions are in codegen/cpu/winograd_transform.cpp. With that every bit is a function of the shapes and the
-// data, as ir/order.h promises. An infinity or a NaN makes its whole tile NaN.
+// several times as much for 3×3, and tiles of 4×4 more than twice as much for 5×5. Towards the weights they fall with the
+// length of the sums: 3×3 from 5.6·10⁻⁷ for one image of 8×8 to 10⁻⁷ for 64 of 32×32, 4×4 from 6.6·10⁻⁷. Towards 5×5
+// weights, whose Aᵀ has the high powers, it is 2.6·10⁻⁷ in 8 segments; those with fewer stay direct.
+//
+// Each transform goes down the columns, then along the rows; its expressions are in codegen/cpu/winograd_transform.cpp.
+// With that every bit is a function of the shapes and the data, as ir/order.h promises. An infinity or a NaN makes its
+// whole tile NaN, and all taps of its channel's weights.
 #pragma once
 
 #include <optional>
@@ -56,6 +70,10 @@ Winograd winogradOf(const Function &fn, OpId op);
 
 /// True where it is the faster algorithm: decided by the shapes of one example, for it touches bits.
 bool winogradPays(const Function &fn, OpId op);
+
+/// Of a gradient towards the weights: how many segments the tiles are cut into, each with sums of its own. From the
+/// shapes alone.
+int64_t winogradSegments(const Function &fn, OpId op);
 
 /// Rows and columns for the choice of a register tile: channels and tiles, each of them of 16 images. At most half of
 /// the tiles, so that there are several items.

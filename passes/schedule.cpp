@@ -19,6 +19,7 @@
 
 #include "ir/contraction.h"
 #include "ir/op.h"
+#include "ir/order.h"
 #include "ir/winograd.h"
 #include "passes/kernel_util.h"
 #include "passes/pass.h"
@@ -51,8 +52,8 @@ bool splittingPays(const Function &fn, OpId contraction) {
 Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit,
                          bool split) {
   std::string algorithm(scheduledAlgorithm(fn, kernel));
-  ContractionShape shape = algorithm == "winograd" ? winogradShape(fn, contraction)
-                                                   : contractionShape(fn, contraction);
+  ContractionShape shape =
+      algorithm == "winograd" ? winogradShape(fn, contraction) : contractionShape(fn, contraction);
   if (shape.form == ContractionForm::Tiles)
     algorithm = "amx";
   else if (split && algorithm == "direct" && splittingPays(fn, contraction))
@@ -66,8 +67,12 @@ Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, cons
     const RegisterTile tile = chooseTile(shape, unit);
     schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
   }
-  if (shape.form != ContractionForm::Tiles) // whose order the algorithm is
+  if (shape.form == ContractionForm::ChannelLanes) {
+    if (const int64_t split = winogradSegments(fn, contraction); split > 1)
+      schedule.set("order", toDict({.split = split}));
+  } else if (shape.form != ContractionForm::Tiles) { // whose order the algorithm is
     addOrder(fn, contraction, schedule);
+  }
   return schedule;
 }
 

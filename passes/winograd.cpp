@@ -4,9 +4,10 @@
 // becomes
 //   %y = kernel(%x, %w) {kind = contract, schedule = {algorithm = winograd}} { … }
 //
-// It multiplies a quarter as often as the direct algorithm and makes about twice its rounding error (ir/winograd.h says when it is legal, when it pays and what it computes). That is
-// decided by shapes alone, since it touches bits: a fused convolution and one that stands alone, a training step and an
-// inference take the same algorithm. `--disable-pass winograd` leaves all convolutions direct.
+// Gradients towards the input and towards the weights likewise. It multiplies a quarter as often as the direct algorithm
+// and makes about twice its rounding error (ir/winograd.h says when it is legal, when it pays and what it computes). That
+// is decided by shapes alone, since it touches bits: a fused convolution and one that stands alone, a training step and
+// an inference take the same algorithm. `--disable-pass winograd` leaves all convolutions direct.
 //
 // Runs on kernels, so after outline, and before schedule, which completes the attribute. What the interpreter computes
 // stays as it was; compiled code rounds differently.

@@ -13,6 +13,7 @@
 #include "codegen/cpu/tile_conv_weight.h"
 #include "codegen/cpu/tile_matmul.h"
 #include "codegen/cpu/winograd_nest.h"
+#include "codegen/cpu/winograd_weight_nest.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -166,6 +167,10 @@ KernelStep emitPackStep(KernelContext &k, const ConvNest &nest, OpId contraction
 
 KernelCode winograd(KernelContext &k, OpId contraction) {
   EpilogueStore store(k, k.fn[contraction].results[0]);
+  if (k.fn[contraction].def->name == "conv2d_grad_weight")
+    return emitWinogradWeight(
+        k, store, planWinogradWeight(k.fn, contraction, tileOf(k, contraction), k.e.target.l2Bytes),
+        operandBuffer(k, contraction, 0), operandBuffer(k, contraction, 1));
   const WinogradNest nest = planWinograd(k.fn, contraction, tileOf(k, contraction), k.e.target.l2Bytes);
   return emitWinograd(k, store, nest, operandBuffer(k, contraction, 1), operandBuffer(k, contraction, 0));
 }

@@ -267,6 +267,7 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
                                      RegisterTile tile, const CpuTarget &target) {
   switch (form) {
   case ContractionForm::Generic:
+  case ContractionForm::ChannelLanes:               // winograd_weight_nest.h
   case ContractionForm::Tiles: return std::nullopt; // tile_matmul.h
   case ContractionForm::BatchLanes:
     if (std::optional<ContractPlan> plan = blocked(op, true, tile, target))

@@ -13,6 +13,7 @@
 #include "ir/op.h"
 #include "ir/order.h"
 #include "ir/text.h"
+#include "ir/winograd.h"
 #include "tests/support/kernel_jit.h"
 
 namespace gradc {
@@ -409,6 +410,62 @@ Floats referenceWinograd(const Operation &op, const Floats &a, const Floats &b) 
                            gradient ? padding[2] - last : -padding[2], size, a, kernel);
 }
 
+/// Towards the weights: patches of the image are correlated with tiles of the gradient, and the products summed over
+/// the images of all tiles, in segments.
+Floats referenceWinogradWeight(const Operation &op, int64_t segments, const Floats &x, const Floats &dy) {
+  const Shape &in = op.a.shape, &map = op.b.shape, &w = op.result.shape;
+  const std::vector<int64_t> padding = op.attrs.ints("padding");
+  const int64_t size = w[2], tile = 7 - size, blocks = laneBlocks(in[0]);
+  auto square = [](const Shape &s, const Floats &from, int64_t n, int64_t c, int64_t top, int64_t left,
+                   int64_t edge) {
+    Floats values(edge * edge, 0);
+    for (int64_t i = 0; i < edge * edge; ++i)
+      if (const int64_t h = top + i / edge, v = left + i % edge;
+          n < s[0] && h >= 0 && v >= 0 && h < s[2] && v < s[3])
+        values[i] = from[((n * s[1] + c) * s[2] + h) * s[3] + v];
+    return values;
+  };
+  auto weights = [](const Floats &line) { return weightsLine(line, 6); };
+  auto results = [&](const Floats &line) { return resultLine(line, size); };
+  std::vector<std::array<int64_t, 3>> tiles; // block, row, column
+  for (int64_t block = 0; block < blocks; ++block)
+    for (int64_t h = 0; h < map[2]; h += tile)
+      for (int64_t v = 0; v < map[3]; v += tile)
+        tiles.push_back({block, h, v});
+  std::vector<std::vector<Floats>> sums(segments, std::vector<Floats>(w[0] * w[1], Floats(36, 0)));
+  const auto count = static_cast<int64_t>(tiles.size());
+  for (int64_t s = 0; s < segments; ++s)
+    for (int64_t t = s * count / segments; t < (s + 1) * count / segments; ++t)
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        const auto [block, h, v] = tiles[t];
+        const int64_t n = block * kLanes + lane;
+        std::vector<Floats> images, gradients;
+        for (int64_t c = 0; c < w[1]; ++c)
+          images.push_back(
+              onMatrix(square(in, x, n, c, h - padding[0], v - padding[2], 6), 6, operandLine, operandLine));
+        for (int64_t o = 0; o < w[0]; ++o)
+          gradients.push_back(onMatrix(square(map, dy, n, o, h, v, tile), tile, weights, weights));
+        for (int64_t i = 0; i < w[0] * w[1] * 36; ++i) {
+          const int64_t o = i / 36 / w[1], c = i / 36 % w[1], point = i % 36;
+          float &sum = sums[s][o * w[1] + c][point];
+          sum = step(images[c][point], gradients[o][point], sum);
+        }
+      }
+  Floats dw;
+  for (int64_t i = 0; i < w[0] * w[1]; ++i) {
+    Floats products;
+    for (int64_t point = 0; point < 36; ++point) {
+      Floats parts;
+      for (int64_t s = 0; s < segments; ++s)
+        parts.push_back(sums[s][i][point]);
+      products.push_back(tree(parts));
+    }
+    for (float value : onMatrix(products, 6, results, results))
+      dw.push_back(value);
+  }
+  return dw;
+}
+
 Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b) {
   if (op.def->name == "matmul")
     return referenceMatmul(op, order, a, b);
@@ -423,8 +480,10 @@ Floats reference(const Operation &op, const ReductionOrder &order, const Floats 
 
 /// Runs the steps of a kernel over a partition of its items that depends on `seed`.
 void runSteps(testing::KernelJit &jit, const KernelCode &code, std::vector<void *> buffers, uint32_t seed) {
-  std::vector<float> workspace(code.workspaceBytes / 4 + 16);
-  buffers.push_back(workspace.data());
+  std::vector<char> workspace(code.workspaceBytes + 64);
+  void *base = workspace.data();
+  size_t room = workspace.size();
+  buffers.push_back(std::align(64, code.workspaceBytes, base, room));
   std::mt19937 random(seed);
   for (const KernelStep &kernelStep : code.steps) {
     std::vector<char> scratch(kernelStep.scratchBytes + 64);
@@ -491,8 +550,11 @@ protected:
     runSteps(jit, code, {bufferA.data(), bufferB.data(), result.data()}, seed);
     EXPECT_TRUE(result.marginsIntact());
     EXPECT_TRUE(result.paddingIsZero());
-    const Floats expected = c.algorithm == "winograd" ? referenceWinograd(op, a, b)
-                                                      : reference(op, reductionOrder(fn, contraction), a, b);
+    const bool winograd = c.algorithm == "winograd", ofWeights = op.def->name == "conv2d_grad_weight";
+    const Floats expected = winograd && ofWeights
+                                ? referenceWinogradWeight(op, winogradSegments(fn, contraction), a, b)
+                            : winograd ? referenceWinograd(op, a, b)
+                                       : reference(op, reductionOrder(fn, contraction), a, b);
     const Floats actual = result.get();
     int64_t wrong = 0;
     for (size_t i = 0; i < expected.size(); ++i)
@@ -742,6 +804,24 @@ TEST_F(ContractKernel, WinogradGradInput) {
   }
 }
 
+TEST_F(ContractKernel, WinogradGradWeight) {
+  for (const ConvCase &c : kWinogradCases) {
+    if (c.channels > 100) // the reference takes long, and depth is no special case
+      continue;
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w, "winograd"});
+  }
+}
+
+/// Segments of the tiles, slabs in a worker's memory and in the workspace, parts of the channels.
+TEST_F(ContractKernel, WinogradGradWeightInSlabs) {
+  const ConvTexts t = texts({48, 9, 18, 22, 35, 3, 3, {1, 1}, {1, 1, 1, 1}}, true);
+  for (int64_t bytes : {32 << 10, 256 << 10, 1 << 20}) {
+    l2Bytes = bytes;
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w, "winograd"});
+  }
+}
+
 /// The error that docs/kernels.md states, against sums in double. The reference's bits are the kernels'.
 TEST(WinogradError, IsAsStated) {
   fusedClass = true;
@@ -769,6 +849,50 @@ TEST(WinogradError, IsAsStated) {
       }
       EXPECT_LE(worst, 5e-7) << size << "×" << size << ", " << channels << " channels";
     }
+}
+
+/// The largest error of a gradient of weights of maps with that extent, of the sum of the products' magnitudes.
+double worstTowardsWeights(int64_t size, int64_t examples, int64_t extent, int64_t segments, bool rectified) {
+  const int64_t taps = size * size;
+  Operation op{nullptr, {}, {}, {}, {}};
+  op.a.shape = Shape{examples, 2, extent, extent};
+  op.b.shape = Shape{examples, 3, extent, extent};
+  op.result.shape = Shape{3, 2, size, size};
+  op.attrs.set("padding", std::vector<int64_t>(4, size / 2));
+  Floats x = randomFloats(op.a.elements(), 1), dy = randomFloats(op.b.elements(), 2);
+  for (float &value : x)
+    value = rectified ? std::max(value, 0.f) : value;
+  const Floats dw = referenceWinogradWeight(op, segments, x, dy);
+  double worst = 0;
+  for (int64_t i = 0; i < op.result.elements(); ++i) {
+    const int64_t o = i / taps / 2, c = i / taps % 2;
+    double sum = 0, magnitude = 0;
+    for (int64_t place = 0; place < examples * extent * extent; ++place) {
+      const int64_t n = place / extent / extent, h = place / extent % extent, v = place % extent;
+      const int64_t row = h + i / size % size - size / 2, column = v + i % size - size / 2;
+      if (row < 0 || column < 0 || row >= extent || column >= extent)
+        continue;
+      const double term = double(dy[((n * 3 + o) * extent + h) * extent + v]) *
+                          x[((n * 2 + c) * extent + row) * extent + column];
+      sum += term;
+      magnitude += std::abs(term);
+    }
+    worst = std::max(worst, std::abs(dw[i] - sum) / magnitude);
+  }
+  return worst;
+}
+
+/// The maps of CIFAR VGG, AlexNet and ResNet-18.
+TEST(WinogradError, TowardsWeightsIsAsStated) {
+  fusedClass = true;
+  for (const bool rectified : {false, true}) {
+    EXPECT_LE(worstTowardsWeights(3, 64, 32, 8, rectified), 1e-7);
+    EXPECT_LE(worstTowardsWeights(3, 64, 16, 4, rectified), 1e-7);
+    EXPECT_LE(worstTowardsWeights(3, 16, 13, 1, rectified), 2.5e-7);
+    EXPECT_LE(worstTowardsWeights(3, 32, 8, 1, rectified), 2.5e-7);
+    EXPECT_LE(worstTowardsWeights(3, 1, 8, 1, rectified), 5.6e-7);
+    EXPECT_LE(worstTowardsWeights(5, 16, 27, 8, rectified), 2.6e-7);
+  }
 }
 
 const ConvCase kPixelCases[] = {

@@ -1,0 +1,69 @@
+#include "codegen/cpu/winograd_weight_nest.h"
+
+#include <algorithm>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kVector = kVectorLanes * 4;
+
+/// As in winograd_nest.cpp: planes do not meet in one set of a cache.
+int64_t planeBytes(int64_t bytes) { return (ceilDiv(bytes, kVector) | 1) * kVector; }
+
+/// V, U and M of an item may take that much of L2. Where M alone is larger, it is read and written from beyond, as
+/// seldom as a few tiles in a row allow; more of those would not stay in L2 until they are multiplied.
+void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8;
+  const int64_t pixel = kWinogradPoints * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
+  const int64_t products = pixel * nest.depth() * nest.groups();
+  const int64_t tiles =
+      (l2Bytes * 6 / 10 - products) / (pixel * (nest.depth() + nest.groups() * kVectorLanes));
+  nest.slab = std::min(tiles >= kFewestTiles ? tiles : kManyTiles, longest);
+  nest.near = nest.segments >= kFewestItems;
+  nest.parts = std::min(kParts, countTiles(nest.panelRuns()));
+  nest.image.columns = nest.slab;
+}
+
+} // namespace
+
+int64_t WinogradWeightNest::gradientPlane() const {
+  return planeBytes(slab * kVectorLanes * groups() * kVector);
+}
+int64_t WinogradWeightNest::productPlane() const { return planeBytes(groups() * depth() * kVector); }
+
+WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile tile, int64_t l2Bytes) {
+  CHECK(!winogradObjection(fn, id));
+  const OpData &op = fn[id];
+  const Shape &x = fn.type(op.operands[0]).shape, &dy = fn.type(op.operands[1]).shape;
+  const std::vector<int64_t> padding = withDefaults(*op.def, op.attrs).ints("padding");
+  WinogradWeightNest nest;
+  nest.image.blocks = laneBlocks(x[0]);
+  nest.image.depth = x[1];
+  nest.image.inHeight = x[2];
+  nest.image.inWidth = x[3];
+  nest.image.outHeight = dy[2];
+  nest.image.outWidth = dy[3];
+  nest.image.inTop = -padding[0];
+  nest.image.inLeft = -padding[2];
+  nest.image.algorithm = winogradOf(fn, id);
+  nest.gradient = Winograd::ofKernel(nest.image.algorithm.tile);
+  nest.channels = dy[1];
+  nest.tile = tile;
+  nest.segments = winogradSegments(fn, id);
+  blockForCache(nest, l2Bytes);
+  return nest;
+}
+
+llvm::Value *firstGroup(Emit &e, const WinogradWeightNest &nest, llvm::Value *panel) {
+  const std::vector<TileRun> runs = nest.panelRuns();
+  llvm::Value *group = e.mul(panel, runs.back().size);
+  if (runs.size() == 1)
+    return group;
+  return e.add(group, e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, panel, e.i64(runs[0].count)));
+}
+
+} // namespace gradc
