@@ -1,9 +1,12 @@
 #include "ir/implicit_product.h"
 
+#include <numeric>
+
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
 #include "support/check.h"
+#include "support/tiling.h"
 
 namespace gradc {
 
@@ -41,6 +44,56 @@ Convolution convolutionOf(const Function &fn, OpId id) {
   CHECK(window, "{}", window.error());
   conv.window = *window;
   return conv;
+}
+
+bool ConvolutionPhase::lacksWindows(const Window &window) const {
+  for (size_t dim : {0, 1})
+    if (firstWindow[dim] < windowStep[dim] * (taps[dim] - 1) ||
+        firstWindow[dim] + pixels[dim] > window.output[dim])
+      return true;
+  return false;
+}
+
+namespace {
+
+/// Along one dimension, of the pixels at a distance of `rest` modulo the stride.
+void setPhase(ConvolutionPhase &phase, const Window &window, size_t dim, int64_t rest) {
+  const int64_t stride = window.stride[dim], dilation = window.dilation[dim];
+  const int64_t first = ((rest - window.padLow[dim]) % stride + stride) % stride;
+  phase.firstPixel[dim] = first;
+  phase.pixels[dim] = first < window.input[dim] ? ceilDiv(window.input[dim] - first, stride) : 0;
+  phase.tapStep[dim] = stride / std::gcd(stride, dilation);
+  int64_t tap = 0;
+  while (tap < window.kernel[dim] && tap * dilation % stride != rest)
+    ++tap;
+  phase.firstTap[dim] = tap;
+  phase.taps[dim] = ceilDiv(window.kernel[dim] - tap, phase.tapStep[dim]);
+  phase.windowStep[dim] = phase.tapStep[dim] * dilation / stride;
+  if (phase.taps[dim] > 0)
+    phase.firstWindow[dim] = (first + window.padLow[dim] - tap * dilation) / stride;
+}
+
+} // namespace
+
+std::vector<ConvolutionPhase> inputPhases(const Window &window) {
+  std::vector<ConvolutionPhase> phases;
+  for (int64_t h = 0; h < window.stride[0]; ++h)
+    for (int64_t w = 0; w < window.stride[1]; ++w) {
+      ConvolutionPhase phase;
+      setPhase(phase, window, 0, h);
+      setPhase(phase, window, 1, w);
+      if (phase.pixels[0] * phase.pixels[1] > 0)
+        phases.push_back(phase);
+    }
+  return phases;
+}
+
+ImplicitProduct phaseProduct(const ImplicitProduct &whole, const Convolution &conv,
+                             const ConvolutionPhase &phase) {
+  ImplicitProduct product = whole;
+  product.columns = conv.batch * phase.pixels[0] * phase.pixels[1];
+  product.depth = phase.taps[0] * phase.taps[1] * (conv.filters / conv.groups);
+  return product;
 }
 
 std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId id) {

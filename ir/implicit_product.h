@@ -10,8 +10,10 @@
 // multiply-adds over it is a partial sum.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "ir/ir.h"
 #include "ir/spatial.h"
@@ -40,5 +42,22 @@ struct Convolution {
   int64_t batch = 1, channels = 1, filters = 1, groups = 1;
 };
 Convolution convolutionOf(const Function &fn, OpId op);
+
+/// Of the input's pixels, those whose distance from where windows begin leaves the same rest by the stride: they meet the
+/// same taps. Pixel firstPixel + stride · u meets by tap firstTap + tapStep · t the window u + firstWindow − windowStep · t,
+/// if there is one.
+struct ConvolutionPhase {
+  std::array<int64_t, 2> firstPixel{}, pixels{};
+  std::array<int64_t, 2> firstTap{}, tapStep{1, 1}, taps{};
+  std::array<int64_t, 2> firstWindow{}, windowStep{};
+
+  /// Some pixel meets some tap by no window.
+  bool lacksWindows(const Window &window) const;
+};
+/// In order of the first pixel; all pixels belong to one of them. Some may have no tap.
+std::vector<ConvolutionPhase> inputPhases(const Window &window);
+/// The part of conv2d_grad_input's product whose columns are a phase's pixels.
+ImplicitProduct phaseProduct(const ImplicitProduct &whole, const Convolution &conv,
+                             const ConvolutionPhase &phase);
 
 } // namespace gradc
