@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,6 +12,7 @@
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
 #include "ir/cost.h"
+#include "ir/plan.h"
 #include "support/hash.h"
 
 namespace gradc {
@@ -54,8 +57,12 @@ public:
     for (const Group &group : groups)
       for (OpId op : group.kernels)
         addKernel(op);
+    findEarly(groups);
+    if (!early_.empty())
+      addEarly(groups[0]);
     for (const Group &group : groups)
       addGroup(group);
+    placeEarly();
     if (!functions_.empty())
       module_.text = fmt::format("// {} for {}\n{}\n{}{}", fn_.name, target_.name(), cudaPrelude(functions_),
                                  functions_, wrappers());
@@ -83,18 +90,69 @@ private:
 
   const CudaKernelCode &codeOf(OpId op) const { return code_.at(symbols_.at(op)); }
 
+  /// Kernels whose first step may run before all others: it reads nothing that a kernel makes.
+  void findEarly(const std::vector<Group> &groups) {
+    auto isArgument = [&](OpId op, int buffer) {
+      const std::vector<ValueId> &operands = fn_[op].operands;
+      const auto number = static_cast<size_t>(buffer);
+      return number >= operands.size() || fn_[rootOfViews(fn_, operands[number])].def == kNoOp;
+    };
+    for (const Group &group : groups)
+      for (OpId op : group.kernels)
+        if (const CudaStep &first = codeOf(op).steps[0];
+            first.isEarly &&
+            std::ranges::all_of(first.buffers, [&](int buffer) { return isArgument(op, buffer); }))
+          early_.push_back(op);
+  }
+
+  bool isEarly(OpId op) const { return std::ranges::find(early_, op) != early_.end(); }
+
+  /// The early steps are one launch, with the first that is there anyway where that waits for none of them.
+  void addEarly(const Group &first) {
+    constexpr size_t kMost = 64; // of a launch, whose parameters have 4 KiB
+    std::vector<Part> parts;
+    for (OpId op : early_) {
+      if (parts.size() == kMost)
+        addLaunch(std::exchange(parts, {}));
+      parts.push_back({op, &codeOf(op).steps[0]});
+    }
+    const bool joins = std::ranges::none_of(first.kernels, [&](OpId op) {
+      return isEarly(op) || codeOf(op).steps[0].product || codeOf(op).steps[0].threads != kCudaThreads;
+    });
+    if (joins)
+      joining_ = std::move(parts);
+    else if (!parts.empty())
+      addLaunch(parts);
+  }
+
+  /// What early steps leave stays until their kernels run, apart from what groups use one after the other.
+  void placeEarly() {
+    for (OpId op : early_) {
+      module_.workspaces.emplace_back(op, module_.workspaceBytes);
+      module_.workspaceBytes += alignedWorkspace(codeOf(op));
+    }
+  }
+
+  static int64_t alignedWorkspace(const CudaKernelCode &code) {
+    return (code.workspaceBytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+  }
+
+  /// The steps that run where the kernel stands.
+  std::span<const CudaStep> stepsOf(OpId op) const {
+    return std::span(codeOf(op).steps).subspan(isEarly(op) ? 1 : 0);
+  }
+
   /// Kernels of one group run at the same time, so each has a workspace of its own.
   void addGroup(const Group &group) {
     int64_t workspace = 0;
     size_t steps = 0;
     for (OpId op : group.kernels) {
       const CudaKernelCode &code = codeOf(op);
-      steps = std::max(steps, code.steps.size());
-      if (code.workspaceBytes == 0)
+      steps = std::max(steps, stepsOf(op).size());
+      if (code.workspaceBytes == 0 || isEarly(op))
         continue;
       module_.workspaces.emplace_back(op, workspace);
-      workspace +=
-          (code.workspaceBytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+      workspace += alignedWorkspace(code);
     }
     module_.workspaceBytes = std::max(module_.workspaceBytes, workspace);
     for (size_t i = 0; i < steps; ++i)
@@ -104,11 +162,13 @@ private:
   /// The i-th steps of all kernels that have one: one launch per number of threads, and the products.
   void addStepsOf(const Group &group, size_t i) {
     std::vector<std::pair<int, std::vector<Part>>> byThreads;
+    if (!joining_.empty())
+      byThreads.emplace_back(kCudaThreads, std::exchange(joining_, {}));
     for (OpId op : group.kernels) {
-      const CudaKernelCode &code = codeOf(op);
-      if (i >= code.steps.size())
+      const std::span<const CudaStep> all = stepsOf(op);
+      if (i >= all.size())
         continue;
-      const CudaStep &step = code.steps[i];
+      const CudaStep &step = all[i];
       if (step.product) {
         addProduct({op, &step});
         continue;
@@ -212,6 +272,8 @@ private:
   CudaModule module_;
   std::map<std::string, CudaKernelCode> code_; // by symbol
   std::map<OpId, std::string> symbols_;
+  std::vector<OpId> early_;
+  std::vector<Part> joining_; // of early steps, with the first launch
   std::string functions_;
   std::map<std::string, Wrapper> wrappers_;
   std::vector<std::string> order_; // of wrappers

@@ -9,7 +9,8 @@
 //   }
 //
 // Neighbouring kernels with an equal attribute `launch = N` read nothing that the others write: their steps share
-// launches, each with its share of the blocks.
+// launches, each with its share of the blocks. Steps that read nothing but the function's arguments, as those that pack
+// filters, go before all others, into the first launch.
 #pragma once
 
 #include <cstdint>
