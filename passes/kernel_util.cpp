@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "ir/contraction.h"
 #include "ir/op.h"
 #include "ir/order.h"
+#include "ir/plan.h"
 #include "passes/rewrite_util.h"
 #include "support/check.h"
 
@@ -105,6 +107,16 @@ bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(O
 void addOrder(const Function &fn, OpId op, Dict &schedule) {
   if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
     schedule.set("order", std::move(order));
+}
+
+bool multipliesByArgument(const Function &fn, OpId kernel) {
+  const RegionId region = fn[kernel].regions[0];
+  const ValueId factor = fn[findContraction(fn, region)].operands[1];
+  const auto arg = std::ranges::find(fn[region].args, factor);
+  if (arg == fn[region].args.end())
+    return false;
+  const ValueId operand = fn[kernel].operands[static_cast<size_t>(arg - fn[region].args.begin())];
+  return fn[rootOfViews(fn, operand)].def == kNoOp;
 }
 
 } // namespace gradc

@@ -30,6 +30,9 @@ bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(O
 /// Adds the order in which a contraction or reduction sums, where that is not one chain, to a kernel's schedule.
 void addOrder(const Function &fn, OpId op, Dict &schedule);
 
+/// Whether the right factor of the kernel's contraction is an argument of the function, which nothing has to make first.
+bool multipliesByArgument(const Function &fn, OpId kernel);
+
 /// True when `op` can only run after an op for which `isGoal` holds, by what `predecessors` says must run before each.
 template <class Predecessors, class Goal>
 bool comesAfter(const Function &fn, OpId op, Predecessors &&predecessors, Goal &&isGoal) {

@@ -45,14 +45,15 @@ bool mayShare(const Function &fn, OpId kernel) {
   return !algorithm || !(*algorithm == Attr(Keyword{"cublas"}));
 }
 
-/// Partial sums are added, or filters packed, by a step of their own.
+/// Partial sums are added, or filters packed, by a step of their own; arguments are packed before all kernels.
 bool takesTwoSteps(const Function &fn, OpId kernel) {
   const Attr *attr = fn[kernel].attrs.find("schedule");
   const Dict *schedule = attr ? attr->as<Dict>() : nullptr;
   const Attr *form = schedule ? schedule->find("form") : nullptr;
   if (!form || !(*form == Attr(Keyword{"tiles"})))
     return false;
-  return schedule->flag("pack") || (schedule->has("order") && !schedule->flag("in_turn"));
+  return (schedule->flag("pack") && !multipliesByArgument(fn, kernel)) ||
+         (schedule->has("order") && !schedule->flag("in_turn"));
 }
 
 class Launches {

@@ -12,7 +12,8 @@
 //         dots      dot products of few rows by rows as they lie
 //         elements  an element a thread, for what fills no tile
 //         library   a call
-// pack    filters are first packed in the order in which tiles read them
+// pack    filters are first packed in the order in which tiles read them: those that are an argument of the function before
+//         all kernels, in a launch that is there anyway
 // in_turn a block makes the 16 partial sums of its elements one after the other, which saves their way through memory
 // tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h)
 // threads of a block
@@ -99,7 +100,15 @@ public:
 
 private:
   CudaProductShape shape() const {
-    return {product_->batch * product_->partials, product_->rows, product_->columns, product_->depth};
+    CudaProductShape shape{product_->batch * product_->partials, product_->rows, product_->columns,
+                           product_->depth};
+    if (fn_[contraction_].def->name == "conv2d_grad_input") { // a product for each phase, on average
+      const int64_t phases = std::ssize(inputPhases(convolutionOf(fn_, contraction_).window));
+      shape.count *= phases;
+      shape.columns = ceilDiv(shape.columns, phases);
+      shape.depth = ceilDiv(shape.depth, phases);
+    }
+    return shape;
   }
 
   std::string precision() const { return wordOf(options_, "precision"); }
@@ -130,15 +139,17 @@ private:
     return product_->partials == kLanes && blocks >= device_.multiprocessors;
   }
 
-  /// Filters lie with their taps innermost, which a slab has apart: so each element that a block reads comes with 32
-  /// bytes. To pack them takes a launch.
+  /// Filters lie with their taps innermost, which a slab of several channels has apart: so each element that a block
+  /// reads comes with 32 bytes. To pack what another kernel makes takes a launch.
   bool packingPays() const {
     constexpr double kManyMultiplications = 1 << 28; // dozens of microseconds
     const std::string_view op = fn_[contraction_].def->name;
-    if ((op != "conv2d" && op != "conv2d_grad_input") || product_->multiplications() < kManyMultiplications)
+    if (op != "conv2d" && op != "conv2d_grad_input")
       return false;
-    const Window window = convolutionOf(fn_, contraction_).window;
-    return window.kernel[0] * window.kernel[1] > 1;
+    const Convolution conv = convolutionOf(fn_, contraction_);
+    const int64_t inner = (op == "conv2d" ? conv.channels : conv.filters) / conv.groups;
+    return inner > 1 && conv.window.kernel[0] * conv.window.kernel[1] > 1 &&
+           (multipliesByArgument(fn_, kernel_) || product_->multiplications() >= kManyMultiplications);
   }
 
   bool libraryServes() const {

@@ -1,8 +1,12 @@
 // Form `tiles`: an implicit product by blocks (codegen/cuda/tile_writer.h). Where an element has several partial sums, each
 // is a product of its own whose result goes to the workspace, and a second step adds them; or, where there are blocks
-// enough, a block makes them in turn. Filters that are read by many
-// blocks are packed there by a step before.
+// enough, a block makes them in turn. Filters may be packed there by a step before. The gradient for images of a strided
+// convolution is a product for each phase, and the blocks of all of them are one grid: no tap is multiplied that a
+// pixel never meets.
+#include <algorithm>
+
 #include "codegen/cuda/contract.h"
+#include "codegen/cuda/filters.h"
 #include "codegen/cuda/tile_writer.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -24,7 +28,7 @@ public:
       code.steps = {partialSums(), combine()};
     } else if (options_.packFilters) {
       code.workspaceBytes = packedFilters(product_).elements() * static_cast<int64_t>(sizeof(float));
-      code.steps = {pack(), whole()};
+      code.steps = {emitPackedFilters(c_, product_), whole()};
     } else {
       code.steps = {whole()};
     }
@@ -32,9 +36,24 @@ public:
   }
 
 private:
+  /// What some of the step's blocks compute.
+  struct Part {
+    ImplicitProduct product;
+    ConvolutionPhase phase = {};
+  };
+  std::vector<Part> parts() const {
+    if (c_.data().def->name != "conv2d_grad_input")
+      return {{product_}};
+    std::vector<Part> parts;
+    const Convolution conv = convolutionOf(k_.fn, c_.op);
+    for (const ConvolutionPhase &phase : inputPhases(conv.window))
+      parts.push_back({phaseProduct(product_, conv, phase), phase});
+    return parts;
+  }
+
   /// The index in the contraction's result.
-  CudaIndices resultIndex(CudaIndexMath &math, const CudaIndex &product, const CudaIndex &row,
-                          const CudaIndex &column) const {
+  CudaIndices resultIndex(CudaIndexMath &math, const Part &part, const CudaIndex &product,
+                          const CudaIndex &row, const CudaIndex &column) const {
     const Shape &shape = c_.type().shape;
     const std::string_view op = c_.data().def->name;
     if (op == "matmul" || op == "conv2d_grad_weight") {
@@ -43,61 +62,71 @@ private:
       const CudaIndex rows = math.add(math.mul(batch, product_.rows), row);
       return math.dims(shape, math.add(math.mul(rows, product_.columns), column));
     }
-    const int64_t plane = shape[2] * shape[3];
-    const CudaIndex pixel = math.mod(column, plane);
-    return {math.div(column, plane), math.add(math.mul(product, product_.rows), row),
-            math.div(pixel, shape[3]), math.mod(pixel, shape[3])};
+    const CudaIndex channel = math.add(math.mul(product, product_.rows), row);
+    std::array<int64_t, 2> size = planeOf(shape);
+    if (op == "conv2d_grad_input")
+      size = part.phase.pixels;
+    const CudaIndex pixel = math.mod(column, size[0] * size[1]);
+    CudaIndices at = {math.div(column, size[0] * size[1]), channel, math.div(pixel, size[1]),
+                      math.mod(pixel, size[1])};
+    if (op == "conv2d_grad_input")
+      for (size_t dim : {0, 1})
+        at[2 + dim] = math.add(math.mul(at[2 + dim], convolutionOf(k_.fn, c_.op).window.stride[dim]),
+                               part.phase.firstPixel[dim]);
+    return at;
   }
 
-  CudaStep tiles(CudaStepWriter &w, const CudaTileWriter::Finish &finish) const {
-    CudaTileWriter tiles(w, product_, tile_, k_.target.architecture, options_.format, options_.lanesInTurn);
-    const std::string filters =
-        options_.packFilters
-            ? w.text.define("float *", "packed", fmt::format("(const float *){}", w.workspace))
-            : c_.pointer(w, 1);
-    tiles.write(c_.op, c_.pointer(w, 0), filters, options_.packFilters, finish);
-    CudaStep step = std::move(w).finish(tiles.blocks());
+  /// Writes what becomes of a sum, at an index of the contraction's result.
+  using Finish = std::function<void(const CudaIndex &product, const CudaIndices &at, const std::string &sum)>;
+
+  CudaStep tiles(CudaStepWriter &w, const Finish &finish) const {
+    TileFactors factors{.a = c_.pointer(w, 0), .b = c_.pointer(w, 1), .product = ""};
+    if (options_.packFilters) {
+      factors.b = w.text.define("float *", "packed", fmt::format("(const float *){}", w.workspace));
+      factors.packedRows = packedFilters(product_).filledRows;
+    }
+    auto writerOf = [&](const Part &part) {
+      return CudaTileWriter(w, part.product, tile_, k_.target.architecture, options_.format,
+                            options_.lanesInTurn);
+    };
+    const std::vector<Part> all = parts();
+    const std::string shared = w.sharedArray("tile", DType::F32, writerOf(all[0]).sharedFloats());
+    int64_t blocks = 0;
+    for (const Part &part : all) {
+      CudaTileWriter tiles = writerOf(part);
+      const bool isLast = &part == &all.back();
+      w.m.when(isLast ? "" : fmt::format("block < {}", tiles.blocks()), [&] {
+        factors.phase = part.phase;
+        tiles.write(c_.op, factors, shared,
+                    [&](const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
+                        const std::string &sum) {
+                      finish(product, resultIndex(w.m.math, part, product, row, column), sum);
+                    });
+        if (!isLast)
+          w.text.line("return;");
+      });
+      if (!isLast)
+        w.text.line("block -= {};", tiles.blocks());
+      blocks += tiles.blocks();
+    }
+    CudaStep step = std::move(w).finish(blocks);
     c_.setCost(step);
     return step;
-  }
-
-  /// An element of the packed filters a thread.
-  CudaStep pack() const {
-    CudaStepWriter w(k_, "_pack", true);
-    const PackedFilters filters = packedFilters(product_);
-    const int64_t elements = filters.elements();
-    const std::string i =
-        w.text.define("int", "i", fmt::format("block * {} + int(threadIdx.x)", kCudaThreads));
-    w.m.when(elements % kCudaThreads == 0 ? "" : fmt::format("{} < {}", i, elements), [&] {
-      const std::string row = w.text.define("int", "row", fmt::format("{} % {}", i, filters.filledRows));
-      const std::string k =
-          w.text.define("int", "k", fmt::format("{} / {} % {}", i, filters.filledRows, filters.depth));
-      const std::string group =
-          w.text.define("int", "group", fmt::format("{} / {}", i, filters.filledRows * filters.depth));
-      std::string value =
-          fmt::format("{}[{}]", c_.pointer(w, 1), filterElement(w.text, k_.fn, c_.op, group, k, row));
-      if (filters.rows != filters.filledRows)
-        value = fmt::format("{} < {} ? {} : 0", row, filters.rows, value);
-      w.text.line("((float *){})[{}] = {};", w.workspace, i, value);
-    });
-    return std::move(w).finish(ceilDiv(elements, kCudaThreads));
   }
 
   CudaStep whole() const {
     CudaStepWriter w(k_, "", options_.packFilters);
     return tiles(
-        w, [&](const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
-               const std::string &sum) { c_.store(w, resultIndex(w.m.math, product, row, column), sum); });
+        w, [&](const CudaIndex &, const CudaIndices &at, const std::string &sum) { c_.store(w, at, sum); });
   }
 
   /// Partial sum p of an element goes to p · elements + element of the workspace.
   CudaStep partialSums() const {
     CudaStepWriter w(k_, "_partial", true);
     const Type &type = c_.type();
-    return tiles(w, [&](const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
-                        const std::string &sum) {
+    return tiles(w, [&](const CudaIndex &product, const CudaIndices &at, const std::string &sum) {
       CudaIndexMath &math = w.m.math;
-      const CudaIndex element = math.linear(type.shape, resultIndex(math, product, row, column));
+      const CudaIndex element = math.linear(type.shape, at);
       const std::string partial = math.text(math.mod(product, product_.partials));
       w.text.line("((float *){})[{} * {} + {}] = {};", w.workspace, partial, type.elements(),
                   math.text(element), sum);

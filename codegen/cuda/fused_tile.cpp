@@ -2,12 +2,9 @@
 #include <algorithm>
 
 #include "codegen/cuda/tile_arithmetic.h"
+#include "codegen/cuda/tile_copies.h"
 
 namespace gradc {
-
-std::string cudaTileSwizzle(std::string_view step) {
-  return fmt::format("(({0} ^ {0} >> 2) & 3) << 3", step);
-}
 
 namespace {
 
@@ -30,18 +27,20 @@ public:
     t_.line("float {}[{}][{}] = {{}};", names_.sums, tile_.threadRows, tile_.threadColumns);
   }
 
-  void multiply(const std::string &steps, bool whole, bool holes) override {
-    t_.line(whole ? "#pragma unroll" : "#pragma unroll 1");
-    t_.open("for (int step = 0; step < {}; ++step)", steps);
-    t_.line("const int turn = {};", cudaTileSwizzle("step"));
+  void multiply(bool holes) override {
+    t_.line("#pragma unroll");
+    t_.open("for (int step = 0; step < {}; ++step)", kCudaTileDepth);
     load("a", names_.x, names_.column, tile_.columns, tile_.threadColumns);
     load("b", names_.y, names_.row, tile_.rows, tile_.threadRows);
-    t_.line("#pragma unroll");
-    t_.line("for (int i = 0; i < {}; ++i)", tile_.threadRows);
-    t_.line("#pragma unroll");
-    t_.line("  for (int j = 0; j < {}; ++j)", tile_.threadColumns);
-    t_.line("    {0}[i][j] = {1}(b[i], a[j], {0}[i][j]);", names_.sums,
-            holes && !whole ? "fma_present" : "fmaf");
+    if (holes) {
+      multiplyPresent();
+    } else {
+      t_.line("#pragma unroll");
+      t_.line("for (int i = 0; i < {}; ++i)", tile_.threadRows);
+      t_.line("#pragma unroll");
+      t_.line("  for (int j = 0; j < {}; ++j)", tile_.threadColumns);
+      t_.line("    {0}[i][j] = fmaf(b[i], a[j], {0}[i][j]);", names_.sums);
+    }
     t_.close();
   }
 
@@ -69,12 +68,26 @@ public:
 private:
   bool isTurned() const { return width_ == 2; }
 
+  /// One question a column, for as many rows as a thread has side by side.
+  void multiplyPresent() {
+    t_.line("#pragma unroll");
+    t_.line("for (int j = 0; j < {}; ++j)", tile_.threadColumns);
+    t_.line("#pragma unroll");
+    t_.line("  for (int i = 0; i < {}; i += {})", tile_.threadRows, height_);
+    std::string sums, factors;
+    for (int i = 0; i < height_; ++i) {
+      factors += fmt::format("b[i + {}], ", i);
+      sums += fmt::format(", {}[i + {}][j]", names_.sums, i);
+    }
+    t_.line("    fma_present{}({}a[j]{});", height_, factors, sums);
+  }
+
   void load(const char *name, const std::string &from, const std::string &place, int size, int perThread) {
     const int width = std::min(perThread, kVector);
     t_.line("float {}[{}];", name, perThread);
     for (int part = 0; part < perThread / width; ++part)
-      t_.line("*(float{0} *)({1} + {2}) = *(const float{0} *)({3} + step * {4} + ({5} ^ turn));", width, name,
-              part * width, from, size, part == 0 ? place : fmt::format("({} + {})", place, part * size / 2));
+      t_.line("*(float{0} *)({1} + {2}) = *(const float{0} *)({3} + step * {4} + {5} + {6});", width, name,
+              part * width, from, cudaTilePitch(size), place, part * size / 2);
   }
 
   CudaText &t_;

@@ -186,6 +186,33 @@ std::string mmaText(std::string_view name, std::string_view shape, std::string_v
       name, a, b, shape, type, type, registers, inputs);
 }
 
+/// A copy of so many bytes, or a value that is stored at once.
+std::string copyOrText(std::string_view name, std::string_view copy, int bytes, std::string_view stored) {
+  return fmt::format(
+      "DEVICE void {}(unsigned to, const float *from, int there, float otherwise) {{\n"
+      "  asm volatile(\"{{.reg .pred p; setp.ne.s32 p, %2, 0; @p {}.shared.global [%0], [%1], {}; \"\n"
+      "               \"@!p st.shared.{};}}\" ::\"r\"(to), \"l\"(from), \"r\"(there), "
+      "\"f\"(otherwise) : \"memory\");\n}}\n",
+      name, copy, bytes, stored);
+}
+
+/// For several rows, sum + a * x, or sum where x is a hole.
+std::string fmaPresentText(int rows) {
+  std::string factors, sums, outputs, inputs, code;
+  for (int i = 0; i < rows; ++i) {
+    factors += fmt::format("float a{}, ", i);
+    sums += fmt::format(", float &s{}", i);
+    outputs += fmt::format("{}\"+f\"(s{})", i == 0 ? "" : ", ", i);
+    inputs += fmt::format("\"f\"(a{}), ", i);
+    code += fmt::format("@p fma.rn.f32 %{0}, %{1}, %{2}, %{0}; ", i, rows + i, 2 * rows);
+  }
+  return fmt::format("// s + a * x, or s where x is a hole.\n"
+                     "DEVICE void fma_present{}({}float x{}) {{\n"
+                     "  asm(\"{{.reg .pred p; setp.ne.b32 p, %{}, 0x7fa5c3e1; {}}}\"\n"
+                     "      : {} : {}\"f\"(x));\n}}\n",
+                     rows, factors, sums, 2 * rows, code, outputs, inputs);
+}
+
 struct Definition {
   std::string_view name; // by which code calls it
   std::string text;
@@ -273,16 +300,23 @@ std::vector<Definition> definitions() {
                    "    argmax_take(other, __shfl_xor_sync(0xffffffffu, number, h), best, number);\n"
                    "  }\n"
                    "  return number;\n}\n"},
+      {"shared_address",
+       "DEVICE unsigned shared_address(const void *p) { return unsigned(__cvta_generic_to_shared(p)); }\n"},
       {"copy_async", "// From global to shared memory; landed after async_wait and a barrier.\n"
-                     "DEVICE void copy_async(float *to, const float *from) {\n"
-                     "  asm volatile(\"cp.async.ca.shared.global [%0], [%1], 4;\" "
-                     "::\"r\"(unsigned(__cvta_generic_to_shared(to))), "
+                     "DEVICE void copy_async(unsigned to, const float *from) {\n"
+                     "  asm volatile(\"cp.async.ca.shared.global [%0], [%1], 4;\" ::\"r\"(to), "
                      "\"l\"(from) : \"memory\");\n}\n"},
       {"copy_async4", "// 16 aligned bytes.\n"
-                      "DEVICE void copy_async4(float *to, const float *from) {\n"
-                      "  asm volatile(\"cp.async.cg.shared.global [%0], [%1], 16;\" "
-                      "::\"r\"(unsigned(__cvta_generic_to_shared(to))), "
+                      "DEVICE void copy_async4(unsigned to, const float *from) {\n"
+                      "  asm volatile(\"cp.async.cg.shared.global [%0], [%1], 16;\" ::\"r\"(to), "
                       "\"l\"(from) : \"memory\");\n}\n"},
+      {"copy_async_or", copyOrText("copy_async_or", "cp.async.ca", 4, "f32 [%0], %3")},
+      {"copy_async4_or", copyOrText("copy_async4_or", "cp.async.cg", 16, "v4.f32 [%0], {%3, %3, %3, %3}")},
+      {"kept",
+       "// What is computed here, once, and not again in a loop to come.\n"
+
+       "DEVICE const float *kept(const float *x) {\n  asm volatile(\"\" : \"+l\"(x));\n  return x;\n}\n"},
+      {"float4_of", "DEVICE float4 float4_of(float x) { return make_float4(x, x, x, x); }\n"},
       {"async_commit",
        "DEVICE void async_commit() { asm volatile(\"cp.async.commit_group;\" ::: \"memory\"); }\n"},
       {"async_wait", "// Until at most `Groups` of the thread's latest are under way.\n"
@@ -290,11 +324,8 @@ std::vector<Definition> definitions() {
                      "  asm volatile(\"cp.async.wait_group %0;\" ::\"n\"(Groups) : \"memory\");\n}\n"},
       {"hole", "// What stands for an absent tap: a NaN that no arithmetic makes.\n"
                "DEVICE float hole() { return __int_as_float(0x7fa5c3e1); }\n"},
-      {"fma_present", "// sum + a * x, or sum where x is a hole.\n"
-                      "DEVICE float fma_present(float a, float x, float sum) {\n"
-                      "  asm(\"{.reg .pred p; .reg .b32 b; mov.b32 b, %2; setp.ne.b32 p, b, 0x7fa5c3e1; \"\n"
-                      "      \"@p fma.rn.f32 %0, %1, %2, %0;}\" : \"+f\"(sum) : \"f\"(a), \"f\"(x));\n"
-                      "  return sum;\n}\n"},
+      {"fma_present2", fmaPresentText(2)},
+      {"fma_present4", fmaPresentText(4)},
       {"tf32", "DEVICE unsigned tf32(float x) {\n  unsigned y;\n"
                "  asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(y) : \"f\"(x));\n  return y;\n}\n"},
       {"bf16_pair",

@@ -3,8 +3,10 @@
 //
 //   rows     register r of a lane: row g + 8 (r % 2), steps t·w + 4w (r / 2) …, w of them in a register
 //   columns  register r: column g, steps t·w + 4w r …
+// (of tf32, where w = 1, steps 2t + r / 2 and 2t + r: the same for both factors, and other banks)
 //   sums     register r: row g + 8 (r / 2), column 2t + r % 2
 #include "codegen/cuda/tile_arithmetic.h"
+#include "codegen/cuda/tile_copies.h"
 
 namespace gradc {
 namespace {
@@ -28,7 +30,7 @@ public:
     t_.line("float {}[{}][{}][4] = {{}};", names_.sums, fragmentsDown(), fragmentsAcross());
   }
 
-  void multiply(const std::string &, bool, bool) override {
+  void multiply(bool) override {
     t_.line("#pragma unroll");
     t_.open("for (int step = 0; step < {}; step += {})", kCudaTileDepth, steps_);
     fragment("a", names_.y, tile_.rows, fragmentsDown(), 2 * columnRegisters(),
@@ -99,15 +101,15 @@ private:
     t_.line("for (int i = 0; i < {}; ++i)", count);
     t_.line("#pragma unroll");
     t_.open("  for (int r = 0; r < {}; ++r)", registers);
-    t_.line("const int index = {}, k = step + (lane & 3) * {} + ({}) * {};", index, perRegister_, block,
-            4 * perRegister_);
-    const std::string first = fmt::format("{}[k * {} + (index ^ {})]", from, size, cudaTileSwizzle("k"));
+    t_.line("const int index = {}, k = step + (lane & 3) * 2 + ({}) * {};", index, block,
+            perRegister_ == 1 ? 1 : 8);
+    const int pitch = cudaTilePitch(size);
+    const std::string first = fmt::format("{}[k * {} + index]", from, pitch);
     if (perRegister_ == 1)
       t_.line("{}[i][r] = tf32({});", name, first);
     else
-      t_.line("{}[i][r] = {}({}, {}[(k + 1) * {} + (index ^ {})]);", name,
-              format_ == CudaTensorFormat::Bf16 ? "bf16_pair" : "f16_pair", first, from, size,
-              cudaTileSwizzle("(k + 1)"));
+      t_.line("{}[i][r] = {}({}, {}[(k + 1) * {} + index]);", name,
+              format_ == CudaTensorFormat::Bf16 ? "bf16_pair" : "f16_pair", first, from, pitch);
     t_.close();
   }
 

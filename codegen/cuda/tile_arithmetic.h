@@ -23,8 +23,8 @@ public:
   virtual bool keepsHoles() const = 0;
   /// Declares the sums and the thread's place.
   virtual void begin() = 0;
-  /// The first `steps` steps of a slab; `whole`: all of them, and no tap is absent.
-  virtual void multiply(const std::string &steps, bool whole, bool holes) = 0;
+  /// All steps of a slab; `holes`: some of its columns' factors may be holes.
+  virtual void multiply(bool holes) = 0;
 
   // The sums leave through shared memory, in parts of so many rows.
   virtual int parts() const = 0;
@@ -35,11 +35,6 @@ public:
   /// What a line's columns are turned by ("^ …"), so that what is written together lies in different banks.
   virtual std::string turn(const std::string &line) const = 0;
 };
-
-/// What an index is turned by at a step of the depth: bits 3 and 4, another way for each of four neighbours and of every
-/// fourth. So a warp meets each bank once that copies or reads 32 indices of a step, eight indices by four neighbouring
-/// steps, or by every fourth step.
-std::string cudaTileSwizzle(std::string_view step);
 
 std::unique_ptr<CudaTileArithmetic> cudaFusedTile(CudaText &text, const CudaTileNames &names,
                                                   const CudaTile &tile);

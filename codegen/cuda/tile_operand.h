@@ -1,8 +1,9 @@
 // How a tile of one factor of an implicit product (ir/implicit_product.h) comes from memory: which element belongs to
-// index i (a column or a row of the result) at step k of the depth, as text.
+// index i (a column or a row of the result) at a step of the depth, as text.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "codegen/cuda/text.h"
@@ -11,43 +12,56 @@
 
 namespace gradc {
 
-/// Names of what a thread has worked out: of an index once for all slabs, of a step of the depth in each.
+/// Names of what a thread has worked out: of an index once for all slabs, of a step of the depth in each. The element's
+/// number is the sum of both parts.
 struct TilePart {
-  std::string at = {};                 // the part of the element's number
+  std::string at = {};
   std::string height = {}, width = {}; // of its pixel, where taps may be absent
-  std::string exists = {};             // a condition on the step; empty: always
+  std::string exists = {};             // a condition on the step, else the element is zero; empty: always
 };
 
 struct TileOperand {
   std::string pointer = {};
   int64_t extent = 1; // indices
+  /// The loops that the depth is made of, outermost first.
+  std::vector<int64_t> loops = {};
   /// Neighbours in the lanes of a warp: indices, or steps of the depth where those lie side by side.
   bool acrossDepth = false;
-  bool vectors = false; // four neighbours are 16 aligned bytes
+  bool vectors = false; // four neighbouring indices are 16 aligned bytes
   std::function<TilePart(CudaText &, const std::string &i)> index = {};
-  std::function<TilePart(CudaText &, const std::string &k)> depth = {};
-  /// The element's number; and when the tap is present, empty: always.
-  std::function<std::string(const TilePart &i, const TilePart &k)> element = {}, present = {};
+  std::function<TilePart(CudaText &, std::span<const std::string> place)> depth = {};
+  /// When the tap is present; empty: always.
+  std::function<std::string(const TilePart &i, const TilePart &k)> present = {};
 };
 
 struct TileOperands {
   TileOperand columns, rows;
 };
 
-/// Of the contraction `op`; a and b are pointers to its operands (`packed`: b to packed filters). `product` is the text's number of the product: batch ×
-/// partial sums.
-TileOperands tileOperands(CudaText &text, const Function &fn, OpId op, const std::string &a,
-                          const std::string &b, const std::string &product, bool packed = false);
-
-/// Filters of a convolution or of its gradient for images, packed as [group][depth][rows]: so that a slab's rows lie side
-/// by side, which they do not as filters lie. Rows are filled up with zeros to a multiple of four.
-struct PackedFilters {
-  int64_t groups, depth, rows, filledRows;
-  int64_t elements() const { return groups * depth * filledRows; }
+/// What the factors are read from, as text.
+struct TileFactors {
+  std::string a, b;            // pointers to the contraction's operands
+  std::string product;         // which one: batch × partial sums
+  int64_t packedRows = 0;      // of packed filters, which b is then (codegen/cuda/filters.h)
+  ConvolutionPhase phase = {}; // of a gradient for images
 };
-PackedFilters packedFilters(const ImplicitProduct &product);
-/// The number in the filters of row `row` of group `group` at step `k`.
-std::string filterElement(CudaText &text, const Function &fn, OpId op, const std::string &group,
-                          const std::string &k, const std::string &row);
+TileOperands tileOperands(CudaText &text, const Function &fn, OpId op, const TileFactors &from);
+/// Of a convolution or one of its gradients (codegen/cuda/convolution_operand.cpp).
+TileOperands convolutionOperands(CudaText &text, const Function &fn, OpId op, const TileFactors &from);
+
+// What the texts of operands share.
+
+constexpr int64_t kTileVector = 4; // elements of 16 bytes
+
+/// Numbers of elements are int where that is enough.
+inline std::string_view tileNumberType(int64_t elements) {
+  return elements < (int64_t{1} << 31) ? "int" : "long long";
+}
+inline std::string tileTimes(std::string_view value, int64_t factor) {
+  return factor == 1 ? std::string(value) : fmt::format("{} * {}", value, factor);
+}
+/// A pointer moved by a number of products that are `stride` elements apart.
+std::string tilePointer(CudaText &text, const std::string &pointer, const std::string &products,
+                        int64_t stride);
 
 } // namespace gradc

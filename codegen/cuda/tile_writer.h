@@ -5,7 +5,7 @@
 
 #include "codegen/cuda/step_writer.h"
 #include "codegen/cuda/tile_arithmetic.h"
-#include "codegen/cuda/tile_operand.h"
+#include "codegen/cuda/tile_copies.h"
 
 namespace gradc {
 
@@ -20,52 +20,29 @@ public:
 
   using Finish = std::function<void(const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
                                     const std::string &sum)>;
-  /// `packed`: b has packed filters.
-  void write(OpId contraction, const std::string &a, const std::string &b, bool packed, const Finish &finish);
+  /// `factors` says no product yet; `shared` is an array of sharedFloats().
+  void write(OpId contraction, const TileFactors &factors, const std::string &shared, const Finish &finish);
   int64_t blocks() const;
+  int64_t sharedFloats() const;
 
 private:
-  /// A factor in shared memory, as [depth][index], the indices turned (cudaTileSwizzle).
-  struct Side {
-    TileOperand operand;
-    int size = 0;                     // indices of the tile
-    std::string first = {};           // of them
-    std::vector<TilePart> parts = {}; // of the thread's indices
-    std::string next = {};            // registers, where copies are not asynchronous
-    bool copiesFour() const { return operand.vectors && !operand.acrossDepth; }
-    /// Threads that have something to copy.
-    int threads() const;
-  };
   void takeNames();
   void findPlace();
-  void multiplyAll(OpId contraction, const std::string &a, const std::string &b, bool packed);
-  void multiplyInTurn(OpId contraction, const std::string &a, const std::string &b);
+  void multiplyAll(OpId contraction, TileFactors factors);
+  void multiplyInTurn(OpId contraction, const TileFactors &factors);
   void combine(int level);
   int64_t products() const { return product_.batch * (inTurn_ ? 1 : product_.partials); }
   int sumsOfThread() const { return tile_.rows * tile_.columns / kCudaTileThreads; }
-  void prepare(Side &side);
-  /// The thread's copies of a slab; `copy` writes one of them, of register `number` or of an element to `to`.
-  using Copy = std::function<void(const Side &side, int number, const std::string &to, const TilePart &i,
-                                  const TilePart &k)>;
-  void forEachCopy(const Side &side, const std::string &slab, bool needsSource, const Copy &copy);
-  void copyAcrossDepth(const Side &side, const std::function<TilePart(const std::string &)> &depth,
-                       const Copy &copy);
-  int copiesOf(const Side &side) const;
-  TilePart step(const Side &side, const std::string &slab, const std::string &row);
-  void copyAsync(const Side &side, const std::string &to, const TilePart &i, const TilePart &k);
-  void fetch(const Side &side, int number, const TilePart &i, const TilePart &k);
-  std::string source(const Side &side, const TilePart &i, const TilePart &k) const;
-  std::string slabOf(const Side &side, const std::string &buffer) const;
   void asyncLoop();
   void stagedLoop();
-  void fillAsync();
-  void compute(const std::string &slab, const std::string &buffer);
+  void compute(const std::string &buffer);
   void finishTile(const Finish &finish);
   void finishLine(int part, const CudaIndex &column, const Finish &finish);
-  bool hasHoles() const { return arithmetic_->keepsHoles() && columns_.operand.present != nullptr; }
+  bool hasHoles() const { return arithmetic_->keepsHoles() && columns_->mayBeAbsent(); }
   int64_t left() const { return product_.depth % kCudaTileDepth; } // steps of a last, smaller slab
   int64_t slabs() const;
-  int slabFloats() const { return (tile_.rows + tile_.columns) * kCudaTileDepth; }
+  int columnFloats() const { return cudaTilePitch(tile_.columns) * kCudaTileDepth; }
+  int slabFloats() const { return columnFloats() + cudaTilePitch(tile_.rows) * kCudaTileDepth; }
 
   CudaStepWriter &w_;
   CudaText &t_;
@@ -75,9 +52,11 @@ private:
   int buffers_;
   CudaTileNames names_;
   std::string number_; // of the product
-  std::string slab_, ahead_, buffer_, fill_, holes_, holey_, line_, turn_, pending_;
+  std::string firstColumn_, firstRow_;
+  std::string slab_, buffer_, fill_, holes_, holey_, whole_, line_, turn_, pending_;
   std::unique_ptr<CudaTileArithmetic> arithmetic_;
-  Side columns_, rows_;
+  CudaTileStepTable steps_;
+  std::optional<CudaTileCopies> columns_, rows_;
 };
 
 } // namespace gradc

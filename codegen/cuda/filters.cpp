@@ -1,0 +1,78 @@
+#include "codegen/cuda/filters.h"
+
+#include <algorithm>
+
+#include "support/tiling.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kLines = 32, kWarps = kCudaThreads / kLines, kVector = 4;
+
+/// Filters as lines, one a row of the packed form, each of which lies in one piece: of conv2d a filter of a group, of its
+/// gradient a channel of one filter.
+struct Lines {
+  int64_t outer, count, length, stride; // lines of an outer part; elements of a line, between lines
+};
+
+Lines linesOf(const Convolution &conv, bool forward) {
+  const int64_t taps = conv.window.kernel[0] * conv.window.kernel[1];
+  const int64_t channels = conv.channels / conv.groups, filters = conv.filters / conv.groups;
+  return forward ? Lines{conv.groups, filters, channels * taps, channels * taps}
+                 : Lines{conv.filters, channels, taps, taps};
+}
+
+} // namespace
+
+PackedFilters packedFilters(const ImplicitProduct &product) {
+  return {product.batch, product.depth, product.rows, ceilDiv(product.rows, kVector) * kVector};
+}
+
+/// Pieces of 32 lines go through shared memory, so that both reads and writes are of neighbours.
+CudaStep emitPackedFilters(const CudaContraction &c, const ImplicitProduct &product) {
+  const Convolution conv = convolutionOf(c.k.fn, c.op);
+  const PackedFilters packed = packedFilters(product);
+  const bool forward = c.data().def->name == "conv2d";
+  const int64_t taps = conv.window.kernel[0] * conv.window.kernel[1];
+  const Lines lines = linesOf(conv, forward);
+  const int64_t width = std::min(kLines, lines.length), pitch = width | 1; // no bank twice
+  const int64_t across = ceilDiv(lines.length, width), down = ceilDiv(packed.filledRows, kLines);
+
+  CudaStepWriter w(c.k, "_pack", true);
+  CudaText &t = w.text;
+  const std::string piece = w.sharedArray("piece", DType::F32, kLines * pitch);
+  const std::string first = t.define("int", "first", fmt::format("block % {} * {}", across, width));
+  const std::string row0 = t.define("int", "row0", fmt::format("block / {} % {} * {}", across, down, kLines));
+  const std::string outer = t.define("int", "outer", fmt::format("block / {}", across * down));
+  const std::string from = t.define(
+      "float *", "from", fmt::format("{} + {} * {}LL", c.pointer(w, 1), outer, lines.count * lines.stride));
+  // Lines that touch are read as one; an odd pitch keeps their writes apart, too.
+  const bool flat = width == pitch && width == lines.stride;
+  const int64_t lanes = flat ? width : kLines;
+  t.open("for (int i = threadIdx.x; i < {}; i += {})", kLines * lanes, kCudaThreads);
+  const std::string line = t.define("int", "line", fmt::format("i / {}", lanes)),
+                    in = t.define("int", "in", fmt::format("i % {}", lanes));
+  t.line("if ({}{} + {} < {} && {} + {} < {})", width < lanes ? fmt::format("{} < {} && ", in, width) : "",
+         row0, line, lines.count, first, in, lines.length);
+  t.line("  {}[{} * {} + {}] = {}[({} + {}) * {} + {} + {}];", piece, line, pitch, in, from, row0, line,
+         lines.stride, first, in);
+  t.close();
+  w.barrier();
+  const std::string lane = t.define("int", "lane_line", fmt::format("int(threadIdx.x) % {}", kLines));
+  const std::string row = t.define("int", "row", fmt::format("{} + {}", row0, lane));
+  t.open("for (int i = int(threadIdx.x) / {}; i < {}; i += {})", kLines, width, kWarps);
+  const std::string at = t.define("int", "at", fmt::format("{} + i", first));
+  const std::string depth =
+      forward ? fmt::format("{0} % {1} * {2} + {0} / {1}", at, taps, conv.channels / conv.groups)
+              : fmt::format("{0} * {1} + {2} % {1}", at, conv.filters / conv.groups, outer);
+  const std::string group = forward ? outer : fmt::format("{} / {}", outer, conv.filters / conv.groups);
+  t.line("if ({} < {} && {} < {})", at, lines.length, row, packed.filledRows);
+  t.line("  ((float *){})[({} * {}LL + {}) * {} + {}] = {} < {} ? {}[{} * {} + i] : 0;", w.workspace, group,
+         packed.depth, depth, packed.filledRows, row, row, packed.rows, piece, lane, pitch);
+  t.close();
+  CudaStep step = std::move(w).finish(lines.outer * across * down);
+  step.isEarly = true;
+  return step;
+}
+
+} // namespace gradc

@@ -1,0 +1,55 @@
+// Which step of the depth a thread copies, as the place in the loops that the depth is made of: kernel height, kernel
+// width, channel. They run on by one slab like an odometer, so that no slab costs divisions.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/cuda/text.h"
+
+namespace gradc {
+
+/// Of non-negative numbers, so that a division by a constant costs no more than it must.
+std::string cudaQuotient(std::string_view value, int64_t divisor);
+std::string cudaRemainder(std::string_view value, int64_t divisor);
+
+class CudaTileSteps {
+public:
+  /// Declares the place of step `first`, which is less than kCudaTileDepth.
+  CudaTileSteps(CudaText &text, std::string_view first, std::vector<int64_t> loops);
+
+  /// Numbers of the place, outermost first; "0" where a loop has one turn.
+  std::span<const std::string> place() const { return place_; }
+  /// A condition: the step is not beyond the last. Empty: always.
+  std::string exists() const;
+  /// Writes the way to the same step of the next slab.
+  void advance() const;
+
+private:
+  CudaText &t_;
+  std::vector<int64_t> loops_;
+  std::vector<std::string> place_;
+  bool ends_ = false; // within a slab
+};
+
+/// The steps of a block's threads; factors that are copied alike share them.
+class CudaTileStepTable {
+public:
+  explicit CudaTileStepTable(CudaText &text) : t_(text) {}
+  const CudaTileSteps &of(const std::string &first, const std::vector<int64_t> &loops);
+  void advance() const;
+  void clear() { entries_.clear(); }
+
+private:
+  struct Entry {
+    std::string first;
+    std::vector<int64_t> loops;
+    CudaTileSteps steps;
+  };
+  CudaText &t_;
+  std::deque<Entry> entries_; // stay where they are
+};
+
+} // namespace gradc
