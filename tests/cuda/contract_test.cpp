@@ -191,6 +191,10 @@ TEST_F(CudaContract, GradientsOfFilters) {
   // A batch that fills no block of 16: the other lanes take +0.
   expectBitsOfCpu(
       conv("conv2d_grad_weight", "5,3,9,9", "5,8,4,4", "8,3,3,3", "kernel = [3,3], stride = [2,2]"), "tiles");
+  // Taps in the padding, too.
+  expectBitsOfCpu(
+      conv("conv2d_grad_weight", "5,4,7,9", "5,33,7,9", "33,4,3,3", "kernel = [3,3], padding = [1,1,1,1]"),
+      "tiles");
   expectBitsOfCpu(conv("conv2d_grad_weight", "17,8,9,9", "17,12,5,5", "12,4,3,3",
                        "kernel = [3,3], dilation = [2,2], groups = 2"),
                   "tiles");
