@@ -68,6 +68,8 @@ bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
 bool wantsBlocks(int64_t units, int64_t examples, int64_t depth, bool transposed, int64_t l2Bytes) {
   // Units that lie one after the other are read in their order, as long as a strip of the examples stays in a cache.
   const int64_t strip = laneBlocks(examples) * MatmulNest::kLongRuns * kVector;
+  if (!transposed && laneBlocks(examples) == 1)
+    return false; // each weight is used once: a copy of it costs more than the rest
   return units >= kFewRows && depth >= kFewDepths && units * depth * kFloat > l2Bytes &&
          !(transposed && strip <= l2Bytes / 4);
 }

@@ -16,6 +16,8 @@ constexpr int64_t kFloat = 4;
 constexpr int64_t kPrefetchBytes = 512 << 10;
 constexpr int64_t kLine = 64; // bytes of a cache line; the processor itself foresees smaller steps
 constexpr int64_t kVectorBytes = kVectorLanes * kFloat;
+/// Bytes of a strip's row from which on the processor foresees better what comes than instructions tell it.
+constexpr int64_t kLongRun = 12 << 10;
 
 class MatmulEmitter {
 public:
@@ -79,20 +81,26 @@ private:
 
   void emitStrips(const MatmulGrid &grid, llvm::Value *rowOperand, llvm::Value *columnOperand) {
     const Reduction &depth = nest_.reduction;
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *first = e.mul(item, nest_.stripTiles);
-      llvm::Value *end = e.b.CreateBinaryIntrinsic(
-          llvm::Intrinsic::smin, e.add(first, e.i64(nest_.stripTiles)), e.i64(countTiles(grid.rowRuns)));
+    auto tilesBefore = [&](llvm::Value *item) {
+      return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, e.mul(item, nest_.stripTiles),
+                                       e.i64(countTiles(grid.rowRuns)));
+    };
+    e.loop(e.itemBegin(), e.itemEnd(), nest_.joinedStrips, [&](llvm::Value *item) {
+      llvm::Value *last = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
+                                                    e.add(item, e.i64(nest_.joinedStrips)), e.itemEnd());
+      llvm::Value *first = tilesBefore(item), *end = tilesBefore(last);
+      llvm::Value *tiles = e.b.CreateSub(end, first);
       auto pass = [&](llvm::Value *block, int64_t steps) {
         forStrip(grid, first, end, [&](const StripTile &tile) {
           llvm::Value *from = e.mul(block, nest_.depthBlock * depth.rowStep);
           TileKernels::Args args = stripArguments(e.offset(rowOperand, from), columnOperand, tile);
           args.column = e.offset(args.column, e.mul(block, nest_.depthBlock * depth.columnStep));
+          args.numbers.push_back(tiles);
           tiles_.call(fmt::format("add{}.{}x{}", steps, tile.rows, tile.columns), args,
                       [&](const TileKernels::Args &inner) { addToPartials(inner, tile, steps); });
         });
       };
-      e.count(nest_.scratchBytes() / kVectorBytes, [&](llvm::Value *i) {
+      e.loop(e.i64(0), e.mul(tiles, nest_.columns * nest_.tile.rows), 1, [&](llvm::Value *i) {
         e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
                                e.offset(e.scratch(), e.mul(i, kVectorBytes)), llvm::Align(4));
       });
@@ -149,6 +157,10 @@ private:
   }
 
   void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
+    if (nest_.rowStride == kFloat && steps == nest_.depthBlock)
+      emitIf(
+          e, e.b.CreateICmpULT(args.numbers[2], e.i64(kLongRun / (nest_.tile.rows * kFloat))),
+          [&] { prefetchRows(args.row, tile.rows, steps); }, [] {});
     Reduction block = nest_.reduction;
     block.extent = steps;
     const Values sums = emitRegisterTile(e, tileShape(tile.rows, tile.columns), block, args.row, args.column,
@@ -156,6 +168,14 @@ private:
     for (size_t i = 0; i < sums.size(); ++i)
       e.b.CreateAlignedStore(sums[i], e.offset(args.partials, static_cast<int64_t>(i) * kVectorBytes),
                              llvm::Align(4));
+  }
+
+  /// What the tile reads of the next block, where its rows are neighbours in memory: the hardware does not follow so
+  /// many streams unless they are long.
+  void prefetchRows(llvm::Value *row, int64_t rows, int64_t steps) {
+    for (int64_t k = 0; k < steps; ++k)
+      for (int64_t at = 0; at < rows * kFloat; at += kLine)
+        emitPrefetch(e, e.offset(row, (steps + k) * nest_.reduction.rowStep + at), Cache::L2);
   }
 
   void storePartials(const TileKernels::Args &args, const StripTile &tile) {
@@ -284,14 +304,20 @@ int64_t MatmulNest::items() const {
 }
 
 int64_t MatmulNest::scratchBytes() const {
-  return depthBlock ? stripTiles * columns * partialBytes() : packDepth * tile.vectors * kVectorBytes;
+  return depthBlock ? joinedStrips * stripTiles * columns * partialBytes()
+                    : packDepth * tile.vectors * kVectorBytes;
 }
 
 void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kStripBytes = 96 << 10;
+  constexpr int64_t kPage = 4096, kStripBytes = 96 << 10;
   const int64_t depth = nest.reduction.extent;
-  if (nest.reduction.rowStep == kFloat && nest.columns * depth * kVectorBytes > l2Bytes / 2)
+  if (nest.rowStride == kFloat && nest.rows * depth * kFloat > l2Bytes) {
+    // Rows are neighbours in memory, steps a whole row of the matrix apart, of which the lines compete for one set of
+    // L1 where that is a multiple of a page.
+    nest.depthBlock = nest.reduction.rowStep % kPage == 0 ? 8 : 16;
+  } else if (nest.reduction.rowStep == kFloat && nest.columns * depth * kVectorBytes > l2Bytes / 2) {
     nest.depthBlock = MatmulNest::kLongRuns; // of the columns' operand, which all row tiles of a strip use
+  }
   if (nest.depthBlock == 0 || nest.depthBlock >= depth) {
     nest.depthBlock = 0;
     return;
@@ -299,6 +325,8 @@ void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
   const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows), tileBytes = nest.columns * nest.partialBytes();
   const int64_t strips = std::min(tiles, ceilDiv(tiles * tileBytes, kStripBytes));
   nest.stripTiles = ceilDiv(tiles, std::max<int64_t>(strips, std::min<int64_t>(tiles, 4)));
+  if (nest.rowStride == kFloat) // the longer the runs, the faster memory delivers
+    nest.joinedStrips = std::clamp<int64_t>(l2Bytes / 2 / (nest.stripTiles * tileBytes), 1, nest.items());
 }
 
 void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,

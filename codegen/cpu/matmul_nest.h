@@ -39,6 +39,7 @@ struct MatmulNest {
   /// in long runs and once. The nest has no batches.
   int64_t depthBlock = 0, stripTiles = 1;
   static constexpr int64_t kLongRuns = 512; // of such steps
+  int64_t joinedStrips = 1; // so many neighbouring items of a call go through the matrix together
   RegisterTile tile;
 
   int64_t items() const;

@@ -33,7 +33,8 @@ TEST(BlockedCut, IsForProductsBeyondTheCaches) {
 
 TEST(BlockedCut, IsForLayersBeyondTheCaches) {
   EXPECT_FALSE(wantsBlocks(512, 64, 784, false, kL2));
-  EXPECT_TRUE(wantsBlocks(9216, 16, 4096, false, kL2));
+  EXPECT_FALSE(wantsBlocks(9216, 16, 4096, false, kL2)); // strips do: each weight is used once
+  EXPECT_TRUE(wantsBlocks(9216, 64, 4096, false, kL2));
   EXPECT_FALSE(wantsBlocks(4096, 16, 9216, true, kL2)); // strips do
   EXPECT_TRUE(wantsBlocks(1024, 1024, 1024, true, kL2));
 }
