@@ -69,6 +69,11 @@ struct CudaBytes {
     packed += static_cast<int64_t>(
         pack({static_cast<const char *>(image.data), static_cast<size_t>(image.bytes)}).size());
   }
+  void add(const CudaBytes &more) {
+    cubins += more.cubins;
+    ptx += more.ptx;
+    packed += more.packed;
+  }
   std::string text() const {
     return fmt::format("{} bytes of cubins, {} of PTX, in the file {}", cubins, ptx, packed);
   }
@@ -98,10 +103,9 @@ StatusOr<std::string> cudaProgramReport(const CompiledInstance &instance, CudaBy
   if (!kernels)
     return std::unexpected(kernels.error());
   CudaBytes own;
-  for (int64_t i = 0; i < program.num_images; ++i) {
+  for (int64_t i = 0; i < program.num_images; ++i)
     own.add(program.images[i]);
-    bytes.add(program.images[i]);
-  }
+  bytes.add(own);
   std::string text =
       fmt::format("@{} for a batch of {}: {}\n{:<44} {:>9} {:>9} {:>5} {:>6} {:>11}\n", program.table.name,
                   instance.key.batch, own.text(), "step", "code", "registers", "stack", "shared", "weights");

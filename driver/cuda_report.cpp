@@ -1,12 +1,10 @@
 #include "driver/cuda_report.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "codegen/constants.h"
 #include "codegen/cuda/cubin.h"
 #include "codegen/cuda/estimate.h"
 #include "codegen/cuda/module.h"
@@ -49,8 +47,7 @@ std::string summary(const CudaTarget &target, const CudaModule &code,
 } // namespace
 
 StatusOr<std::string> cudaReport(const Module &module, const Function &fn, const CudaTarget &target) {
-  const std::optional<Function> whole = withConstants(module, fn);
-  const CudaModule code = emitCudaModule(whole ? *whole : fn, target);
+  const CudaModule code = emitCudaModule(module, fn, target);
   std::vector<CubinKernel> kernels;
   if (!code.text.empty()) {
     StatusOr<std::string> cubin =
@@ -74,9 +71,9 @@ StatusOr<std::string> cudaReport(const Module &module, const Function &fn, const
 
 std::string cudaEstimatesJson(const Module &module, const Function &fn, const CudaTarget &target) {
   using Json = nlohmann::ordered_json;
-  const std::optional<Function> whole = withConstants(module, fn);
+  const CudaModule code = emitCudaModule(module, fn, target);
   Json launches = Json::array();
-  for (const CudaLaunch &launch : emitCudaModule(whole ? *whole : fn, target).launches) {
+  for (const CudaLaunch &launch : code.launches) {
     const CudaEstimate estimate = estimateLaunch(target, launch);
     launches.push_back({{"name", launch.name},
                         {"function", launch.function},
@@ -92,8 +89,7 @@ std::string cudaEstimatesJson(const Module &module, const Function &fn, const Cu
 }
 
 std::string cudaLaunches(const Module &module, const Function &fn, const CudaTarget &target) {
-  const std::optional<Function> whole = withConstants(module, fn);
-  const CudaModule code = emitCudaModule(whole ? *whole : fn, target);
+  const CudaModule code = emitCudaModule(module, fn, target);
   std::string rows;
   for (const CudaLaunch &launch : code.launches)
     rows += launch.function.empty()
@@ -108,8 +104,7 @@ std::string cudaLaunches(const Module &module, const Function &fn, const CudaTar
 }
 
 std::string cudaEstimates(const Module &module, const Function &fn, const CudaTarget &target) {
-  const std::optional<Function> whole = withConstants(module, fn);
-  const CudaModule code = emitCudaModule(whole ? *whole : fn, target);
+  const CudaModule code = emitCudaModule(module, fn, target);
   std::string rows;
   double seconds = 0, flops = 0, bytes = 0;
   for (const CudaLaunch &launch : code.launches) {

@@ -97,8 +97,8 @@ ContractionShape winogradShape(const Function &fn, OpId op) {
   const Shape &shape = mapOf(fn, fn[op]).shape;
   if (isWeightGradient(fn[op]))
     return {ContractionForm::ChannelLanes, fn.type(fn[op].operands[0]).shape[1], laneBlocks(shape[1])};
-  const int64_t blocks = (shape[0] + kLanes - 1) / kLanes;
-  return {ContractionForm::Conv, shape[1], (blocks * tilesOf(shape, winogradOf(fn, op)) + 1) / 2};
+  return {ContractionForm::Conv, shape[1],
+          (laneBlocks(shape[0]) * tilesOf(shape, winogradOf(fn, op)) + 1) / 2};
 }
 
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {

@@ -100,8 +100,8 @@ private:
   enum class Part : uint8_t { Whole, First, Middle, Last };
 
   std::pair<llvm::Value *, llvm::Value *> range(llvm::Value *number, int64_t size, int64_t all) {
-    llvm::Value *low = e.mul(number, size), *high = e.add(low, e.i64(size));
-    return {low, e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(all)), high, e.i64(all))};
+    llvm::Value *low = e.mul(number, size);
+    return {low, e.atMost(e.add(low, e.i64(size)), all)};
   }
 
   /// The first row or column of a tile, or where the last one ends.

@@ -163,12 +163,7 @@ private:
     Values sums;
     for (int64_t s = 0; s < order_.split; ++s)
       sums.push_back(loadSum(r, sumAt(r, e.i64(s), vector)));
-    for (size_t half = sums.size() / 2; half > 0; half /= 2)
-      for (size_t i = 0; i < half; ++i) {
-        llvm::Value *args[] = {sums[i], sums[i + half]};
-        sums[i] = emitLeaf(e, leafOf(reductions_[r]), typeOf(reductions_[r]), args);
-      }
-    return sums[0];
+    return emitTree(e, leafOf(reductions_[r]), typeOf(reductions_[r]), std::move(sums));
   }
 
   /// All results before the first store: a result may lie where an operand lies.

@@ -9,6 +9,7 @@
 #include "codegen/cpu/element.h"
 #include "codegen/cpu/epilogue.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/reduction.h"
 #include "codegen/cpu/tile_conv.h"
 #include "codegen/cpu/tile_conv_weight.h"
 #include "codegen/cpu/tile_matmul.h"
@@ -71,10 +72,7 @@ KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
     Values sums;
     for (int64_t s = 0; s < segments; ++s)
       sums.push_back(loader.load(k.fn.type(sum), e.offset(workspace, s * elements * 4), at));
-    for (size_t half = sums.size() / 2; half > 0; half /= 2)
-      for (size_t i = 0; i < half; ++i)
-        sums[i] = e.b.CreateFAdd(sums[i], sums[i + half]);
-    const TileVector tile[] = {{sums[0], at}};
+    const TileVector tile[] = {{emitTree(e, Leaf::Add, DType::F32, std::move(sums)), at}};
     store.store(tile);
   });
   e.endFunction();

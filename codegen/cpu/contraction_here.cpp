@@ -53,13 +53,7 @@ struct Contraction {
   }
   llvm::Value *zero() { return m.e.constant(dtype, 0); }
 
-  /// p[j] += p[j + h] for h = size/2, …, 1.
-  llvm::Value *tree(Values partial) {
-    for (size_t half = partial.size() / 2; half > 0; half /= 2)
-      for (size_t j = 0; j < half; ++j)
-        partial[j] = m.e.b.CreateFAdd(partial[j], partial[j + half]);
-    return partial[0];
-  }
+  llvm::Value *tree(Values partial) { return emitTree(m.e, Leaf::Add, dtype, std::move(partial)); }
 };
 
 llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {

@@ -154,7 +154,7 @@ public:
                   nullptr,
                   e.offset(image, e.mul(group, nest_.inGroup)),
                   e.offset(weights, e.mul(group, weightGroup()))};
-        band.end = atMost(e.add(row, e.i64(run.size)), height(band).count);
+        band.end = e.atMost(e.add(row, e.i64(run.size)), height(band).count);
         if (nest_.packInput)
           packOnce(band, e.b.CreateICmpEQ(place, packed[0]));
         emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
@@ -219,8 +219,8 @@ private:
         e.add(e.mul(band.row, phase.inPerOut), e.i64(phase.inStart + std::min<int64_t>(span, 0)));
     llvm::Value *high = e.add(e.mul(band.end, phase.inPerOut),
                               e.i64(phase.inStart - phase.inPerOut + std::max<int64_t>(span, 0) + 1));
-    low = atLeast(low, 0);
-    high = atMost(high, nest_.height.inSize);
+    low = e.atLeast(low, 0);
+    high = e.atMost(high, nest_.height.inSize);
     emitIf(
         e, done, [] {},
         [&] {
@@ -270,27 +270,21 @@ private:
     if (!tapFacts(phase, nest_.height.inSize).always) {
       llvm::Value *last; // one past the last tap
       if (phase.inPerTap > 0) {
-        first = ceilDivide(atLeast(e.b.CreateNeg(in), 0), phase.inPerTap);
-        last = ceilDivide(atLeast(e.b.CreateSub(e.i64(nest_.height.inSize), in), 0), phase.inPerTap);
+        first = ceilDivide(e.atLeast(e.b.CreateNeg(in), 0), phase.inPerTap);
+        last = ceilDivide(e.atLeast(e.b.CreateSub(e.i64(nest_.height.inSize), in), 0), phase.inPerTap);
       } else {
         const int64_t step = -phase.inPerTap;
-        first = ceilDivide(atLeast(e.add(in, e.i64(1 - nest_.height.inSize)), 0), step);
-        last = ceilDivide(atLeast(e.add(in, e.i64(1)), 0), step);
+        first = ceilDivide(e.atLeast(e.add(in, e.i64(1 - nest_.height.inSize)), 0), step);
+        last = ceilDivide(e.atLeast(e.add(in, e.i64(1)), 0), step);
       }
-      last = atMost(last, phase.taps);
-      at.args.numbers.push_back(atLeast(e.b.CreateSub(last, first), 0));
+      last = e.atMost(last, phase.taps);
+      at.args.numbers.push_back(e.atLeast(e.b.CreateSub(last, first), 0));
     }
     at.firstTap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
     at.args.column = e.offset(band.input, e.mul(e.add(in, e.mul(first, phase.inPerTap)), inputStrides().row));
     return at;
   }
 
-  llvm::Value *atLeast(llvm::Value *value, int64_t low) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, e.i64(low));
-  }
-  llvm::Value *atMost(llvm::Value *value, int64_t high) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
-  }
   llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
     return e.div(e.add(value, e.i64(divisor - 1)), divisor);
   }

@@ -90,8 +90,7 @@ private:
     };
     if (nest_.depthTile == 1)
       return channel(at.firstInChannel);
-    llvm::Value *end = e.b.CreateBinaryIntrinsic(
-        llvm::Intrinsic::smin, e.add(at.firstInChannel, e.i64(nest_.depthTile)), e.i64(nest_.depth));
+    llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depth);
     e.loop(at.firstInChannel, end, 1, channel);
   }
 
@@ -107,10 +106,7 @@ private:
   }
 
   void inSteps(const Item &at) {
-    e.count(nest_.scratchBytes() / kPixel, [&](llvm::Value *i) {
-      e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                             e.offset(e.scratch(), e.mul(i, kPixel)), llvm::Align(4));
-    });
+    e.clear(e.scratch(), nest_.scratchBytes() / kPixel, 4);
     e.count(nest_.blocks / nest_.segments / nest_.stepBlocks, [&](llvm::Value *step) {
       Item inStep = at;
       inStep.grad = e.offset(at.grad, e.mul(step, nest_.stepBlocks * nest_.gradBlock));

@@ -94,7 +94,7 @@ private:
 
   /// Calls f for every input channel and kernel row of an item.
   void forPlaces(const Item &at, const std::function<void(const Place &)> &f) {
-    llvm::Value *end = smaller(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depths());
+    llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depths());
     auto channel = [&](llvm::Value *inChannel) {
       e.count(nest_.height.taps, [&](llvm::Value *kernelRow) {
         llvm::Value *number = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), nest_.height.taps);
@@ -123,16 +123,13 @@ private:
   /// Block by block and band by band, so that a band of the gradient and of the input is in L1 for all taps. The
   /// accumulators wait in scratch memory and start from there.
   void inSteps(const Item &at, int64_t blocks) {
-    e.loop(e.i64(0), e.i64(nest_.scratchBytes() / kPixel), 1, [&](llvm::Value *i) {
-      e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                             e.offset(e.scratch(), e.mul(i, kPixel)), llvm::Align(4));
-    });
+    e.clear(e.scratch(), nest_.scratchBytes() / kPixel, 4);
     e.count(blocks, [&](llvm::Value *block) {
       Item inBlock = at;
       inBlock.grad = e.offset(at.grad, e.mul(block, nest_.gradBlock));
       inBlock.input = e.offset(at.input, e.mul(block, nest_.inBlock));
       e.loop(e.i64(0), e.i64(nest_.height.gradSize), nest_.bandRows, [&](llvm::Value *low) {
-        llvm::Value *high = smaller(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
+        llvm::Value *high = e.atMost(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
         forPlaces(inBlock, [&](const Place &place) {
           for (const ColumnTile &column : columnTiles_)
             accumulate(inBlock, column, place, low, high);
@@ -178,11 +175,11 @@ private:
     const ConvWeightAxis &axis = nest_.height;
     llvm::Value *in = e.add(e.mul(place.kernelRow, axis.dilation), e.i64(-axis.padding)); // of gradient row 0
     if (!rowsAlways()) {
-      low = larger(low, ceilDivide(larger(e.b.CreateNeg(in), e.i64(0)), axis.stride));
-      llvm::Value *end = ceilDivide(larger(e.b.CreateSub(e.i64(axis.inSize), in), e.i64(0)), axis.stride);
-      high = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, high, end);
+      low = e.atLeast(low, ceilDivide(e.atLeast(e.b.CreateNeg(in), 0), axis.stride));
+      llvm::Value *end = ceilDivide(e.atLeast(e.b.CreateSub(e.i64(axis.inSize), in), 0), axis.stride);
+      high = e.atMost(high, end);
     }
-    llvm::Value *rows = larger(e.b.CreateSub(high, low), e.i64(0));
+    llvm::Value *rows = e.atLeast(e.b.CreateSub(high, low), 0);
     TileKernels::Args args{
         .row = e.offset(at.grad, e.mul(low, nest_.gradRow)),
         .column = e.offset(at.input, e.mul(e.add(in, e.mul(low, axis.stride)), nest_.inRow)),
@@ -211,12 +208,6 @@ private:
     return true;
   }
 
-  llvm::Value *larger(llvm::Value *a, llvm::Value *c) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, c);
-  }
-  llvm::Value *smaller(llvm::Value *a, int64_t bound) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, e.i64(bound));
-  }
   llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
     return e.div(e.add(value, e.i64(divisor - 1)), divisor);
   }

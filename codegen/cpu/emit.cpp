@@ -170,6 +170,21 @@ llvm::Value *Emit::mod(llvm::Value *a, int64_t divisor) {
                       : b.CreateURem(a, llvm::ConstantInt::get(a->getType(), static_cast<uint64_t>(divisor)));
 }
 
+llvm::Value *Emit::atMost(llvm::Value *value, llvm::Value *high) {
+  return b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, high);
+}
+
+llvm::Value *Emit::atLeast(llvm::Value *value, llvm::Value *low) {
+  return b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, low);
+}
+
+void Emit::clear(llvm::Value *pointer, llvm::Value *vectors, uint64_t alignment) {
+  llvm::Constant *zero = llvm::Constant::getNullValue(vectorType(DType::F32));
+  loop(i64(0), vectors, 1, [&](llvm::Value *i) {
+    b.CreateAlignedStore(zero, offset(pointer, mul(i, kVectorLanes * 4)), llvm::Align(alignment));
+  });
+}
+
 Values Emit::loop(llvm::Value *low, llvm::Value *high, int64_t step, const Values &carried, const Body &body,
                   bool mayBeEmpty) {
   llvm::Function *fn = function();

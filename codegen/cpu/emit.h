@@ -5,6 +5,7 @@
 // instruction set computes the same bits.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <span>
 #include <string>
@@ -83,6 +84,17 @@ public:
   llvm::Value *mul(llvm::Value *a, int64_t factor);
   llvm::Value *div(llvm::Value *a, int64_t divisor); // of non-negative values
   llvm::Value *mod(llvm::Value *a, int64_t divisor);
+  // Signed.
+  llvm::Value *atMost(llvm::Value *value, llvm::Value *high);
+  llvm::Value *atMost(llvm::Value *value, std::integral auto high) { return atMost(value, i64(high)); }
+  llvm::Value *atLeast(llvm::Value *value, llvm::Value *low);
+  llvm::Value *atLeast(llvm::Value *value, std::integral auto low) { return atLeast(value, i64(low)); }
+
+  /// Stores zeros over so many vectors of f32.
+  void clear(llvm::Value *pointer, llvm::Value *vectors, uint64_t alignment);
+  void clear(llvm::Value *pointer, int64_t vectors, uint64_t alignment) {
+    clear(pointer, i64(vectors), alignment);
+  }
 
   /// for (i = low; i < high; i += step) with loop-carried values; returns their final values. The body gets i and
   /// the carried values and returns the next ones. `mayBeEmpty` guards the first iteration.

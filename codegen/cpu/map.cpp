@@ -44,11 +44,7 @@ public:
 private:
   std::pair<llvm::Value *, llvm::Value *> range(int64_t first, int64_t items) {
     Emit &e = k_.e;
-    auto clamp = [&](llvm::Value *item) {
-      llvm::Value *shifted = e.add(item, e.i64(-first));
-      llvm::Value *positive = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, shifted, e.i64(0));
-      return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, positive, e.i64(items));
-    };
+    auto clamp = [&](llvm::Value *item) { return e.atMost(e.atLeast(e.add(item, e.i64(-first)), 0), items); };
     if (single_)
       return {e.itemBegin(), e.itemEnd()};
     return {clamp(e.itemBegin()), clamp(e.itemEnd())};

@@ -82,12 +82,10 @@ private:
   void emitStrips(const MatmulGrid &grid, llvm::Value *rowOperand, llvm::Value *columnOperand) {
     const Reduction &depth = nest_.reduction;
     auto tilesBefore = [&](llvm::Value *item) {
-      return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, e.mul(item, nest_.stripTiles),
-                                       e.i64(countTiles(grid.rowRuns)));
+      return e.atMost(e.mul(item, nest_.stripTiles), countTiles(grid.rowRuns));
     };
     e.loop(e.itemBegin(), e.itemEnd(), nest_.joinedStrips, [&](llvm::Value *item) {
-      llvm::Value *last = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
-                                                    e.add(item, e.i64(nest_.joinedStrips)), e.itemEnd());
+      llvm::Value *last = e.atMost(e.add(item, e.i64(nest_.joinedStrips)), e.itemEnd());
       llvm::Value *first = tilesBefore(item), *end = tilesBefore(last);
       llvm::Value *tiles = e.b.CreateSub(end, first);
       auto pass = [&](llvm::Value *block, int64_t steps) {
@@ -100,10 +98,7 @@ private:
                       [&](const TileKernels::Args &inner) { addToPartials(inner, tile, steps); });
         });
       };
-      e.loop(e.i64(0), e.mul(tiles, nest_.columns * nest_.tile.rows), 1, [&](llvm::Value *i) {
-        e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                               e.offset(e.scratch(), e.mul(i, kVectorBytes)), llvm::Align(4));
-      });
+      e.clear(e.scratch(), e.mul(tiles, nest_.columns * nest_.tile.rows), 4);
       const int64_t blocks = depth.extent / nest_.depthBlock;
       e.count(blocks, [&](llvm::Value *block) { pass(block, nest_.depthBlock); });
       if (depth.extent % nest_.depthBlock)

@@ -19,15 +19,7 @@ llvm::Value *combine(Emit &e, Leaf leaf, DType dtype, llvm::Value *sum, llvm::Va
   return emitLeaf(e, leaf, dtype, args);
 }
 
-/// p[j] += p[j + h] for h = 8, 4, 2, 1, on separate vectors.
-llvm::Value *treeOfVectors(Emit &e, Leaf leaf, DType dtype, std::span<llvm::Value *> partial) {
-  for (size_t half = partial.size() / 2; half > 0; half /= 2)
-    for (size_t j = 0; j < half; ++j)
-      partial[j] = combine(e, leaf, dtype, partial[j], partial[j + half]);
-  return partial[0];
-}
-
-/// The same on the lanes of one vector; all lanes get the result.
+/// emitTree on the lanes of one vector; all lanes get the result.
 llvm::Value *treeOfLanes(Emit &e, Leaf leaf, DType dtype, llvm::Value *partial) {
   for (int half = kVectorLanes / 2; half > 0; half /= 2) {
     std::vector<int> lanes;
@@ -39,6 +31,13 @@ llvm::Value *treeOfLanes(Emit &e, Leaf leaf, DType dtype, llvm::Value *partial) 
 }
 
 } // namespace
+
+llvm::Value *emitTree(Emit &e, Leaf leaf, DType dtype, Values partial) {
+  for (size_t half = partial.size() / 2; half > 0; half /= 2)
+    for (size_t j = 0; j < half; ++j)
+      partial[j] = combine(e, leaf, dtype, partial[j], partial[j + half]);
+  return partial[0];
+}
 
 Leaf reductionLeaf(std::string_view op) {
   return op == "reduce_sum" ? Leaf::Add : op == "reduce_max" ? Leaf::Maximum : Leaf::Minimum;
@@ -101,12 +100,15 @@ Values ReductionLoops::reduceSegments(std::span<const OpId> ops, const std::vect
     ElementEmitter::Scope scope(m);
     sums.push_back(segment.reduce(ops, dims, mask));
   }
-  for (size_t half = sums.size() / 2; half > 0; half /= 2)
-    for (size_t s = 0; s < half; ++s)
-      for (size_t i = 0; i < ops.size(); ++i)
-        sums[s][i] = combine(m.e, reductionLeaf(m.fn[ops[i]].def->name),
-                             m.fn.type(m.fn[ops[i]].results[0]).dtype, sums[s][i], sums[s + half][i]);
-  return sums[0];
+  Values results;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    Values parts;
+    for (const Values &segmentSums : sums)
+      parts.push_back(segmentSums[i]);
+    results.push_back(emitTree(m.e, reductionLeaf(m.fn[ops[i]].def->name),
+                               m.fn.type(m.fn[ops[i]].results[0]).dtype, std::move(parts)));
+  }
+  return results;
 }
 
 Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> dims, llvm::Value *mask) {
@@ -144,8 +146,8 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
   };
   Values sums = forEach(dims, start, mask, add), results;
   for (size_t r = 0; r < rows.size(); ++r) {
-    llvm::Value *sum =
-        treeOfVectors(e, rows[r].leaf, rows[r].dtype, std::span(sums).subspan(r * partials, partials));
+    llvm::Value *sum = emitTree(e, rows[r].leaf, rows[r].dtype,
+                                Values(sums.begin() + r * partials, sums.begin() + (r + 1) * partials));
     results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum) : sum);
   }
   return results;

@@ -42,6 +42,9 @@ private:
               llvm::Value *mask, int64_t count, const Body &body);
 };
 
+/// p[j] += p[j + h] for h = size/2, ..., 1 (ir/order.h); += is the leaf. The size is a power of two.
+llvm::Value *emitTree(Emit &e, Leaf leaf, DType dtype, Values partial);
+
 /// The leaf that a reduction op combines with, and the value it starts at.
 Leaf reductionLeaf(std::string_view op);
 double reductionStart(std::string_view op);

@@ -179,10 +179,7 @@ private:
 
   void zeroLines(llvm::Value *at, int64_t bytes) {
     if (bytes > 0)
-      e.count(bytes / kLine, [&](llvm::Value *i) {
-        e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                               e.offset(at, e.mul(i, kLine)), llvm::Align(kLine));
-      });
+      e.clear(at, bytes / kLine, kLine);
   }
 
   // ---- The product ----
@@ -220,12 +217,12 @@ private:
                 llvm::Value *weights) {
     const ConvPhase &height = plan_.height.phases[number];
     llvm::Value *first = e.mul(band, plan_.bandRows);
-    llvm::Value *end = atMost(e.add(first, e.i64(plan_.bandRows)), height.count);
+    llvm::Value *end = e.atMost(e.add(first, e.i64(plan_.bandRows)), height.count);
     llvm::Value *low = e.add(e.mul(first, height.inPerOut), e.i64(firstPosition(height)));
     llvm::Value *high = e.add(e.mul(e.b.CreateSub(end, first), height.inPerOut),
                               e.add(low, e.i64(height.taps - height.inPerOut)));
-    llvm::Value *begin = atLeast(low, 0); // of the rows that exist
-    packRows(image, begin, atMost(high, plan_.height.inSize));
+    llvm::Value *begin = e.atLeast(low, 0); // of the rows that exist
+    packRows(image, begin, e.atMost(high, plan_.height.inSize));
     for (size_t j = 0; j < plan_.width.phases.size(); ++j) {
       llvm::Value *packed = e.offset(weights, packedOffset(number, j));
       e.count(panels_, [&](llvm::Value *panel) {
@@ -250,9 +247,9 @@ private:
   };
 
   void emitRow(const Row &at) {
-    llvm::Value *skip = atLeast(e.b.CreateNeg(at.top), 0); // taps above the operand
-    llvm::Value *taps = atLeast(
-        e.b.CreateSub(atMost(e.b.CreateSub(e.i64(plan_.height.inSize), at.top), at.height.taps), skip), 0);
+    llvm::Value *skip = e.atLeast(e.b.CreateNeg(at.top), 0); // taps above the operand
+    llvm::Value *taps = e.atLeast(
+        e.b.CreateSub(e.atMost(e.b.CreateSub(e.i64(plan_.height.inSize), at.top), at.height.taps), skip), 0);
     const int64_t perRow = sizes_.walk(at.width).tiles() * kStepBytes;
     TileKernels::Args args;
     args.buffers = e.argument(1);
@@ -318,13 +315,6 @@ private:
                                     math.uniform(e.add(args.numbers[3], e.i64(i * width.outStep)))}));
       return at;
     });
-  }
-
-  llvm::Value *atLeast(llvm::Value *value, int64_t low) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, e.i64(low));
-  }
-  llvm::Value *atMost(llvm::Value *value, int64_t high) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
   }
 
   KernelContext &k_;

@@ -65,7 +65,7 @@ public:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       Item at{e.mod(item, sizes_.depthPanels()), e.mul(e.div(item, sizes_.depthPanels()), plan_.groupPanels),
               nullptr, grad, input};
-      at.end = atMost(e.add(at.first, e.i64(plan_.groupPanels)), sizes_.panels());
+      at.end = e.atMost(e.add(at.first, e.i64(plan_.groupPanels)), sizes_.panels());
       emitItem(at);
     });
     emitTileEnd(e);
@@ -81,16 +81,13 @@ private:
   };
 
   void emitItem(const Item &item) {
-    e.count(sizes_.sumBytes() / kTilePitch, [&](llvm::Value *i) {
-      e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                             e.offset(sums_, e.mul(i, kTilePitch)), llvm::Align(kTilePitch));
-    });
+    e.clear(sums_, sizes_.sumBytes() / kTilePitch, kTilePitch);
     e.count(plan_.blocks, [&](llvm::Value *block) {
       Item here = item;
       here.grad = e.offset(item.grad, e.mul(block, plan_.gradBlock));
       here.input = e.offset(item.input, e.mul(block, plan_.inBlock));
       e.loop(e.i64(0), e.i64(plan_.height.gradSize), plan_.bandRows, [&](llvm::Value *low) {
-        emitBand(here, low, atMost(e.add(low, e.i64(plan_.bandRows)), plan_.height.gradSize));
+        emitBand(here, low, e.atMost(e.add(low, e.i64(plan_.bandRows)), plan_.height.gradSize));
       });
     });
     forPanels(item,
@@ -137,10 +134,10 @@ private:
 
   void copyInput(const Item &item, llvm::Value *low, llvm::Value *high, int64_t channels) {
     llvm::Value *base = e.add(e.mul(low, plan_.height.stride), e.i64(-plan_.height.padding));
-    llvm::Value *begin = atLeast(base, 0);
+    llvm::Value *begin = e.atLeast(base, 0);
     llvm::Value *end = e.add(e.mul(high, plan_.height.stride),
                              e.i64(plan_.height.taps - plan_.height.stride - plan_.height.padding));
-    end = atMost(end, plan_.height.inSize);
+    end = e.atMost(end, plan_.height.inSize);
     llvm::Value *first = e.offset(item.input, e.mul(item.depthPanel, kPanelChannels * plan_.inDepth));
     for (int64_t tile = 0; tile < ceilDiv(channels, kTileRows); ++tile) {
       const int64_t rows = std::min(kTileRows, channels - tile * kTileRows);
@@ -185,11 +182,7 @@ private:
 
   void zeroPixels(llvm::Value *row, int64_t begin, int64_t end) {
     if (begin < end)
-      e.count((end - begin) * kPixelBytes / kTilePitch, [&](llvm::Value *i) {
-        e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                               e.offset(row, e.add(e.mul(i, kTilePitch), e.i64(begin * kPixelBytes))),
-                               llvm::Align(kTilePitch));
-      });
+      e.clear(e.offset(row, begin * kPixelBytes), (end - begin) * kPixelBytes / kTilePitch, kTilePitch);
   }
 
   void copyGrad(const Item &item, llvm::Value *panel, llvm::Value *copy, llvm::Value *low, llvm::Value *high,
@@ -229,10 +222,10 @@ private:
               llvm::Value *high, llvm::Value *kernelRow, llvm::Value *kernelColumn) {
     const ConvWeightAxis &axis = plan_.height;
     // Rows of the gradient from which the tap reads the input.
-    llvm::Value *below = atLeast(e.b.CreateSub(e.i64(axis.padding), kernelRow), 0);
-    llvm::Value *begin = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, low, ceilDivide(below));
-    llvm::Value *inside = atLeast(e.b.CreateSub(e.i64(axis.inSize + axis.padding), kernelRow), 0);
-    llvm::Value *end = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, high, ceilDivide(inside));
+    llvm::Value *below = e.atLeast(e.b.CreateSub(e.i64(axis.padding), kernelRow), 0);
+    llvm::Value *begin = e.atLeast(low, ceilDivide(below));
+    llvm::Value *inside = e.atLeast(e.b.CreateSub(e.i64(axis.inSize + axis.padding), kernelRow), 0);
+    llvm::Value *end = e.atMost(high, ceilDivide(inside));
     llvm::Value *row = e.b.CreateSub(begin, low);
     llvm::Value *inRow = e.add(e.mul(row, axis.stride), kernelRow);
     llvm::Value *column = e.offset(inCopy_, e.mul(inRow, sizes_.inRowBytes()));
@@ -315,12 +308,6 @@ private:
       vector(e.i64(whole), e.laneMask(static_cast<int>(elements - whole)));
   }
 
-  llvm::Value *atLeast(llvm::Value *value, int64_t low) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, e.i64(low));
-  }
-  llvm::Value *atMost(llvm::Value *value, int64_t high) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
-  }
   llvm::Value *ceilDivide(llvm::Value *value) {
     return e.div(e.add(value, e.i64(plan_.height.stride - 1)), plan_.height.stride);
   }

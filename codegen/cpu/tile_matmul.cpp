@@ -53,7 +53,7 @@ private:
     if (columnPanels() == 1)
       panel(e.i64(0));
     else
-      e.loop(first, smaller(e.add(first, e.i64(plan.groupPanels)), columnPanels()), 1, panel);
+      e.loop(first, e.atMost(e.add(first, e.i64(plan.groupPanels)), columnPanels()), 1, panel);
   }
 
   /// One block of sums and its epilogue.

@@ -19,9 +19,9 @@ KernelStep DeepMatmul::emitProduct(int rowBuffer) {
     llvm::Value *rest = e.div(number, rowGroups), *batch = e.div(rest, columnGroups());
     Item item{};
     item.rows = e.mul(e.mod(number, rowGroups), plan.groupRows);
-    item.rowEnd = smaller(e.add(item.rows, e.i64(plan.groupRows)), rowPanels());
+    item.rowEnd = e.atMost(e.add(item.rows, e.i64(plan.groupRows)), rowPanels());
     item.columns = e.mul(e.mod(rest, columnGroups()), plan.groupPanels);
-    item.columnEnd = smaller(e.add(item.columns, e.i64(plan.groupPanels)), columnPanels());
+    item.columnEnd = e.atMost(e.add(item.columns, e.i64(plan.groupPanels)), columnPanels());
     item.batch = decodeBatch(batch);
     item.source = atBatch(source, item.batch, true);
     item.packed = e.offset(packed, e.mul(batch, columnPanels() * panelBytes()));
@@ -45,12 +45,9 @@ llvm::Value *DeepMatmul::rowsOf(const Item &item, llvm::Value *row) {
 }
 
 void DeepMatmul::emitItem(const Item &item) {
-  e.count(sumBytes() / kTilePitch, [&](llvm::Value *i) {
-    e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                           e.offset(e.scratch(), e.mul(i, kTilePitch)), llvm::Align(kTilePitch));
-  });
+  e.clear(e.scratch(), sumBytes() / kTilePitch, kTilePitch);
   e.loop(e.i64(0), e.i64(chunks), plan.blockChunks, [&](llvm::Value *low) {
-    emitBlock(item, low, smaller(e.add(low, e.i64(plan.blockChunks)), chunks));
+    emitBlock(item, low, e.atMost(e.add(low, e.i64(plan.blockChunks)), chunks));
   });
   e.loop(item.rows, item.rowEnd, 1, [&](llvm::Value *row) {
     e.loop(item.columns, item.columnEnd, 1, [&](llvm::Value *column) { storePanels(item, row, column); });

@@ -40,7 +40,7 @@ KernelStep TileMatmulParts::emitPacking(int columnBuffer) {
   llvm::Value *source = e.buffer(columnBuffer), *target = e.buffer(k.workspaceBuffer());
   e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
     llvm::Value *low = e.mul(e.mod(item, parts), kItemChunks);
-    llvm::Value *high = smaller(e.add(low, e.i64(kItemChunks)), chunks);
+    llvm::Value *high = e.atMost(e.add(low, e.i64(kItemChunks)), chunks);
     llvm::Value *rest = e.div(item, parts), *batch = e.div(rest, groups);
     const Panels panels{e.mul(e.mod(rest, groups), groupPanels), groupPanels};
     llvm::Value *to =
@@ -81,7 +81,7 @@ void TileMatmulParts::forPanels(const TileMatrix &matrix, const Panels &panels, 
 void TileMatmulParts::forChunks(int64_t depth, llvm::Value *low, llvm::Value *high, const OnChunk &f) {
   const int64_t full = depth / kTileDepth, rest = depth % kTileDepth;
   if (full)
-    e.loop(low, rest ? smaller(high, full) : high, 1, [&](llvm::Value *number) { f(number, kTileDepth); });
+    e.loop(low, rest ? e.atMost(high, full) : high, 1, [&](llvm::Value *number) { f(number, kTileDepth); });
   if (rest)
     emitIf(
         e, e.b.CreateICmpEQ(high, e.i64(full + 1)), [&] { f(e.i64(full), rest); }, [] {});

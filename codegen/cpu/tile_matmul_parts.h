@@ -51,9 +51,6 @@ protected:
   /// batch's coordinates, the first row, the first column.
   TileBlock blockOf(int64_t rows, int64_t columns) const;
   std::vector<LaneIndex> indicesOf(const TileKernels::Args &args, llvm::Value *row, int64_t columns);
-  llvm::Value *smaller(llvm::Value *a, int64_t bound) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, e.i64(bound));
-  }
 
   KernelContext &k;
   Emit &e;

@@ -14,10 +14,6 @@ constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
 /// Channels of the operand that an item of the first step transforms, each with a panel of the result's.
 constexpr int64_t kDepthChunk = 16;
 
-llvm::Value *atMost(Emit &e, llvm::Value *value, int64_t high) {
-  return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
-}
-
 /// The first step.
 class WeightsEmitter {
 public:
@@ -28,7 +24,7 @@ public:
   void emit(llvm::Value *weights, llvm::Value *target) {
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *low = e.mul(e.mod(item, chunks()), kDepthChunk);
-      llvm::Value *high = atMost(e, e.add(low, e.i64(kDepthChunk)), nest_.depth);
+      llvm::Value *high = e.atMost(e.add(low, e.i64(kDepthChunk)), nest_.depth);
       emitTileSwitch(e, nest_.panelRuns(), e.div(item, chunks()),
                      [&](llvm::Value *channel, const TileRun &run) {
                        const TileKernels::Args args{e.offset(weights, e.mul(channel, nest_.weightChannel)),
@@ -93,8 +89,8 @@ public:
       llvm::Value *part = e.mod(item, nest_.parts());
       Item at{.first = e.mul(e.div(item, nest_.parts()), nest_.columns),
               .firstPanel = e.mul(part, nest_.panels)};
-      at.end = atMost(e, e.add(at.first, e.i64(nest_.columns)), nest_.tiles());
-      at.endPanel = atMost(e, e.add(at.firstPanel, e.i64(nest_.panels)), countTiles(runs_));
+      at.end = e.atMost(e.add(at.first, e.i64(nest_.columns)), nest_.tiles());
+      at.endPanel = e.atMost(e.add(at.firstPanel, e.i64(nest_.panels)), countTiles(runs_));
       auto transform = [&] {
         emitWinogradOperand(tiles_, nest_, operand, transformed_, patch, at.first, at.end);
       };

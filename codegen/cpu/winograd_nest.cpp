@@ -12,10 +12,6 @@ namespace {
 
 constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
 
-/// Planes are written and read in step, one vector of each: an odd number of cache lines apart, they do not meet in one
-/// set of a cache.
-int64_t planeBytes(int64_t bytes) { return (ceilDiv(bytes, kVector) | 1) * kVector; }
-
 /// Columns of V that a scalar of U must meet at least to be worth its way from L3.
 constexpr int64_t kFewestColumns = 3;
 /// Items below which channels are split, though each part's worker then makes its own V.
@@ -38,9 +34,9 @@ void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
 
 int64_t WinogradNest::tileRows() const { return ceilDiv(outHeight, algorithm.tile); }
 int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, algorithm.width); }
-int64_t WinogradNest::weightPlane() const { return planeBytes(channels * depth * kFloat); }
-int64_t WinogradNest::operandPlane() const { return planeBytes(columns * depth * kVector); }
-int64_t WinogradNest::productPlane() const { return planeBytes(panels * tile.rows * columns * kVector); }
+int64_t WinogradNest::weightPlane() const { return winogradPlane(channels * depth * kFloat); }
+int64_t WinogradNest::operandPlane() const { return winogradPlane(columns * depth * kVector); }
+int64_t WinogradNest::productPlane() const { return winogradPlane(panels * tile.rows * columns * kVector); }
 int64_t WinogradNest::inRow() const { return inWidth * kVector; }
 int64_t WinogradNest::inChannel() const { return inHeight * inRow(); }
 

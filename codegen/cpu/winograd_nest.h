@@ -16,6 +16,13 @@
 
 namespace gradc {
 
+/// Bytes from one plane of so many bytes to the next. Planes are written and read in step, one vector of each: an odd
+/// number of cache lines apart, they do not meet in one set of a cache.
+constexpr int64_t winogradPlane(int64_t bytes) {
+  constexpr int64_t kLine = 64;
+  return (ceilDiv(bytes, kLine) | 1) * kLine;
+}
+
 /// Strides and sizes in bytes.
 struct WinogradNest {
   int64_t blocks = 1, channels = 1, depth = 1; // of the result; depth: channels of the operand

@@ -21,7 +21,7 @@ public:
     e.loop(e.i64(0), e.i64(nest_.depth), kChannels, [&](llvm::Value *channel) {
       llvm::Value *count = e.i64(kChannels);
       if (nest_.depth % kChannels)
-        count = atMost(e.b.CreateSub(e.i64(nest_.depth), channel), kChannels);
+        count = e.atMost(e.b.CreateSub(e.i64(nest_.depth), channel), kChannels);
       llvm::Value *images = e.offset(operand, e.mul(channel, nest_.inChannel()));
       llvm::Value *planes = e.offset(target, e.mul(channel, nest_.tile.vectors * kVector));
       e.loop(first, end, 1, [&](llvm::Value *tile) {
@@ -37,10 +37,6 @@ public:
   }
 
 private:
-  llvm::Value *atMost(llvm::Value *value, int64_t high) {
-    return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, e.i64(high));
-  }
-
   void transformPatch(const TileKernels::Args &args) {
     auto inside = [&] {
       callTransform(args.buffers, args.row, args.column, nest_.inRow(), e.i64(nest_.inChannel()),
@@ -129,7 +125,7 @@ private:
   /// First and one past the last position that exists of a patch that begins at `start`.
   std::pair<llvm::Value *, llvm::Value *> existing(llvm::Value *start, int64_t patch, int64_t size) {
     return {e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, e.b.CreateNeg(start), e.i64(0)),
-            atMost(e.b.CreateSub(e.i64(size), start), patch)};
+            e.atMost(e.b.CreateSub(e.i64(size), start), patch)};
   }
 
   TileKernels &tiles_;

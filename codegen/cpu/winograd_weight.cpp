@@ -11,10 +11,6 @@ namespace {
 constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
 constexpr int64_t kPatchBytes = kWinogradPoints * kVector; // what emitWinogradOperand needs
 
-llvm::Value *atMost(Emit &e, llvm::Value *value, llvm::Value *high) {
-  return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, high);
-}
-
 /// Tiles, and where what belongs to them begins.
 struct Slab {
   llvm::Value *first, *end; // tiles
@@ -38,7 +34,7 @@ public:
   Panels all() { return {e.i64(0), e.i64(panels())}; }
   Panels partOf(llvm::Value *part) {
     llvm::Value *first = e.mul(part, nest_.partPanels());
-    return {first, atMost(e, e.add(first, e.i64(nest_.partPanels())), e.i64(panels()))};
+    return {first, e.atMost(e.add(first, e.i64(nest_.partPanels())), e.i64(panels()))};
   }
 
   /// V and U of some tiles of a slab that begins at `start`.
@@ -78,14 +74,6 @@ public:
           tile(group, vectors.size, row, rows.size);
         });
       });
-    });
-  }
-
-  /// M of a segment.
-  void clear(llvm::Value *products) {
-    e.count(productBytes() / kVector, [&](llvm::Value *i) {
-      e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                             e.offset(products, e.mul(i, kVector)), llvm::Align(64));
     });
   }
 
@@ -135,9 +123,9 @@ public:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *segment) {
       llvm::Value *products = e.offset(workspace, e.mul(segment, products_.productBytes()));
       llvm::Value *first = firstTile(segment), *end = firstTile(e.add(segment, e.i64(1)));
-      products_.clear(products);
+      e.clear(products, products_.productBytes() / kVector, 64);
       e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
-        const Slab slab{start, atMost(e, e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
+        const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
         products_.transform(slab, start, x, dy, scratch);
         e.count(kWinogradPoints,
                 [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true); });
@@ -195,7 +183,7 @@ private:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       Slab some = slab;
       some.first = e.add(slab.first, e.mul(item, tiles));
-      some.end = atMost(e, e.add(some.first, e.i64(tiles)), slab.end);
+      some.end = e.atMost(e.add(some.first, e.i64(tiles)), slab.end);
       products_.transform(some, slab.first, x, dy, e.scratch());
     });
     e.endFunction();

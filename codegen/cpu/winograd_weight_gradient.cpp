@@ -63,10 +63,7 @@ private:
   void body(const TileKernels::Args &args, int64_t channels, int64_t height, int64_t width) {
     const int64_t tile = nest_.gradient.kernel;
     if (height * width < pixels())
-      e.count(kVectorLanes * pixels(), [&](llvm::Value *i) {
-        e.b.CreateAlignedStore(llvm::Constant::getNullValue(e.vectorType(DType::F32)),
-                               e.offset(args.partials, e.mul(i, kVector)), llvm::Align(64));
-      });
+      e.clear(args.partials, kVectorLanes * pixels(), 64);
     e.count(height, [&](llvm::Value *row) {
       e.count(width, [&](llvm::Value *column) {
         llvm::Value *from = e.offset(args.row, e.add(e.mul(row, nest_.row()), e.mul(column, kVector)));

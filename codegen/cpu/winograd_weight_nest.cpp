@@ -11,9 +11,6 @@ namespace {
 
 constexpr int64_t kVector = kVectorLanes * 4;
 
-/// As in winograd_nest.cpp: planes do not meet in one set of a cache.
-int64_t planeBytes(int64_t bytes) { return (ceilDiv(bytes, kVector) | 1) * kVector; }
-
 /// V, U and M of an item may take that much of L2. Where M alone is larger, it is read and written from beyond, as
 /// seldom as a few tiles in a row allow; more of those would not stay in L2 until they are multiplied.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
@@ -31,9 +28,9 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
 } // namespace
 
 int64_t WinogradWeightNest::gradientPlane() const {
-  return planeBytes(slab * kVectorLanes * groups() * kVector);
+  return winogradPlane(slab * kVectorLanes * groups() * kVector);
 }
-int64_t WinogradWeightNest::productPlane() const { return planeBytes(groups() * depth() * kVector); }
+int64_t WinogradWeightNest::productPlane() const { return winogradPlane(groups() * depth() * kVector); }
 
 WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile tile, int64_t l2Bytes) {
   CHECK(!winogradObjection(fn, id));
@@ -56,14 +53,6 @@ WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile 
   nest.segments = winogradSegments(fn, id);
   blockForCache(nest, l2Bytes);
   return nest;
-}
-
-llvm::Value *firstGroup(Emit &e, const WinogradWeightNest &nest, llvm::Value *panel) {
-  const std::vector<TileRun> runs = nest.panelRuns();
-  llvm::Value *group = e.mul(panel, runs.back().size);
-  if (runs.size() == 1)
-    return group;
-  return e.add(group, e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, panel, e.i64(runs[0].count)));
 }
 
 } // namespace gradc

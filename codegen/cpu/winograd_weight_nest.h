@@ -59,9 +59,6 @@ struct WinogradGradient {
 };
 void emitWinogradGradient(TileKernels &tiles, const WinogradWeightNest &nest, const WinogradGradient &what);
 
-/// The number of the first group of a panel.
-llvm::Value *firstGroup(Emit &e, const WinogradWeightNest &nest, llvm::Value *panel);
-
 /// The last step: an item is up to 16 channels of the image for a group of the gradient's.
 KernelStep emitWinogradWeightResults(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest);
 

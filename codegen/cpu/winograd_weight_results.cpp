@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/panel.h"
+#include "codegen/cpu/reduction.h"
 #include "codegen/cpu/winograd_transform.h"
 #include "codegen/cpu/winograd_weight_nest.h"
 
@@ -24,8 +25,7 @@ public:
   void emit(llvm::Value *products) {
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *group = e.div(item, blocks()), *block = e.mod(item, blocks());
-      llvm::Value *panel = panelOf(group), *start = firstGroup(e, nest_, panel);
-      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *, const TileRun &run) {
+      emitTileSwitch(e, nest_.panelRuns(), panelOf(group), [&](llvm::Value *start, const TileRun &run) {
         llvm::Value *image = e.mul(block, kVectorLanes);
         llvm::Value *from = e.offset(products, e.mul(start, nest_.depth() * kVector));
         from = e.offset(from,
@@ -102,10 +102,7 @@ private:
       sums.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32),
                                            e.offset(first, s * kWinogradPoints * nest_.productPlane()),
                                            llvm::Align(64)));
-    for (size_t half = sums.size() / 2; half > 0; half /= 2)
-      for (size_t i = 0; i < half; ++i)
-        sums[i] = e.b.CreateFAdd(sums[i], sums[i + half]);
-    return sums[0];
+    return emitTree(e, Leaf::Add, DType::F32, std::move(sums));
   }
 
   TileKernels &tiles_;

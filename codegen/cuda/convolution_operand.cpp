@@ -188,7 +188,7 @@ TileOperands gradWeightOperands(CudaText &text, const ConvText &c, const Reducti
   };
   const bool partly = c.conv.batch % order.lanes != 0;
   auto exists = [=, batch = c.conv.batch](const std::string &block) {
-    return partly ? fmt::format("({} + {} * {} < {})", example, block, order.lanes, batch) : "";
+    return partly ? fmt::format("{} + {} * {} < {}", example, block, order.lanes, batch) : "";
   };
   TileOperand taps{.pointer = from(x, images, c.channels * c.input),
                    .extent = c.channels * c.taps,

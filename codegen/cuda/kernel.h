@@ -39,8 +39,8 @@ struct CudaStep {
   std::optional<gradc_cuda_product> product; // by cuBLAS instead of code
   std::vector<int> buffers; // that it reads or writes, numbers of the kernel's buffers (CudaKernelContext)
   std::vector<CudaParameter> parameters; // of the function after block and shared, one a buffer
-  bool isEarly =
-      false; // the first of several: where all that it reads are arguments, it may run before all kernels
+  /// The first of several: where all that it reads are arguments, it may run before all kernels.
+  bool isEarly = false;
   double flops = 0;
 };
 

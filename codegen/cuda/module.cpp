@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/constants.h"
 #include "codegen/cuda/prelude.h"
 #include "codegen/cuda/traffic.h"
 #include "codegen/kernel_symbol.h"
@@ -283,6 +284,11 @@ private:
 
 CudaModule emitCudaModule(const Function &fn, const CudaTarget &target) {
   return ModuleText(fn, target).make();
+}
+
+CudaModule emitCudaModule(const Module &module, const Function &fn, const CudaTarget &target) {
+  const std::optional<Function> whole = withConstants(module, fn);
+  return emitCudaModule(whole ? *whole : fn, target);
 }
 
 } // namespace gradc

@@ -43,5 +43,7 @@ struct CudaModule {
 
 /// The function's constants must be in it (codegen/constants.h).
 CudaModule emitCudaModule(const Function &fn, const CudaTarget &target);
+/// The same of a function that may name constants of its module.
+CudaModule emitCudaModule(const Module &module, const Function &fn, const CudaTarget &target);
 
 } // namespace gradc

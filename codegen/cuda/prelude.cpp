@@ -314,7 +314,6 @@ std::vector<Definition> definitions() {
       {"copy_async4_or", copyOrText("copy_async4_or", "cp.async.cg", 16, "v4.f32 [%0], {%3, %3, %3, %3}")},
       {"kept",
        "// What is computed here, once, and not again in a loop to come.\n"
-
        "DEVICE const float *kept(const float *x) {\n  asm volatile(\"\" : \"+l\"(x));\n  return x;\n}\n"},
       {"float4_of", "DEVICE float4 float4_of(float x) { return make_float4(x, x, x, x); }\n"},
       {"async_commit",

@@ -168,8 +168,7 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileCudaProgram(const Module &modu
 }
 
 std::string emitCudaText(const Module &module, const Function &fn, const CudaTarget &target) {
-  const std::optional<Function> whole = withConstants(module, fn);
-  return emitCudaModule(whole ? *whole : fn, target).text;
+  return emitCudaModule(module, fn, target).text;
 }
 
 StatusOr<std::string> compileCudaText(const std::string &text, int architecture, CudaCodeForm form,

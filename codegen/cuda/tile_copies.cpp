@@ -91,7 +91,8 @@ CudaTileCopies::Presence CudaTileCopies::presenceOf(const Copy &copy, const Tile
     presence.condition =
         both(presence.condition, operand_.present(parts_[static_cast<size_t>(copy.part)], k));
   if (!k.exists.empty() && absence_.hole != "0") { // an example that is not there is zero
-    presence.isHole = within.empty() ? k.exists : fmt::format("(!({}) || {})", within, k.exists);
+    presence.isHole =
+        within.empty() ? fmt::format("({})", k.exists) : fmt::format("(!({}) || {})", within, k.exists);
     presence.otherwise = fmt::format("({} ? {} : 0)", presence.isHole, absence_.hole);
   }
   return presence;

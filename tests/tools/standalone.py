@@ -4,13 +4,13 @@
   standalone.py GRADC EXAMPLES DATA SCRATCH [--steps 200]
 """
 import argparse
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
+
+from promises import check, copy_libraries, finish, run, sha256
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("gradc")
@@ -20,20 +20,6 @@ parser.add_argument("scratch")
 parser.add_argument("--steps", type=int, default=200)
 args = parser.parse_args()
 lenet = os.path.join(args.examples, "lenet.json")
-failures = 0
-
-
-def run(*command, code=0, **more):
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", **more)
-    if done.returncode != code:
-        sys.exit(f"{' '.join(command)}\nexit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def check(what, good):
-    global failures
-    failures += not good
-    print(f"{'ok' if good else 'FAILED'}: {what}", flush=True)
 
 
 def path(*parts):
@@ -41,8 +27,7 @@ def path(*parts):
 
 
 def sha(*parts):
-    with open(path(*parts), "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return sha256(path(*parts))
 
 
 def compile(output, *flags):
@@ -137,11 +122,8 @@ else:
         shutil.copy(path(name), root)
         for file in os.listdir(args.data):
             shutil.copy(os.path.join(args.data, file), os.path.join(root, "data"))
-        for line in run("ldd", path(name)).splitlines() if not flags else []:
-            library = next((word for word in line.split() if word.startswith("/")), None)
-            if library:
-                os.makedirs(root + os.path.dirname(library), exist_ok=True)
-                shutil.copy(library, root + library)
+        if not flags:
+            copy_libraries(path(name), root)
         run("/usr/sbin/chroot", root, "/" + name, "train", "--data", "/data", "--out", "/run", "--epochs", "1", "--limit-batches",
             str(args.steps), "--progress", "none", env={})
         check(f"{name}: in an empty chroot, the same weights",
@@ -173,4 +155,4 @@ else:
         emulate("any", cpu, "any-" + cpu)
         check(f"one file for all, on {cpu}", cpu != "Haswell-noTSX" or
               sha("any-" + cpu, "last.safetensors") == sha("three", "last.safetensors"))
-sys.exit(bool(failures))
+finish()

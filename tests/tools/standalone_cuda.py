@@ -4,12 +4,12 @@
   standalone_cuda.py GRADC EXAMPLES DATA SCRATCH SIMULATOR [--steps 3]
 """
 import argparse
-import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
+
+from promises import check, copy_libraries, finish, run, sha256
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("gradc")
@@ -20,7 +20,6 @@ parser.add_argument("simulator")
 parser.add_argument("--steps", type=int, default=3)
 args = parser.parse_args()
 lenet = os.path.abspath(os.path.join(args.examples, "lenet.json"))
-failures = 0
 
 
 def path(*parts):
@@ -31,25 +30,8 @@ ptx = path("ptx")
 device = dict(os.environ, LD_LIBRARY_PATH=args.simulator, GRADC_CUDA_PTX_DIR=ptx, CUDASIM_PTX_DIR=ptx)
 
 
-def run(*command, code=0, **more):
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", **more)
-    if done.returncode == 6 and "NVRTC, which compiles" in done.stderr:
-        print(f"skipped: {done.stderr.strip()}")
-        sys.exit(0)
-    if done.returncode != code:
-        sys.exit(f"{' '.join(command)}\nexit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def check(what, good):
-    global failures
-    failures += not good
-    print(f"{'ok' if good else 'FAILED'}: {what}", flush=True)
-
-
 def sha(*parts):
-    with open(path(*parts), "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return sha256(path(*parts))
 
 
 def compile(output, *flags, **more):
@@ -91,12 +73,8 @@ else:
     os.makedirs(os.path.join(root, "driver"))
     shutil.copy(os.path.join(args.simulator, "libcuda.so.1"), os.path.join(root, "driver"))
     for file in (path("lenet"), os.path.join(args.simulator, "libcuda.so.1")):
-        for line in run("ldd", file).splitlines():
-            library = next((word for word in line.split() if word.startswith("/")), None)
-            if library:
-                os.makedirs(root + os.path.dirname(library), exist_ok=True)
-                shutil.copy(library, root + library)
+        copy_libraries(file, root)
     run("/usr/sbin/chroot", root, "/lenet", "train", "--data", "/data", "--out", "/run", *short,
         env={"LD_LIBRARY_PATH": "/driver", "CUDASIM_PTX_DIR": "/ptx"})
     check("in an empty chroot, the same weights", sha("root", "run", "last.safetensors") == sha("gradc", "last.safetensors"))
-sys.exit(bool(failures))
+finish()
