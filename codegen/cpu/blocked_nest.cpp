@@ -353,10 +353,8 @@ private:
                             args.column, {}, std::move(sums));
     if (!finishes)
       return storeSums(args, sums);
-    std::vector<TileVector> tile = tileVectors(args, e.i64(0), rowRun.size, panelRun);
-    for (size_t i = 0; i < sums.size(); ++i)
-      tile[i].lanes = sums[i];
-    tiles_.store.store(tile);
+    emitStoreTile(e, tiles_.store, sums, rowRun.size,
+                  [&](llvm::Value *first, int64_t rows) { return tileVectors(args, first, rows, panelRun); });
   }
 
   Values loadSums(const TileKernels::Args &args, int64_t count) {

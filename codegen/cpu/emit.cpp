@@ -53,6 +53,14 @@ llvm::Value *Emit::scratch() {
   return b.CreateAlignedLoad(b.getPtrTy(), argument(0), llvm::Align(8), "scratch");
 }
 
+llvm::Value *Emit::stack(int64_t bytes, uint64_t alignment) {
+  llvm::BasicBlock &entry = function()->getEntryBlock();
+  llvm::IRBuilder<> first(&entry, entry.begin());
+  llvm::AllocaInst *memory = first.CreateAlloca(first.getInt8Ty(), i64(bytes));
+  memory->setAlignment(llvm::Align(alignment));
+  return memory;
+}
+
 llvm::Type *Emit::scalarType(DType dtype) { return dtype == DType::Bool ? b.getInt1Ty() : memoryType(dtype); }
 
 llvm::Type *Emit::memoryType(DType dtype) {

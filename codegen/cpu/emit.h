@@ -63,6 +63,9 @@ public:
   /// The worker's scratch memory.
   llvm::Value *scratch();
 
+  /// Memory of this call of the function.
+  llvm::Value *stack(int64_t bytes, uint64_t alignment);
+
   /// The type of one element in a register (bool: i1) and in memory (bool: i8), and of 16 in registers.
   llvm::Type *scalarType(DType dtype);
   llvm::Type *memoryType(DType dtype);

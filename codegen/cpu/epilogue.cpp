@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codegen/cpu/interleave.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
@@ -59,9 +60,26 @@ void EpilogueStore::store(std::span<const TileVector> finished) {
         return vector.lanes;
     CHECK(false, "the epilogue reads another element than it computes");
   });
-  for (const TileVector &vector : tile)
-    storeVector(vector.at);
+  constexpr int64_t kTogether = 4;
+  const int64_t together = isLong() ? kTogether : 1, count = std::ssize(tile);
+  for (int64_t first = 0; first < count; first += together)
+    emitInterleaved(k_.e, std::min(together, count - first),
+                    [&](int64_t i) { storeVector(tile[first + i].at); });
   emitter_->unbind(sum_);
+}
+
+/// Elementary functions are some dozens of instructions.
+bool EpilogueStore::isLong() const {
+  constexpr Leaf kLong[] = {Leaf::Exp, Leaf::Log, Leaf::Tanh, Leaf::Erf, Leaf::Pow};
+  return std::ranges::any_of(k_.fn[k_.region()].ops, [&](OpId id) {
+    const OpData &op = k_.fn[id];
+    if (!op.def->scalar)
+      return false;
+    const ScalarProgram program = scalarProgram(*op.def, withDefaults(*op.def, op.attrs));
+    return std::ranges::any_of(program.nodes, [&](const ScalarNode &node) {
+      return std::ranges::find(kLong, node.leaf) != std::end(kLong);
+    });
+  });
 }
 
 /// In the last block of n16 the epilogue must not read other operands beyond the batch.

@@ -19,6 +19,7 @@ public:
   bool prefetches() const;
   void prefetch(std::span<const TileVector> tile) override;
   void store(std::span<const TileVector> tile) override;
+  bool isLong() const override;
 
 private:
   void maskExamples(LaneIndex &at);

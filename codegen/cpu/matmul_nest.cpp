@@ -228,10 +228,9 @@ private:
     };
     Values sums =
         emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {}, zeroAccumulators(e, shape));
-    std::vector<TileVector> tile = tileVectors(args, e.i64(0), rows, columns, lastLanes);
-    for (size_t i = 0; i < tile.size(); ++i)
-      tile[i].lanes = sums[i];
-    tiles_.store.store(tile);
+    emitStoreTile(e, tiles_.store, sums, rows, [&](llvm::Value *first, int64_t count) {
+      return tileVectors(args, first, count, columns, lastLanes);
+    });
   }
 
   /// Rows first .. first + rows - 1 of a tile.

@@ -79,16 +79,43 @@ void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
       e, e.b.CreateICmpSLT(panel, e.i64(panels - 1)), [&] { f(size); }, [&] { f(last); });
 }
 
+/// A long epilogue needs all registers: the sums leave them for memory, which stays in the first cache.
+void emitStoreTile(Emit &e, TileStore &store, const Values &sums, int64_t rows, const TilePlaces &places) {
+  constexpr int64_t kVector = kVectorLanes * 4;
+  if (!store.isLong()) {
+    std::vector<TileVector> tile = places(e.i64(0), rows);
+    for (size_t i = 0; i < sums.size(); ++i)
+      tile[i].lanes = sums[i];
+    return store.store(tile);
+  }
+  const int64_t count = std::ssize(sums);
+  llvm::Value *memory = e.stack(count * kVector, kVector);
+  for (int64_t i = 0; i < count; ++i)
+    e.b.CreateAlignedStore(sums[i], e.offset(memory, i * kVector), llvm::Align(kVector));
+  emitStoreRows(e, store, memory, count / rows * kVector, rows, [&](llvm::Value *row) {
+    std::vector<LaneIndex> indices;
+    for (TileVector &vector : places(row, 1))
+      indices.push_back(std::move(vector.at));
+    return indices;
+  });
+}
+
 void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
                    const RowIndices &indices) {
   constexpr int64_t kVector = kVectorLanes * 4;
-  e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) {
-    llvm::Value *from = e.offset(sums, e.mul(row, pitch));
+  // Two short rows at a time have enough vectors for a long epilogue to be busy with.
+  const int64_t together = store.isLong() && pitch <= 2 * kVector && rows % 2 == 0 ? 2 : 1;
+  e.loop(e.i64(0), e.i64(rows), together, [&](llvm::Value *first) {
     std::vector<TileVector> vectors;
-    for (LaneIndex &at : indices(row)) {
-      llvm::Value *lanes = e.b.CreateAlignedLoad(
-          e.vectorType(DType::F32), e.offset(from, std::ssize(vectors) * kVector), llvm::Align(kVector));
-      vectors.push_back({lanes, std::move(at)});
+    for (int64_t i = 0; i < together; ++i) {
+      llvm::Value *row = e.add(first, e.i64(i)), *from = e.offset(sums, e.mul(row, pitch));
+      int64_t at = 0;
+      for (LaneIndex &index : indices(row)) {
+        llvm::Value *lanes =
+            e.b.CreateAlignedLoad(e.vectorType(DType::F32), e.offset(from, at), llvm::Align(kVector));
+        vectors.push_back({lanes, std::move(index)});
+        at += kVector;
+      }
     }
     store.store(vectors);
   });

@@ -30,6 +30,8 @@ public:
   /// Announces the store of vectors that are being computed.
   virtual void prefetch(std::span<const TileVector>) {}
   virtual void store(std::span<const TileVector> tile) = 0;
+  /// A store is so much work for each vector that it should be code for a few of them in a loop.
+  virtual bool isLong() const { return false; }
 };
 
 /// The functions of one kernel's tiles.
@@ -71,6 +73,10 @@ void emitTileLoops(Emit &e, const std::vector<TileRun> &runs, const OnTile &f);
 /// Code for a panel of `size` rows out of `extent`, and for the last one where that has fewer: f(rows).
 void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
                      const std::function<void(int64_t rows)> &f);
+
+/// Stores a finished tile of so many rows, at once or row by row. `places` gives those of some rows' elements.
+using TilePlaces = std::function<std::vector<TileVector>(llvm::Value *first, int64_t rows)>;
+void emitStoreTile(Emit &e, TileStore &store, const Values &sums, int64_t rows, const TilePlaces &places);
 
 /// Stores rows of finished f32 sums that lie `pitch` bytes apart, 16 lanes for each index that `indices` gives a row.
 using RowIndices = std::function<std::vector<LaneIndex>(llvm::Value *row)>;
