@@ -20,6 +20,8 @@ constexpr int64_t kFewestTiles = 4;
 constexpr int64_t kSmallestKernel = 3;
 /// Segments of the sums towards the weights, tiles of each, and pairs of channels in all of them.
 constexpr int64_t kMostSegments = 8, kFewestTilesOfSegment = 16, kMostPairs = 1 << 17;
+/// Tiles of 4×4 towards 5×5 weights have short chains, and so many tiles and images that the transforms' errors even out.
+constexpr int64_t kSegmentsOfLargeTiles = 16, kFewestLargeTiles = 40, kFewestImages = kLanes;
 
 /// Of an image.
 int64_t tilesOf(const Shape &map, Winograd algorithm) {
@@ -38,6 +40,7 @@ bool isWeightGradient(const OpData &op) { return op.def->name == "conv2d_grad_we
 const Type &weightsOf(const Function &fn, const OpData &op) {
   return fn.type(isWeightGradient(op) ? op.results[0] : op.operands[1]);
 }
+int64_t pairsOf(const Shape &weights) { return weights[0] * weights[1]; }
 /// What the tiles cut: the result or, towards the weights, the gradient.
 const Type &mapOf(const Function &fn, const OpData &op) {
   return fn.type(isWeightGradient(op) ? op.operands[1] : op.results[0]);
@@ -67,10 +70,14 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
 }
 
 Winograd winogradOf(const Function &fn, OpId op) {
-  Winograd algorithm = Winograd::ofKernel(weightsOf(fn, fn[op]).shape[2]);
-  if (algorithm.kernel == 5 && !isWeightGradient(fn[op]))
-    algorithm.width = 4;
-  return algorithm;
+  const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
+  const Winograd algorithm = Winograd::ofKernel(weights[2]), large{.tile = 4, .kernel = 5};
+  if (algorithm.kernel != 5)
+    return algorithm;
+  if (!isWeightGradient(fn[op]))
+    return {.tile = algorithm.tile, .kernel = 5, .width = 4};
+  const bool even = map[0] >= kFewestImages && tilesOf(map, large) >= kFewestLargeTiles;
+  return even && pairsOf(weights) * kMostSegments <= kMostPairs ? large : algorithm;
 }
 
 bool winogradPays(const Function &fn, OpId op) {
@@ -80,7 +87,7 @@ bool winogradPays(const Function &fn, OpId op) {
   const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
   // Towards 5×5 weights the high powers are the results'. Short chains keep the error small.
   if (isWeightGradient(fn[op]) && algorithm.kernel == 5 &&
-      segmentsOf(tiles, weights[0] * weights[1]) < kMostSegments)
+      segmentsOf(tilesOf(map, Winograd::ofKernel(5)), pairsOf(weights)) < kMostSegments)
     return false;
   // Half of the multiplications must be saved; with half as many channels, three quarters.
   return algorithm.kernel >= kSmallestKernel && (algorithm.kernel < 5 || channels >= kFewestOfFive) &&
@@ -90,7 +97,10 @@ bool winogradPays(const Function &fn, OpId op) {
 
 int64_t winogradSegments(const Function &fn, OpId op) {
   const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
-  return segmentsOf(laneBlocks(map[0]) * tilesOf(map, winogradOf(fn, op)), weights[0] * weights[1]);
+  const Winograd algorithm = winogradOf(fn, op);
+  if (isWeightGradient(fn[op]) && algorithm.kernel == 5 && algorithm.tile == 4)
+    return kSegmentsOfLargeTiles;
+  return segmentsOf(laneBlocks(map[0]) * tilesOf(map, algorithm), pairsOf(weights));
 }
 
 ContractionShape winogradShape(const Function &fn, OpId op) {

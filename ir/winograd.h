@@ -14,8 +14,9 @@
 //   Y = Aᵀ M A
 //
 // conv2d_grad_weight correlates patches of 6×6 with the m×m tiles of the gradient, as if those were its kernels, and
-// makes the r×r weights: F(r×r, m×m), m + r = 7. There U is made of each tile of the gradient and channel (zero beyond the
-// map), and
+// makes the r×r weights: F(r×r, m×m), m + r = 7. From 16 images with 40 tiles each on, 5×5 weights come from patches of 8×8
+// and tiles of 4×4: 64 multiplications, not 400, where those of 2×2 need 36, not 100. There U is made of each tile of the
+// gradient and channel (zero beyond the map), and
 //
 //   M = Σ U ⊙ V   adds over the images of all tiles: (block of 16 images, tile's row, tile's column, image of the block)
 //                 is the chain's order, and winogradSegments cuts the tiles (not the images) into segments, segment s
@@ -28,7 +29,8 @@
 // powers of the points. The errors are the largest of the sum of the products' magnitudes; the usual 0, ±1, ±2, ∞ make
 // several times as much for 3×3, and tiles of 4×4 more than twice as much for 5×5. Towards the weights they fall with the
 // length of the sums: 3×3 from 5.6·10⁻⁷ for one image of 8×8 to 10⁻⁷ for 64 of 32×32, 4×4 from 6.6·10⁻⁷. Towards 5×5
-// weights, whose Aᵀ has the high powers, it is 2.6·10⁻⁷ in 8 segments; those with fewer stay direct.
+// weights, whose Aᵀ has the high powers, it is at most 5·10⁻⁷: for one image of 27×27 in tiles of 2×2 and 8 segments, for 16
+// in tiles of 4×4 and 16 segments. Those with fewer stay direct.
 //
 // Each transform goes down the columns, then along the rows; its expressions are in codegen/cpu/winograd_transform.cpp.
 // With that every bit is a function of the shapes and the data, as ir/order.h promises. An infinity or a NaN makes its
@@ -42,7 +44,7 @@
 
 namespace gradc {
 
-inline constexpr int64_t kWinogradPatch = 6, kWinogradPoints = kWinogradPatch * kWinogradPatch;
+inline constexpr int64_t kWinogradPatch = 6;
 
 /// F(tile×width, kernel×kernel).
 struct Winograd {
@@ -53,12 +55,16 @@ struct Winograd {
   static constexpr Winograd ofKernel(int64_t size) {
     return {.tile = kWinogradPatch + 1 - size, .kernel = size};
   }
+  /// Of square tiles: the kernel and the tile in each other's place, as towards the weights.
+  constexpr Winograd swapped() const { return {.tile = kernel, .kernel = tile, .width = kernel}; }
   constexpr int64_t patch() const { return tile + kernel - 1; }
   constexpr int64_t patchWidth() const { return width + kernel - 1; }
   constexpr int64_t points() const { return patch() * patchWidth(); }
   constexpr int64_t taps() const { return kernel * kernel; }
+  constexpr int64_t pointOf(int64_t row, int64_t column) const { return patchWidth() * row + column; }
   constexpr bool isValid() const {
-    return tile >= 2 && kernel >= 2 && patch() == kWinogradPatch && (patchWidth() == 6 || patchWidth() == 8);
+    auto known = [](int64_t size) { return size == 6 || size == 8; };
+    return tile >= 2 && kernel >= 2 && known(patch()) && known(patchWidth());
   }
 };
 

@@ -59,7 +59,8 @@ private:
                                           llvm::Constant::getNullValue(vector));
           },
           [&](int row, int column, llvm::Value *value) {
-            llvm::Value *address = e.offset(target, nest_.pointOf(row, column) * nest_.weightPlane());
+            llvm::Value *address =
+                e.offset(target, nest_.algorithm.pointOf(row, column) * nest_.weightPlane());
             e.b.CreateMaskedStore(value, address, llvm::Align(4), mask);
           });
     });
@@ -203,7 +204,8 @@ private:
           winogradResult(
               e, nest_.algorithm,
               [&](int row, int column) -> llvm::Value * {
-                llvm::Value *address = e.offset(at[0], nest_.pointOf(row, column) * nest_.productPlane());
+                llvm::Value *address =
+                    e.offset(at[0], nest_.algorithm.pointOf(row, column) * nest_.productPlane());
                 return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(64));
               },
               [&](int row, int column, llvm::Value *lanes) {

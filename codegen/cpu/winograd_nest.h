@@ -36,7 +36,6 @@ struct WinogradNest {
   // Of an item: tiles, a multiple of tile.vectors, and panels of tile.rows channels.
   int64_t columns = 1, panels = 1;
 
-  int64_t pointOf(int row, int column) const { return algorithm.patchWidth() * row + column; }
   int64_t tileRows() const;
   int64_t tileColumns() const;
   int64_t tiles() const { return blocks * tileRows() * tileColumns(); }

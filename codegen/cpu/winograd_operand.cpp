@@ -1,6 +1,7 @@
 // V of a group of tiles: Bᵀ d B of every patch and channel.
 #include <algorithm>
 
+#include "codegen/cpu/register_tile.h"
 #include "codegen/cpu/winograd_nest.h"
 #include "codegen/cpu/winograd_transform.h"
 #include "ir/winograd.h"
@@ -88,8 +89,10 @@ private:
                 return e.b.CreateAlignedLoad(vector, address, llvm::Align(4));
               },
               [&](int row, int column, llvm::Value *value) {
-                llvm::Value *plane = e.offset(at[1], nest_.pointOf(row, column) * nest_.operandPlane());
+                llvm::Value *plane =
+                    e.offset(at[1], nest_.algorithm.pointOf(row, column) * nest_.operandPlane());
                 e.b.CreateAlignedStore(value, plane, llvm::Align(64));
+                emitPrefetch(e, nextDepth(plane), Cache::L2, true);
               });
           return Values{e.offset(at[0], args.numbers[1]), nextDepth(at[1])};
         },

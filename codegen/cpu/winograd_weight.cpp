@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/reduction.h"
 #include "codegen/cpu/winograd_weight_nest.h"
 
 namespace gradc {
 namespace {
 
 constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
-constexpr int64_t kPatchBytes = kWinogradPoints * kVector; // what emitWinogradOperand needs
+/// Of one round of products in the whole nest: so many, and the sums that wait, stay in L1.
+constexpr int64_t kPartTiles = 8;
 
 /// Tiles, and where what belongs to them begins.
 struct Slab {
@@ -25,12 +27,21 @@ public:
   ProductsEmitter(TileKernels &tiles, const WinogradWeightNest &nest)
       : tiles_(tiles), e(tiles.e), nest_(nest) {}
 
-  int64_t imageBytes() const { return kWinogradPoints * nest_.imagePlane(); }
-  int64_t gradientBytes() const { return kWinogradPoints * nest_.gradientPlane(); }
-  int64_t productBytes() const { return kWinogradPoints * nest_.productPlane(); } // of a segment
-  int64_t transformScratch() const { return kPatchBytes + nest_.gradientScratch(); }
+  int64_t imageBytes() const { return nest_.points() * nest_.imagePlane(); }
+  int64_t gradientBytes() const { return nest_.points() * nest_.gradientPlane(); }
+  int64_t productBytes() const { return nest_.points() * nest_.productPlane(); } // of one M
+  int64_t patchBytes() const { return nest_.points() * kVector; } // what emitWinogradOperand needs
+  int64_t transformScratch() const { return patchBytes() + nest_.gradientScratch(); }
+  /// The sums of a panel, of all segments.
+  int64_t segmentScratch() const {
+    return nest_.whole && nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector
+                                             : 0;
+  }
   int64_t panels() const { return countTiles(nest_.panelRuns()); }
 
+  llvm::Value *firstTile(llvm::Value *segment) {
+    return e.div(e.mul(segment, nest_.image.tiles()), nest_.segments);
+  }
   Panels all() { return {e.i64(0), e.i64(panels())}; }
   Panels partOf(llvm::Value *part) {
     llvm::Value *first = e.mul(part, nest_.partPanels());
@@ -45,39 +56,85 @@ public:
     emitWinogradGradient(tiles_, nest_,
                          {.gradient = dy,
                           .target = slab.gradient,
-                          .scratch = e.offset(scratch, kPatchBytes),
+                          .scratch = e.offset(scratch, patchBytes()),
                           .firstTile = slab.first,
                           .endTile = slab.end,
                           .slabStart = start});
   }
 
-  /// M += V·U of one point, or M = V·U.
+  /// M += V·U of one point, or M = V·U; in the whole nest, of all segments.
   void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, bool add) {
     llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
     llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
     llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
-    llvm::Value *count = e.b.CreateSub(slab.end, slab.first);
-    auto tile = [&](llvm::Value *group, int64_t vectors, llvm::Value *row, int64_t rows) {
-      llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
-      const TileKernels::Args args{e.offset(v, e.mul(row, kVector)),
-                                   e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)),
-                                   e.argument(1),
-                                   {count},
-                                   e.offset(sums, e.mul(row, vectors * kVector))};
-      tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows, vectors), args,
-                  [&](const TileKernels::Args &inner) { tileBody(inner, rows, vectors, add); });
-    };
-    const std::vector<TileRun> rowRuns = balancedTiles(nest_.depth(), nest_.tile.rows);
     e.loop(panels.first, panels.end, 1, [&](llvm::Value *panel) {
-      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &vectors) {
-        emitTileLoops(e, rowRuns, [&](llvm::Value *row, const TileRun &rows) {
-          tile(group, vectors.size, row, rows.size);
-        });
+      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &run) {
+        llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
+        const Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
+                          e.b.CreateSub(slab.end, slab.first), run.size};
+        if (nest_.whole)
+          multiplySegments(all);
+        else
+          multiplyTiles(all, add);
       });
     });
   }
 
 private:
+  /// Of all channels of the image and a panel of the gradient's.
+  struct Product {
+    llvm::Value *image, *gradient, *sums, *tiles;
+    int64_t vectors;
+  };
+
+  void multiplyTiles(const Product &p, bool add) {
+    emitTileLoops(
+        e, balancedTiles(nest_.depth(), nest_.tile.rows), [&](llvm::Value *row, const TileRun &rows) {
+          const TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
+                                       p.gradient,
+                                       e.argument(1),
+                                       {p.tiles},
+                                       e.offset(p.sums, e.mul(row, p.vectors * kVector))};
+          tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
+                      [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+        });
+  }
+
+  /// Segment by segment, a few tiles at a time, whose operands stay in L1 for all rows; then the segments' tree.
+  void multiplySegments(const Product &p) {
+    const int64_t bytes = nest_.depth() * p.vectors * kVector;
+    const bool tree = nest_.segments > 1;
+    e.count(nest_.segments, [&](llvm::Value *segment) {
+      llvm::Value *first = firstTile(segment), *end = firstTile(e.add(segment, e.i64(1)));
+      llvm::Value *sums = tree ? e.offset(e.scratch(), e.mul(segment, bytes)) : p.sums;
+      auto part = [&](llvm::Value *start, bool add) {
+        llvm::Value *partEnd = e.atMost(e.add(start, e.i64(kPartTiles)), end);
+        multiplyTiles({e.offset(p.image, e.mul(start, nest_.depth() * kVector)),
+                       e.offset(p.gradient, e.mul(start, kVectorLanes * p.vectors * kVector)), sums,
+                       e.b.CreateSub(partEnd, start), p.vectors},
+                      add);
+      };
+      part(first, false);
+      e.loop(e.add(first, e.i64(kPartTiles)), end, kPartTiles,
+             [&](llvm::Value *start) { part(start, true); });
+    });
+    if (tree)
+      tiles_.call(fmt::format("tree{}", p.vectors), {e.scratch(), p.sums, e.argument(1), {}},
+                  [&](const TileKernels::Args &inner) { treeBody(inner, bytes); });
+  }
+
+  void treeBody(const TileKernels::Args &args, int64_t bytes) {
+    e.count(bytes / kVector, [&](llvm::Value *i) {
+      Values parts;
+      for (int64_t s = 0; s < nest_.segments; ++s)
+        parts.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32),
+                                              e.offset(e.offset(args.row, e.mul(i, kVector)), s * bytes),
+                                              llvm::Align(64)));
+      e.b.CreateAlignedStore(emitTree(e, Leaf::Add, DType::F32, std::move(parts)),
+                             e.offset(args.column, e.mul(i, kVector)), llvm::Align(64));
+    });
+  }
+
   void tileBody(const TileKernels::Args &args, int64_t rows, int64_t vectors, bool add) {
     RegisterTileShape shape;
     for (int64_t i = 0; i < rows; ++i)
@@ -122,12 +179,12 @@ public:
     llvm::Value *scratch = e.offset(gradient, products_.gradientBytes());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *segment) {
       llvm::Value *products = e.offset(workspace, e.mul(segment, products_.productBytes()));
-      llvm::Value *first = firstTile(segment), *end = firstTile(e.add(segment, e.i64(1)));
+      llvm::Value *first = products_.firstTile(segment), *end = products_.firstTile(e.add(segment, e.i64(1)));
       e.clear(products, products_.productBytes() / kVector, 64);
       e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
         const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
         products_.transform(slab, start, x, dy, scratch);
-        e.count(kWinogradPoints,
+        e.count(nest_.points(),
                 [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true); });
       });
     });
@@ -137,6 +194,8 @@ public:
 
   /// Two steps for each slab.
   std::vector<KernelStep> farSteps() {
+    if (nest_.whole)
+      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, false)};
     std::vector<KernelStep> steps;
     for (int64_t segment = 0; segment < nest_.segments; ++segment)
       for (int64_t first = nest_.firstTile(segment), end = nest_.firstTile(segment + 1), start = first;
@@ -149,22 +208,19 @@ public:
   }
 
   int64_t workspaceBytes() const {
-    const int64_t products = nest_.segments * products_.productBytes();
+    const int64_t products = nest_.sums() * products_.productBytes();
     return nest_.near ? products : products + products_.imageBytes() + products_.gradientBytes();
   }
 
 private:
-  llvm::Value *firstTile(llvm::Value *segment) {
-    return e.div(e.mul(segment, nest_.image.tiles()), nest_.segments);
-  }
   double productWork() const {
-    return seconds(2.0 * kVectorLanes * kWinogradPoints * static_cast<double>(nest_.image.tiles()) *
+    return seconds(2.0 * kVectorLanes * static_cast<double>(nest_.points() * nest_.image.tiles()) *
                    static_cast<double>(nest_.depth() * nest_.channels));
   }
 
   Slab slabInWorkspace(int64_t segment, int64_t start, int64_t count) {
     llvm::Value *workspace = e.buffer(k_.workspaceBuffer());
-    llvm::Value *image = e.offset(workspace, nest_.segments * products_.productBytes());
+    llvm::Value *image = e.offset(workspace, nest_.sums() * products_.productBytes());
     return {e.i64(start), e.i64(start + count), image, e.offset(image, products_.imageBytes()),
             e.offset(workspace, segment * products_.productBytes())};
   }
@@ -193,7 +249,8 @@ private:
   /// An item is a part of a point's products.
   KernelStep multiplyStep(int64_t segment, int64_t start, int64_t count, bool add) {
     const KernelStep step{.symbol = start == 0 ? k_.symbol : fmt::format("{}.products{}", k_.symbol, start),
-                          .items = kWinogradPoints * nest_.parts,
+                          .items = nest_.points() * nest_.parts,
+                          .scratchBytes = products_.segmentScratch(),
                           .work = productWork() * static_cast<double>(count) /
                                   static_cast<double>(nest_.image.tiles())};
     e.beginKernel(step.symbol);

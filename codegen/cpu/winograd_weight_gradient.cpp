@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/panel.h"
+#include "codegen/cpu/register_tile.h"
 #include "codegen/cpu/winograd_transform.h"
 #include "codegen/cpu/winograd_weight_nest.h"
 
@@ -86,9 +87,11 @@ private:
                 return e.b.CreateAlignedLoad(e.vectorType(DType::F32), address, llvm::Align(64));
               },
               [&](int row, int column, llvm::Value *value) {
-                const int64_t point = kWinogradPatch * row + column;
-                e.b.CreateAlignedStore(value, e.offset(at[1], point * nest_.gradientPlane()),
-                                       llvm::Align(64));
+                const int64_t point = nest_.gradient.pointOf(row, column);
+                llvm::Value *to = e.offset(at[1], point * nest_.gradientPlane());
+                e.b.CreateAlignedStore(value, to, llvm::Align(64));
+                if (!nest_.near)
+                  emitPrefetch(e, e.offset(to, args.numbers[0]), Cache::L2, true);
               });
           return Values{e.offset(at[0], pixels() * kVector), e.offset(at[1], args.numbers[0])};
         },

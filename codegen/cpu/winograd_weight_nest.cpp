@@ -11,16 +11,17 @@ namespace {
 
 constexpr int64_t kVector = kVectorLanes * 4;
 
-/// V, U and M of an item may take that much of L2. Where M alone is larger, it is read and written from beyond, as
-/// seldom as a few tiles in a row allow; more of those would not stay in L2 until they are multiplied.
+/// V, U and M of an item may take that much of L2. Where they do not fit, M would go to L3 and back for every few
+/// tiles: then V and U of all tiles go there instead, once, if they are not too large.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8;
-  const int64_t pixel = kWinogradPoints * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
+  constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8, kWholeInL2 = 32;
+  const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
   const int64_t products = pixel * nest.depth() * nest.groups();
-  const int64_t tiles =
-      (l2Bytes * 6 / 10 - products) / (pixel * (nest.depth() + nest.groups() * kVectorLanes));
-  nest.slab = std::min(tiles >= kFewestTiles ? tiles : kManyTiles, longest);
-  nest.near = nest.segments >= kFewestItems;
+  const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
+  const int64_t tiles = (l2Bytes * 6 / 10 - products) / tile;
+  nest.whole = tiles < kFewestTiles && nest.image.tiles() * tile <= kWholeInL2 * l2Bytes;
+  nest.near = nest.segments >= kFewestItems && !nest.whole;
+  nest.slab = nest.whole ? nest.image.tiles() : std::min(tiles >= kFewestTiles ? tiles : kManyTiles, longest);
   nest.parts = std::min(kParts, countTiles(nest.panelRuns()));
   nest.image.columns = nest.slab;
 }
@@ -47,7 +48,7 @@ WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile 
   nest.image.inTop = -padding[0];
   nest.image.inLeft = -padding[2];
   nest.image.algorithm = winogradOf(fn, id);
-  nest.gradient = Winograd::ofKernel(nest.image.algorithm.tile);
+  nest.gradient = nest.image.algorithm.swapped();
   nest.channels = dy[1];
   nest.tile = tile;
   nest.segments = winogradSegments(fn, id);

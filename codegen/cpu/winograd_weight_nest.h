@@ -1,15 +1,16 @@
 // Gradients of convolutions of stride 1 towards their weights by Winograd's F(r×r, m×m) (ir/winograd.h), operands in
-// layout n16. The 36 products are matrix products whose depth is the images of all tiles:
+// layout n16. The products of the points are matrix products whose depth is the images of all tiles:
 //
-//   V[36][tile][channel of the image][16 images]       scalars for the rows of register tiles, as they come
-//   U[36][tile][16 images][channel of the gradient]    vectors: 16 channels of a tile's pixel are transposed first
-//   M[36][channel of the image][channel of the gradient]
+//   V[points][tile][channel of the image][16 images]       scalars for the rows of register tiles, as they come
+//   U[points][tile][16 images][channel of the gradient]    vectors: 16 channels of a tile's pixel are transposed first
+//   M[points][channel of the image][channel of the gradient]
 //
 // The tiles are cut into segments, whose number decides bits, and these into slabs, from one to the next of which M goes
 // on in memory. Where there are segments enough for several threads, an item is one of them: the worker makes V and U of
 // a slab in its scratch memory and multiplies them while they are near. Else V and U of a slab lie in the kernel's
-// workspace, and two steps for each slab make them and multiply them. Then one step makes the gradients of the weights
-// from M, through the kernel's epilogue.
+// workspace, and two steps for each slab make them and multiply them. In the whole nest the only slab is all tiles, and
+// a panel's sums of all segments wait in the worker's scratch memory for their tree. Last, one step makes the gradients of
+// the weights from M, through the kernel's epilogue.
 #pragma once
 
 #include "codegen/cpu/winograd_nest.h"
@@ -25,8 +26,11 @@ struct WinogradWeightNest {
   int64_t segments = 1; // of the tiles, each with an M of its own
   int64_t slab = 1;     // tiles
   bool near = false;    // an item is a segment
-  int64_t parts = 1;    // else: of a point's panels of vectors, to make items of
+  bool whole = false;   // the slab is all tiles, and M the sum of all segments
+  int64_t parts = 1;    // unless near: of a point's panels of vectors, to make items of
 
+  int64_t points() const { return gradient.points(); }
+  int64_t sums() const { return whole ? 1 : segments; } // how many M
   int64_t depth() const { return image.depth; }
   int64_t groups() const { return ceilDiv(channels, kVectorLanes); }
   std::vector<TileRun> panelRuns() const { return balancedTiles(groups(), tile.vectors); }
@@ -36,7 +40,7 @@ struct WinogradWeightNest {
   int64_t channel() const { return image.outHeight * row(); }
   int64_t firstTile(int64_t segment) const { return segment * image.tiles() / segments; }
 
-  // One of the 36 planes of V; of U, as [panel][tile][16 images][vectors][16]; and of M, as
+  // One of the planes, of which each point has one, of V; of U, as [panel][tile][16 images][vectors][16]; and of M, as
   // [panel][channel of the image][vectors][16].
   int64_t imagePlane() const { return image.operandPlane(); }
   int64_t gradientPlane() const;

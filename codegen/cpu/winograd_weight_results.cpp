@@ -85,7 +85,8 @@ private:
           winogradResult(
               e, nest_.gradient,
               [&](int row, int column) {
-                return sumOfSegments(e.offset(at[0], (kWinogradPatch * row + column) * nest_.productPlane()));
+                return sumOfSegments(
+                    e.offset(at[0], nest_.gradient.pointOf(row, column) * nest_.productPlane()));
               },
               [&](int row, int column, llvm::Value *value) {
                 const int64_t tap = nest_.gradient.tile * row + column;
@@ -98,9 +99,9 @@ private:
 
   llvm::Value *sumOfSegments(llvm::Value *first) {
     Values sums;
-    for (int64_t s = 0; s < nest_.segments; ++s)
+    for (int64_t s = 0; s < nest_.sums(); ++s)
       sums.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32),
-                                           e.offset(first, s * kWinogradPoints * nest_.productPlane()),
+                                           e.offset(first, s * nest_.points() * nest_.productPlane()),
                                            llvm::Align(64)));
     return emitTree(e, Leaf::Add, DType::F32, std::move(sums));
   }
@@ -118,7 +119,7 @@ KernelStep emitWinogradWeightResults(KernelContext &k, TileKernels &tiles, const
   const KernelStep step{.symbol = k.symbol + ".results",
                         .items = emitter.items(),
                         .scratchBytes = emitter.scratchBytes(),
-                        .work = static_cast<double>(nest.segments * kWinogradPoints * nest.productPlane()) /
+                        .work = static_cast<double>(nest.sums() * nest.points() * nest.productPlane()) /
                                 kBytesASecond};
   k.e.beginKernel(step.symbol);
   emitter.emit(k.e.buffer(k.workspaceBuffer()));

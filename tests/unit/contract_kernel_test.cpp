@@ -412,10 +412,11 @@ Floats referenceWinograd(const Operation &op, const Floats &a, const Floats &b) 
 
 /// Towards the weights: patches of the image are correlated with tiles of the gradient, and the products summed over
 /// the images of all tiles, in segments.
-Floats referenceWinogradWeight(const Operation &op, int64_t segments, const Floats &x, const Floats &dy) {
+Floats referenceWinogradWeight(const Operation &op, int64_t tile, int64_t segments, const Floats &x,
+                               const Floats &dy) {
   const Shape &in = op.a.shape, &map = op.b.shape, &w = op.result.shape;
   const std::vector<int64_t> padding = op.attrs.ints("padding");
-  const int64_t size = w[2], tile = 7 - size, blocks = laneBlocks(in[0]);
+  const int64_t size = w[2], patch = tile + size - 1, points = patch * patch, blocks = laneBlocks(in[0]);
   auto square = [](const Shape &s, const Floats &from, int64_t n, int64_t c, int64_t top, int64_t left,
                    int64_t edge) {
     Floats values(edge * edge, 0);
@@ -425,14 +426,14 @@ Floats referenceWinogradWeight(const Operation &op, int64_t segments, const Floa
         values[i] = from[((n * s[1] + c) * s[2] + h) * s[3] + v];
     return values;
   };
-  auto weights = [](const Floats &line) { return weightsLine(line, 6); };
+  auto weights = [&](const Floats &line) { return weightsLine(line, patch); };
   auto results = [&](const Floats &line) { return resultLine(line, size); };
   std::vector<std::array<int64_t, 3>> tiles; // block, row, column
   for (int64_t block = 0; block < blocks; ++block)
     for (int64_t h = 0; h < map[2]; h += tile)
       for (int64_t v = 0; v < map[3]; v += tile)
         tiles.push_back({block, h, v});
-  std::vector<std::vector<Floats>> sums(segments, std::vector<Floats>(w[0] * w[1], Floats(36, 0)));
+  std::vector<std::vector<Floats>> sums(segments, std::vector<Floats>(w[0] * w[1], Floats(points, 0)));
   const auto count = static_cast<int64_t>(tiles.size());
   for (int64_t s = 0; s < segments; ++s)
     for (int64_t t = s * count / segments; t < (s + 1) * count / segments; ++t)
@@ -441,12 +442,12 @@ Floats referenceWinogradWeight(const Operation &op, int64_t segments, const Floa
         const int64_t n = block * kLanes + lane;
         std::vector<Floats> images, gradients;
         for (int64_t c = 0; c < w[1]; ++c)
-          images.push_back(
-              onMatrix(square(in, x, n, c, h - padding[0], v - padding[2], 6), 6, operandLine, operandLine));
+          images.push_back(onMatrix(square(in, x, n, c, h - padding[0], v - padding[2], patch), patch,
+                                    operandLine, operandLine));
         for (int64_t o = 0; o < w[0]; ++o)
           gradients.push_back(onMatrix(square(map, dy, n, o, h, v, tile), tile, weights, weights));
-        for (int64_t i = 0; i < w[0] * w[1] * 36; ++i) {
-          const int64_t o = i / 36 / w[1], c = i / 36 % w[1], point = i % 36;
+        for (int64_t i = 0; i < w[0] * w[1] * points; ++i) {
+          const int64_t o = i / points / w[1], c = i / points % w[1], point = i % points;
           float &sum = sums[s][o * w[1] + c][point];
           sum = step(images[c][point], gradients[o][point], sum);
         }
@@ -454,13 +455,13 @@ Floats referenceWinogradWeight(const Operation &op, int64_t segments, const Floa
   Floats dw;
   for (int64_t i = 0; i < w[0] * w[1]; ++i) {
     Floats products;
-    for (int64_t point = 0; point < 36; ++point) {
+    for (int64_t point = 0; point < points; ++point) {
       Floats parts;
       for (int64_t s = 0; s < segments; ++s)
         parts.push_back(sums[s][i][point]);
       products.push_back(tree(parts));
     }
-    for (float value : onMatrix(products, 6, results, results))
+    for (float value : onMatrix(products, patch, results, results))
       dw.push_back(value);
   }
   return dw;
@@ -552,7 +553,8 @@ protected:
     EXPECT_TRUE(result.paddingIsZero());
     const bool winograd = c.algorithm == "winograd", ofWeights = op.def->name == "conv2d_grad_weight";
     const Floats expected = winograd && ofWeights
-                                ? referenceWinogradWeight(op, winogradSegments(fn, contraction), a, b)
+                                ? referenceWinogradWeight(op, winogradOf(fn, contraction).tile,
+                                                          winogradSegments(fn, contraction), a, b)
                             : winograd ? referenceWinograd(op, a, b)
                                        : reference(op, reductionOrder(fn, contraction), a, b);
     const Floats actual = result.get();
@@ -786,6 +788,8 @@ const ConvCase kWinogradCases[] = {
     {16, 1, 1, 1, 1, 5, 5, {1, 1}, {2, 2, 2, 2}},
     {16, 3, 6, 11, 4, 5, 5, {1, 1}, {6, 5, 7, 6}},
     {19, 70, 6, 9, 40, 5, 5, {1, 1}, {2, 2, 2, 2}},
+    {19, 3, 23, 26, 18, 5, 5, {1, 1}, {2, 2, 2, 2}}, // towards the weights in tiles of 4×4
+    {16, 9, 32, 17, 35, 5, 5, {1, 1}, {0, 4, 3, 4}},
     {16, 3, 9, 10, 18, 4, 4, {1, 1}, {1, 2, 2, 1}}, // 4×4, 2×2
     {19, 5, 7, 12, 9, 2, 2, {1, 1}, {0, 1, 1, 0}},
 };
@@ -813,10 +817,16 @@ TEST_F(ContractKernel, WinogradGradWeight) {
   }
 }
 
-/// Segments of the tiles, slabs in a worker's memory and in the workspace, parts of the channels.
+/// Segments of the tiles, slabs in a worker's memory and in the workspace, parts of the channels; all tiles in one slab.
 TEST_F(ContractKernel, WinogradGradWeightInSlabs) {
-  const ConvTexts t = texts({48, 9, 18, 22, 35, 3, 3, {1, 1}, {1, 1, 1, 1}}, true);
-  for (int64_t bytes : {32 << 10, 256 << 10, 1 << 20}) {
+  const ConvCase segments{48, 5, 18, 22, 35, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const ConvCase oneSegment{16, 5, 14, 18, 35, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  for (const auto &[c, bytes] : {std::pair{segments, 32 << 10},
+                                 {segments, 448 << 10},
+                                 {segments, 1 << 20},
+                                 {oneSegment, 32 << 10},
+                                 {oneSegment, 256 << 10}}) {
+    const ConvTexts t = texts(c, true);
     l2Bytes = bytes;
     checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w, "winograd"});
   }
@@ -852,7 +862,8 @@ TEST(WinogradError, IsAsStated) {
 }
 
 /// The largest error of a gradient of weights of maps with that extent, of the sum of the products' magnitudes.
-double worstTowardsWeights(int64_t size, int64_t examples, int64_t extent, int64_t segments, bool rectified) {
+double worstTowardsWeights(int64_t size, int64_t tile, int64_t examples, int64_t extent, int64_t segments,
+                           bool rectified) {
   const int64_t taps = size * size;
   Operation op{nullptr, {}, {}, {}, {}};
   op.a.shape = Shape{examples, 2, extent, extent};
@@ -862,7 +873,7 @@ double worstTowardsWeights(int64_t size, int64_t examples, int64_t extent, int64
   Floats x = randomFloats(op.a.elements(), 1), dy = randomFloats(op.b.elements(), 2);
   for (float &value : x)
     value = rectified ? std::max(value, 0.f) : value;
-  const Floats dw = referenceWinogradWeight(op, segments, x, dy);
+  const Floats dw = referenceWinogradWeight(op, tile, segments, x, dy);
   double worst = 0;
   for (int64_t i = 0; i < op.result.elements(); ++i) {
     const int64_t o = i / taps / 2, c = i / taps % 2;
@@ -886,12 +897,13 @@ double worstTowardsWeights(int64_t size, int64_t examples, int64_t extent, int64
 TEST(WinogradError, TowardsWeightsIsAsStated) {
   fusedClass = true;
   for (const bool rectified : {false, true}) {
-    EXPECT_LE(worstTowardsWeights(3, 64, 32, 8, rectified), 1e-7);
-    EXPECT_LE(worstTowardsWeights(3, 64, 16, 4, rectified), 1e-7);
-    EXPECT_LE(worstTowardsWeights(3, 16, 13, 1, rectified), 2.5e-7);
-    EXPECT_LE(worstTowardsWeights(3, 32, 8, 1, rectified), 2.5e-7);
-    EXPECT_LE(worstTowardsWeights(3, 1, 8, 1, rectified), 5.6e-7);
-    EXPECT_LE(worstTowardsWeights(5, 16, 27, 8, rectified), 2.6e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 64, 32, 8, rectified), 1e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 64, 16, 4, rectified), 1e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 16, 13, 1, rectified), 2.5e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 32, 8, 1, rectified), 2.5e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 1, 8, 1, rectified), 5.6e-7);
+    EXPECT_LE(worstTowardsWeights(5, 2, 1, 27, 8, rectified), 5e-7);
+    EXPECT_LE(worstTowardsWeights(5, 4, 16, 27, 16, rectified), 5e-7);
   }
 }
 
