@@ -1,5 +1,6 @@
 // gradc diff: compares the arrays of two .npz files by name.
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -14,6 +15,7 @@ namespace {
 struct DiffFlags {
   std::string left, right;
   Tolerance tolerance;
+  std::optional<double> distance;
 };
 
 const NpyArray *find(const NpzArrays &arrays, std::string_view name) {
@@ -27,6 +29,16 @@ Tensor toTensor(const NpyArray &array) {
   Tensor tensor(Type{array.dtype, Shape(std::span(array.shape)), {}});
   std::memcpy(tensor.bytes().data(), array.bytes.data(), tensor.bytes().size());
   return tensor;
+}
+
+/// What is wrong with an array, by the measure that the flags name.
+std::optional<std::string> difference(const Tensor &left, const Tensor &right, const DiffFlags &flags) {
+  if (!flags.distance)
+    return difference(left, right, flags.tolerance);
+  const double distance = relativeDistance(right, left);
+  if (distance <= *flags.distance)
+    return std::nullopt;
+  return fmt::format("relative distance {:.3g}", distance);
 }
 
 ExitCode runDiff(const DiffFlags &flags) {
@@ -44,7 +56,7 @@ ExitCode runDiff(const DiffFlags &flags) {
     const NpyArray *other = find(*right, name);
     if (!other)
       report(name, fmt::format("not in {}", flags.right));
-    else if (auto wrong = difference(toTensor(array), toTensor(*other), flags.tolerance))
+    else if (auto wrong = difference(toTensor(array), toTensor(*other), flags))
       report(name, *wrong);
   }
   for (const auto &[name, array] : *right)
@@ -63,6 +75,11 @@ void registerDiff(CLI::App &app, ExitCode &exit) {
   command->add_option("right", flags->right, "A .npz file")->required();
   command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance; default: the same bits");
   command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance");
+  command
+      ->add_option("--distance", flags->distance,
+                   "How far an array may be from the first as a whole (L2, relative)")
+      ->excludes("--rtol")
+      ->excludes("--atol");
   command->callback([flags, &exit] { exit = runDiff(*flags); });
 }
 

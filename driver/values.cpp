@@ -211,6 +211,18 @@ std::optional<std::string> difference(const Tensor &got, const Tensor &want, Tol
                      numberText(got, worst), numberText(want, worst));
 }
 
+double relativeDistance(const Tensor &got, const Tensor &want) {
+  if (got.type().dtype != want.type().dtype || got.type().shape != want.type().shape)
+    return INFINITY;
+  double apart = 0, length = 0;
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    const double error = got.get(i) - want.get(i);
+    apart += error * error;
+    length += want.get(i) * want.get(i);
+  }
+  return apart == 0 ? 0 : std::sqrt(apart / length);
+}
+
 std::vector<std::string> resultNames(const Function &fn) {
   std::vector<std::string> names;
   for (size_t i = 0; i < fn.body().yields.size(); ++i) {

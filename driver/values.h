@@ -36,6 +36,9 @@ struct Tolerance {
 /// Nothing: they agree.
 std::optional<std::string> difference(const Tensor &got, const Tensor &want, Tolerance tolerance);
 
+/// ‖got - want‖ / ‖want‖ in the L2 norm of all elements; infinite where the types differ, 0 of two zeros.
+double relativeDistance(const Tensor &got, const Tensor &want);
+
 /// What a function's results are called, each differently.
 std::vector<std::string> resultNames(const Function &fn);
 

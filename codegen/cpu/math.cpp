@@ -5,6 +5,7 @@
 #include <span>
 
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
 
 #include "codegen/elementary.h"
 
@@ -68,43 +69,37 @@ llvm::Value *perLane(Emit &e, const char *name, std::initializer_list<llvm::Valu
 
 bool isF64(llvm::Value *x) { return x->getType()->getScalarType()->isDoubleTy(); }
 
-/// x = n + r with n = rint(x): adding 1.5 · 2^23 rounds to a whole number and leaves it in the low bits. For |x| < 2^22;
-/// a NaN gives a NaN and any bits.
-struct Rounded {
-  llvm::Value *shifted, *n;
+/// n = rint(factor · x), and what elementary.h says of kRounder.
+struct Nearest {
+  llvm::Value *n, *rounder;
+
+  Nearest(Vector v, llvm::Value *x, double factor) : rounder(v.fma(x, v.c(factor), v.c(el::kRounder))) {
+    n = v.sub(rounder, v.c(el::kRounder));
+  }
+  /// 2^n where that is a normal number.
+  llvm::Value *power(Vector v) const { return v.fromBits(v.b().CreateShl(v.bits(rounder), v.i(23))); }
 };
-Rounded nearest(Vector v, llvm::Value *x) {
-  llvm::Value *shifted = v.add(x, v.c(el::kRound));
-  return {shifted, v.sub(shifted, v.c(el::kRound))};
+
+/// p · 2^n for any n, rounded once: by the instruction for that, or by two factors, the first of which stays normal.
+llvm::Value *scaleByPowerOfTwo(Vector v, llvm::Value *p, const Nearest &nearest) {
+  llvm::IRBuilder<> &b = v.b();
+  if (v.e.target.vectorBits == 512)
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+                             {p, nearest.n, p, b.getInt16(0xffff), b.getInt32(4)}); // 4: rounds as everywhere
+  llvm::Value *sum =
+      b.CreateSub(v.bits(nearest.rounder), v.i(el::kRounderBits - 127)); // of both exponents' bits
+  llvm::Value *half = b.CreateLShr(sum, v.i(1));
+  auto power = [&](llvm::Value *bits) { return v.fromBits(b.CreateShl(bits, v.i(23))); };
+  return v.mul(v.mul(p, power(half)), power(b.CreateSub(sum, half)));
 }
 
-/// 2^n of a whole number in the low bits of an integer, -126 <= n <= 127.
-llvm::Value *powerOfTwo(Vector v, llvm::Value *n) {
-  return v.fromBits(v.b().CreateAdd(v.b().CreateShl(n, v.i(23)), v.i(127 << 23)));
-}
-
-/// e^x = 2^n · e^r with |r| <= ln 2 / 2; the result is e^r.
-llvm::Value *expOfRest(Vector v, llvm::Value *x, llvm::Value *n) {
-  llvm::Value *r = v.fma(n, v.c(-el::kLn2High), x);
-  r = v.fma(n, v.c(-el::kLn2Low), r);
-  llvm::Value *p = v.poly(r, el::kExp);
-  return v.add(v.fma(p, v.mul(r, r), r), v.c(1));
-}
-
-/// Scaled in two steps, so that denormal results round once and n = 128 does not overflow early.
+/// e^x = 2^n · e^r with |r| <= ln 2 / 2. A NaN goes through p.
 llvm::Value *expF32(Vector v, llvm::Value *x) {
   x = v.atLeast(el::kExpLowest, v.atMost(el::kExpHighest, x));
-  const auto [shifted, n] = nearest(v, v.mul(x, v.c(el::kLog2E)));
-  llvm::Value *p = expOfRest(v, x, n);
-  llvm::Value *whole = v.b().CreateSub(v.bits(shifted), v.i(el::kRoundBits));
-  llvm::Value *half = v.b().CreateAShr(whole, v.i(1));
-  return v.mul(v.mul(p, powerOfTwo(v, half)), powerOfTwo(v, v.b().CreateSub(whole, half)));
-}
-
-/// The same where the caller knows that e^x is a normal number.
-llvm::Value *expNormalF32(Vector v, llvm::Value *x) {
-  const auto [shifted, n] = nearest(v, v.mul(x, v.c(el::kLog2E)));
-  return v.mul(expOfRest(v, x, n), powerOfTwo(v, v.bits(shifted)));
+  const Nearest nearest(v, x, el::kLog2E);
+  llvm::Value *r = v.fma(nearest.n, v.c(-el::kLn2High), x);
+  r = v.fma(nearest.n, v.c(-el::kLn2Low), r);
+  return scaleByPowerOfTwo(v, v.poly(r, el::kExp), nearest);
 }
 
 /// log x = log m + k · log 2 with m in [√½, √2).
@@ -190,34 +185,36 @@ llvm::Value *emitPow(Emit &e, llvm::Value *x, llvm::Value *y) {
   return isF64(x) ? perLane(e, "pow", {x, y}) : powF32({e}, x, y);
 }
 
-/// An odd polynomial near 0, else 1 - 2 / (e^2|x| + 1).
 llvm::Value *emitTanh(Emit &e, llvm::Value *x) {
   if (isF64(x))
     return perLane(e, "tanh", {x});
   Vector v{e};
-  llvm::Value *t = v.fabs(x), *z = v.mul(x, x);
-  llvm::Value *near = v.poly(z, el::kTanh);
-  near = v.fma(v.mul(near, z), x, x);
-  llvm::Value *grown = v.add(expNormalF32(v, v.atMost(el::kTanhFlat, v.add(t, t))), v.c(1));
-  llvm::Value *far = v.sub(v.c(1), e.b.CreateFDiv(v.c(2), grown));
-  return v.select(e.b.CreateFCmpOLT(t, v.c(el::kTanhNear)), near, v.copysign(far, x));
+  llvm::Value *t = v.atMost(el::kTanhHighest, v.fabs(x));
+  llvm::Value *isFar = e.b.CreateFCmpOGE(t, v.c(el::kTanhNear));
+  const Nearest nearest(v, t, 2 * el::kLog2E);
+  llvm::Value *r = v.fma(v.select(isFar, nearest.n, v.c(0)), v.c(-el::kLn2 / 2), t);
+  llvm::Value *z = v.mul(r, r);
+  llvm::Value *h = v.fma(v.poly(z, el::kTanh), v.mul(r, z), r);
+  llvm::Value *power = nearest.power(v);
+  llvm::Value *below = v.fma(v.sub(power, v.c(1)), h, v.add(power, v.c(1)));
+  llvm::Value *far = v.add(e.b.CreateFDiv(v.fma(h, v.c(2), v.c(-2)), below), v.c(1));
+  return v.copysign(v.select(isFar, far, h), x);
 }
 
-/// An odd polynomial near 0, else 1 - e^q(|x|).
 llvm::Value *emitErf(Emit &e, llvm::Value *x) {
   if (isF64(x))
     return perLane(e, "erf", {x});
   Vector v{e};
-  llvm::Value *t = v.fabs(x), *s = v.mul(x, x);
-  llvm::Value *r = v.fma(v.c(el::kErfFarA), t, v.c(el::kErfFarB));
-  llvm::Value *u = v.fma(v.c(el::kErfFarC), t, v.c(el::kErfFarD));
-  r = v.fma(r, s, u);
+  llvm::Value *t = v.atMost(el::kErfHighest, v.fabs(x)), *s = v.mul(t, t);
+  llvm::Value *q = v.fma(v.c(el::kErfFarA), t, v.c(el::kErfFarB));
+  q = v.fma(q, s, v.fma(v.c(el::kErfFarC), t, v.c(el::kErfFarD)));
   for (double k : el::kErfFar)
-    r = v.fma(r, t, v.c(k));
-  r = v.fma(r, t, e.b.CreateFNeg(t));
-  llvm::Value *far = v.copysign(v.sub(v.c(1), expNormalF32(v, v.atLeast(el::kErfFlat, r))), x);
-  llvm::Value *near = v.poly(s, el::kErf);
-  near = v.fma(near, x, x);
+    q = v.fma(q, t, v.c(k));
+  q = v.mul(q, t);
+  const Nearest nearest(v, q, el::kLog2E);
+  llvm::Value *power = v.poly(v.fma(nearest.n, v.c(-el::kLn2), q), el::kExp);
+  llvm::Value *far = v.copysign(v.fma(e.b.CreateFNeg(nearest.power(v)), power, v.c(1)), x);
+  llvm::Value *near = v.fma(v.poly(s, el::kErf), x, x);
   return v.select(e.b.CreateFCmpOGT(t, v.c(el::kErfNear)), far, near);
 }
 

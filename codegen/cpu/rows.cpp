@@ -76,6 +76,7 @@ private:
   void bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
   void storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask);
   void storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+  void fillBlocks(std::vector<LaneValue> dims, const std::vector<size_t> &results);
 
   /// What is computed once for each element of the full shape.
   std::vector<ValueId> perElement() const {
@@ -233,6 +234,39 @@ void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> 
                    m_.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
                  return Values{};
                });
+  const bool lanesAreExamples = partialsInLanes_ ? plan_.order.laneAxis == 0 : laneDim_ == 0;
+  if (lanesAreExamples)
+    return;
+  std::erase_if(full, [&](size_t i) { return !hasPadding(k_.fn.type(body.yields[i])); });
+  if (!full.empty())
+    fillBlocks(dims, full);
+}
+
+/// Zeros behind the last example of n16, where the lanes of a row lie across its blocks: each block is stored again.
+void RowsEmitter::fillBlocks(std::vector<LaneValue> dims, const std::vector<size_t> &results) {
+  Emit &e = m_.e;
+  const int64_t lastBlock = (plan_.shape[0] - 1) / kLanes * kLanes;
+  dims[0] = m_.math.consecutive(e.i64(lastBlock), kLanes);
+  auto fill = [&](auto &&self, int axis) -> void {
+    const int64_t size = axis < plan_.shape.rank() ? plan_.shape[axis] : 0;
+    if (axis == plan_.shape.rank()) {
+      const LaneIndex block = LaneIndex::of(dims, nullptr);
+      for (size_t i : results) {
+        const Type &type = k_.fn.type(k_.body().yields[i]);
+        m_.store(type, results_[i], block, m_.load(type, results_[i], block));
+      }
+    } else if (axis != laneDim_ && !isReduced(axis)) {
+      self(self, axis + 1);
+    } else {
+      llvm::Value *low = axis == laneDim_ ? dims[axis].base : e.i64(0);
+      llvm::Value *high = axis == laneDim_ ? e.atMost(e.add(low, e.i64(kLanes)), size) : e.i64(size);
+      e.loop(low, high, 1, [&](llvm::Value *i) {
+        dims[axis] = m_.math.uniform(i);
+        self(self, axis + 1);
+      });
+    }
+  };
+  fill(fill, 1);
 }
 
 /// Every yield has the reduced shape, with or without kept ones, or the full one.

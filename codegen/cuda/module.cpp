@@ -20,7 +20,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kGeneratorVersion = 1;
+constexpr int kGeneratorVersion = 2;
 constexpr int64_t kWorkspaceAlignment = 256;
 
 /// A step of one kernel, as it goes into a launch.

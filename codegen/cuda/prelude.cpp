@@ -26,24 +26,29 @@ std::string polynomial(DType dtype, std::string_view x, std::span<const double> 
   return p;
 }
 
+/// n = rint(factor * x) by adding kRounder.
+std::string nearestText(std::string_view x, double factor) {
+  return fmt::format("  const float rounder = fmaf({}, {}, {}), n = rounder - {};\n", x, f32(factor),
+                     f32(el::kRounder), f32(el::kRounder));
+}
+
 std::string expText() {
   return fmt::format(
       R"(// e^x = 2^n * e^r with |r| <= ln 2 / 2; 2^n in two factors, so that denormal results round once.
 DEVICE float exp_f32(float x) {{
   x = {highest} < x ? {highest} : x;
   x = {lowest} > x ? {lowest} : x;
-  const float n = rintf((x == x ? x : 0.0f) * {log2e});
-  float r = fmaf(n, {high}, x);
+{nearest}  float r = fmaf(n, {high}, x);
   r = fmaf(n, {low}, r);
-  float p = {p};
-  p = fmaf(p, r * r, r) + 1.0f;
-  const int whole = int(n), half = whole >> 1;
-  return p * __int_as_float((half + 127) << 23) * __int_as_float((whole - half + 127) << 23);
+  const float p = {p};
+  const int sum = __float_as_int(rounder) - {bits}, half = sum >> 1;
+  return p * __int_as_float(half << 23) * __int_as_float((sum - half) << 23);
 }}
 )",
       fmt::arg("highest", f32(el::kExpHighest)), fmt::arg("lowest", f32(el::kExpLowest)),
-      fmt::arg("log2e", f32(el::kLog2E)), fmt::arg("high", f32(-el::kLn2High)),
-      fmt::arg("low", f32(-el::kLn2Low)), fmt::arg("p", polynomial(DType::F32, "r", el::kExp)));
+      fmt::arg("nearest", nearestText("x", el::kLog2E)), fmt::arg("high", f32(-el::kLn2High)),
+      fmt::arg("low", f32(-el::kLn2Low)), fmt::arg("p", polynomial(DType::F32, "r", el::kExp)),
+      fmt::arg("bits", el::kRounderBits - 127));
 }
 
 std::string logText() {
@@ -75,15 +80,21 @@ DEVICE float log_f32(float x) {{
 
 std::string tanhText() {
   return fmt::format(
-      R"(// An odd polynomial near 0, else 1 - 2 / (e^2|x| + 1).
+      R"(// An odd polynomial near 0, and with its value the law of addition elsewhere.
 DEVICE float tanh_f32(float x) {{
-  const float t = fabsf(x), z = x * x;
-  const float near = fmaf({p} * z, x, x);
-  const float far = 1.0f - 2.0f / (exp_f32(t + t) + 1.0f);
-  return t < {bound} ? near : copysignf(far, x);
+  float t = fabsf(x);
+  t = {highest} < t ? {highest} : t;
+  const bool far = t >= {bound};
+{nearest}  const float r = fmaf(far ? n : 0.0f, {ln2}, t), z = r * r;
+  const float h = fmaf({p}, r * z, r);
+  const float power = __int_as_float(int(unsigned(__float_as_int(rounder)) << 23));
+  const float below = fmaf(power - 1.0f, h, power + 1.0f);
+  return copysignf(far ? fmaf(h, 2.0f, -2.0f) / below + 1.0f : h, x);
 }}
 )",
-      fmt::arg("p", polynomial(DType::F32, "z", el::kTanh)), fmt::arg("bound", f32(el::kTanhNear)));
+      fmt::arg("highest", f32(el::kTanhHighest)), fmt::arg("bound", f32(el::kTanhNear)),
+      fmt::arg("nearest", nearestText("t", 2 * el::kLog2E)), fmt::arg("ln2", f32(-el::kLn2 / 2)),
+      fmt::arg("p", polynomial(DType::F32, "z", el::kTanh)));
 }
 
 std::string erfText() {
@@ -93,15 +104,21 @@ std::string erfText() {
   return fmt::format(
       R"(// An odd polynomial near 0, else 1 - e^q(|x|).
 DEVICE float erf_f32(float x) {{
-  const float t = fabsf(x), s = x * x;
-  const float r = fmaf({a}, t, {b}), u = fmaf({c}, t, {d});
-  const float far = 1.0f - exp_f32(fmaf({far}, t, -t));
+  float t = fabsf(x);
+  t = {highest} < t ? {highest} : t;
+  const float s = t * t, r = fmaf({a}, t, {b}), u = fmaf({c}, t, {d});
+  const float q = {far} * t;
+{nearest}  const float e = fmaf(n, {ln2}, q);
+  const float power = __int_as_float(int(unsigned(__float_as_int(rounder)) << 23));
+  const float far = fmaf(-power, {exp}, 1.0f);
   const float near = fmaf({p}, x, x);
   return t > {bound} ? copysignf(far, x) : near;
 }}
 )",
-      fmt::arg("a", f32(el::kErfFarA)), fmt::arg("b", f32(el::kErfFarB)), fmt::arg("c", f32(el::kErfFarC)),
-      fmt::arg("d", f32(el::kErfFarD)), fmt::arg("far", far),
+      fmt::arg("highest", f32(el::kErfHighest)), fmt::arg("a", f32(el::kErfFarA)),
+      fmt::arg("b", f32(el::kErfFarB)), fmt::arg("c", f32(el::kErfFarC)), fmt::arg("d", f32(el::kErfFarD)),
+      fmt::arg("far", far), fmt::arg("nearest", nearestText("q", el::kLog2E)),
+      fmt::arg("ln2", f32(-el::kLn2)), fmt::arg("exp", polynomial(DType::F32, "e", el::kExp)),
       fmt::arg("p", polynomial(DType::F32, "s", el::kErf)), fmt::arg("bound", f32(el::kErfNear)));
 }
 

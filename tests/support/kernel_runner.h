@@ -74,7 +74,21 @@ inline Module asKernel(const Module &module, std::string_view kind) {
   return result;
 }
 
-/// The kernel's results; its items run last to first, `stepSize` at a time (0: all at once).
+/// What n16 has beyond the batch is zero in every byte.
+inline bool paddingIsZero(std::span<const std::byte> memory, const Type &type) {
+  if (!hasPadding(type))
+    return true;
+  const auto size = static_cast<size_t>(dtypeSize(type.dtype));
+  const auto lanes = static_cast<size_t>(kLanes), examples = static_cast<size_t>(type.shape[0]) % lanes;
+  const size_t blockBytes = memory.size() / static_cast<size_t>(laneBlocks(type.shape[0]));
+  std::span<const std::byte> last = memory.last(blockBytes);
+  for (size_t i = 0; i < last.size(); ++i)
+    if (i / size % lanes >= examples && last[i] != std::byte{0})
+      return false;
+  return true;
+}
+
+/// The kernel's results, whose padding must be zero; its items run last to first, `stepSize` at a time (0: all at once).
 inline std::vector<Tensor> runKernel(const Module &module, const CpuTarget &target,
                                      const std::vector<Tensor> &arguments, int64_t stepSize = 0) {
   const Function &fn = *module.functions[0];
@@ -112,8 +126,12 @@ inline std::vector<Tensor> runKernel(const Module &module, const CpuTarget &targ
   std::vector<Tensor> results;
   for (size_t i = 0; i < memory.size(); ++i)
     EXPECT_TRUE(memory[i].intact()) << "buffer " << i << " overrun";
-  for (size_t i = 0; i < fn.body().yields.size(); ++i)
-    results.push_back(fromStorage(memory[arguments.size() + i].span(), fn.type(fn.body().yields[i])));
+  for (size_t i = 0; i < fn.body().yields.size(); ++i) {
+    const Type &type = fn.type(fn.body().yields[i]);
+    std::span<std::byte> bytes = memory[arguments.size() + i].span();
+    EXPECT_TRUE(paddingIsZero(bytes, type)) << "result " << i << ": something lies behind the last example";
+    results.push_back(fromStorage(bytes, type));
+  }
   return results;
 }
 
