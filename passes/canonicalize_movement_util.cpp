@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ir/order.h"
 #include "passes/canonicalize_util.h"
 
 namespace gradc {
@@ -142,6 +143,22 @@ ValueId matmulOfTranspose(Match &m) {
   return changed ? m.b.matmul(operands[0], operands[1], flags[0], flags[1]) : kNoValue;
 }
 
+/// Rows that repeat are multiplied once, as the gradient of a mean over tokens: each sum is the same chain, unless few
+/// rows have another order than many.
+ValueId matmulOfRepeatedRows(Match &m) {
+  const ValueId rows = m.x(0), rhs = m.x(1);
+  if (!m.is(rows, "broadcast") || m.type(rhs).rank() != 2 || m.attrs().flag("transpose_a"))
+    return kNoValue;
+  const ValueId x = m.operand(rows);
+  const std::vector<int64_t> axes = m.attrs(rows).ints("axes");
+  const Type repeated[] = {m.type(rows), m.type(rhs)}, once[] = {m.type(x), m.type(rhs)};
+  if (m.type(x).rank() < 2 || axes.back() != m.type(rows).rank() - 1 ||
+      toDict(reductionOrder(m.def(), repeated, m.attrs())) !=
+          toDict(reductionOrder(m.def(), once, m.attrs())))
+    return kNoValue;
+  return m.b.broadcast(m.b.matmul(x, rhs, false, m.attrs().flag("transpose_b")), m.type().shape, axes);
+}
+
 ValueId relayoutOfRelayout(Match &m) {
   if (!m.is(m.x(), "relayout"))
     return kNoValue;
@@ -192,6 +209,10 @@ std::span<const CanonicalRule> canonicalMovementRules() {
        {"matmul"},
        "matmul(transpose(x), y) == matmul(x, y) {transpose_a}",
        matmulOfTranspose},
+      {"matmul-of-repeated-rows",
+       {"matmul"},
+       "matmul(broadcast(x), y) == broadcast(matmul(x, y))",
+       matmulOfRepeatedRows},
       {"relayout-of-relayout", {"relayout"}, "relayout(relayout(x)) == relayout(x)", relayoutOfRelayout},
   };
   return rules;
