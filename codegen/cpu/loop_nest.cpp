@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codegen/cpu/interleave.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr double kCyclesPerItem = 4000; // about a microsecond: the grain at which threads share work
 constexpr double kCyclesPerSecond = 3e9;
+/// What an elementary function takes, and so many vectors side by side are enough work between its steps.
+constexpr double kLongCycles = 10;
+constexpr int64_t kTogether = 4;
 
 int64_t cdiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -40,6 +44,7 @@ LoopNest::LoopNest(const Type &type, const std::vector<bool> &merge, double cycl
   laneSize_ = blocked_ ? kLanes : sizes.empty() ? 1 : sizes[laneGroup_];
 
   // Items take whole inner loops while those are small, and pieces of the first that is not.
+  isLong_ = cyclesPerVector >= kLongCycles;
   cycles_ = cyclesPerVector * static_cast<double>(cdiv(laneSize_, kLanes));
   double inside = cyclesPerVector;
   int64_t count = cdiv(laneSize_, kLanes);
@@ -53,6 +58,8 @@ LoopNest::LoopNest(const Type &type, const std::vector<bool> &merge, double cycl
   piece_ = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / inside), 1, count);
   pieces_ = cdiv(count, piece_);
   piece_ = cdiv(count, pieces_);
+  if (isLong_ && cut_ == loops_.size())
+    piece_ = cdiv(piece_, kTogether) * kTogether;
   pieces_ = cdiv(count, piece_);
   items_ = pieces_;
   for (size_t i = 0; i < cut_; ++i)
@@ -143,10 +150,14 @@ void LoopNest::lanes(ElementEmitter &m, llvm::Value *low, llvm::Value *high, Lan
   llvm::Value *limit = rest == 0 ? high
                        : whole   ? static_cast<llvm::Value *>(e.i64(full))
                                  : e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
-  e.loop(low, limit, 1, [&](llvm::Value *i) {
+  const bool inFours = full % kTogether == 0 && (whole || piece_ % kTogether == 0);
+  const int64_t together = isLong_ && inFours ? kTogether : 1;
+  e.loop(low, limit, together, [&](llvm::Value *first) {
     ElementEmitter::Scope scope(m);
-    at = m.math.consecutive(e.mul(i, kLanes), kLanes);
-    body(index);
+    emitInterleaved(e, together, [&](int64_t i) {
+      at = m.math.consecutive(e.mul(e.add(first, e.i64(i)), kLanes), kLanes);
+      body(index);
+    });
   });
   if (rest == 0)
     return;

@@ -48,6 +48,7 @@ private:
   int64_t pieces_ = 1;
   int64_t items_ = 1;
   double cycles_ = 0;
+  bool isLong_ = false; // an elementary function is among what is computed of a vector
 };
 
 /// Which neighbouring dimensions of the region's results no op tells apart, for results of `shape`.
