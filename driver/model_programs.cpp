@@ -2,6 +2,10 @@
 
 #include <chrono>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace gradc {
 namespace {
 
@@ -9,6 +13,13 @@ using Clock = std::chrono::steady_clock;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// What compiling has freed would stay resident beside the memory that training takes next.
+void giveBackFreeMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 } // namespace
@@ -96,6 +107,7 @@ void ModelPrograms::work() {
     queue_.pop_front();
     lock.unlock();
     compile(job);
+    giveBackFreeMemory();
     lock.lock();
     job.done = true;
     changed_.notify_all();
