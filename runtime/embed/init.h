@@ -62,14 +62,18 @@ static inline double gradc_random_normal(uint64_t seed, uint64_t stream, uint64_
          cos(2 * 3.141592653589793238462643383279502884 * gradc_unit_double(bits[2], bits[3]));
 }
 
-/* Computed in double, rounded once. */
+/* Values are computed in double, rounded once. */
+static inline float gradc_init_uniform(const gradc_init_rule *rule, uint64_t seed, uint64_t element) {
+  return (float)(rule->a + (rule->b - rule->a) * gradc_random_uniform(seed, rule->stream, element, 0));
+}
+
 static inline float gradc_init_value(const gradc_init_rule *rule, uint64_t seed, uint64_t element) {
   double value = rule->a;
   if (rule->kind == GRADC_INIT_VALUES)
     return rule->values[element];
   if (rule->kind == GRADC_INIT_UNIFORM)
-    value = rule->a + (rule->b - rule->a) * gradc_random_uniform(seed, rule->stream, element, 0);
-  else if (rule->kind == GRADC_INIT_NORMAL)
+    return gradc_init_uniform(rule, seed, element);
+  if (rule->kind == GRADC_INIT_NORMAL)
     value = rule->a + rule->b * gradc_random_normal(seed, rule->stream, element);
   else if (rule->kind == GRADC_INIT_SPARSE_NORMAL)
     value = gradc_random_uniform(seed, rule->stream, element, 1) < rule->a

@@ -49,6 +49,17 @@ TEST(Initialise, DependsOnSeedAndNameAloneAndNotOnThreads) {
   EXPECT_NE(values(w), values(spec({100, 50}, {.kind = Kind::HeNormal}, "v")));
 }
 
+/// Whatever vectors the processor has, and with a rest: the bits of the C function that stand-alone programs carry.
+TEST(Initialise, IsTheCFunction) {
+  for (Kind kind : {Kind::Uniform, Kind::Normal}) {
+    const VariableSpec w = spec({13, 157}, {.kind = kind, .a = -0.3, .b = 0.7});
+    const gradc_init_rule rule = initRule(w).value();
+    const std::vector<float> got = values(w, 7);
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_EQ(got[i], gradc_init_value(&rule, 7, i)) << i;
+  }
+}
+
 TEST(Initialise, ConstantsAndLists) {
   EXPECT_EQ(values(spec({2}, {.kind = Kind::Zeros})), (std::vector<float>{0, 0}));
   EXPECT_EQ(values(spec({2}, {.kind = Kind::Ones})), (std::vector<float>{1, 1}));
