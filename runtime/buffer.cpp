@@ -53,10 +53,10 @@ StatusOr<Buffer> Buffer::allocate(int64_t bytes, ThreadPool *pool) {
   if (!buffer.data_)
     return failure(ExitCode::Internal, fmt::format("out of memory: cannot allocate {} bytes", bytes));
   buffer.size_ = bytes;
-  // A hint; small pages work too. The rest behind the last whole huge page gets small ones: a huge page there would make
-  // the program larger than it announced, by up to 2 MiB a tensor.
+  // A hint; small pages work too. A rest that would use little of its page gets small ones.
   if (alignment == kHugePage)
-    (void)madvise(buffer.data_, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    (void)madvise(buffer.data_, bytes % kHugePage < kLarge ? bytes / kHugePage * kHugePage : rounded,
+                  MADV_HUGEPAGE);
   const int64_t used = roundUp(bytes, kCacheLine);
   if (!pool || used < 2 * kTouchUnit) {
     std::memset(buffer.data_, 0, used);
