@@ -1,6 +1,7 @@
 #include "runtime/thread_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -13,9 +14,11 @@
 namespace gradc {
 namespace {
 
-constexpr double kSplitSeconds = 4e-6;   // below this a fork costs more than it saves
-constexpr double kChunkSeconds = 2e-6;   // smaller chunks are all claiming
-constexpr int64_t kChunksPerThread = 8;  // enough to balance, few enough to stay cheap
+constexpr double kSplitSeconds = 4e-6;  // below this a fork costs more than it saves
+constexpr double kChunkSeconds = 2e-6;  // smaller chunks are all claiming
+constexpr int64_t kChunksPerThread = 4; // enough to balance, few enough to stay cheap
+constexpr int64_t kUnitsPerThread = 8;  // of these sizes, the first to be claimed first:
+constexpr std::array<int64_t, kChunksPerThread> kChunkUnits = {4, 2, 1, 1};
 constexpr int64_t kMaxChunks = 4096;     // < 2^16
 constexpr int64_t kSpinBusy = 1'500'000; // ns; a training step's serial gaps are far below this
 constexpr int64_t kSpinOversubscribed = 20'000;
@@ -65,6 +68,27 @@ int64_t chunkCount(int64_t items, double work, int threads) {
   if (chunks > threads)
     chunks -= chunks % threads; // the same number for each
   return std::min(chunks, kMaxChunks);
+}
+
+/// Units in the first `count` chunks that `threads` threads claim in turn from one end.
+int64_t unitsOf(int64_t count, int64_t threads) {
+  int64_t units = 0;
+  for (const int64_t size : kChunkUnits) {
+    units += std::min(count, threads) * size;
+    count -= std::min(count, threads);
+  }
+  return units;
+}
+
+/// The first item of a chunk. Chunks become smaller towards where the caller, from below, and the workers, from above,
+/// meet: a kernel fetches ahead what its next item reads, so that long runs pay, and short ones are left to wait for.
+int64_t firstItem(int64_t chunk, int64_t chunks, int64_t items, int64_t threads) {
+  const int64_t units = threads * kUnitsPerThread;
+  if (chunks != threads * kChunksPerThread || items < units)
+    return items * chunk / chunks; // few items, or little work: equal chunks
+  const int64_t before =
+      chunk <= kChunksPerThread ? unitsOf(chunk, 1) : units - unitsOf(chunks - chunk, threads - 1);
+  return items * before / units;
 }
 
 } // namespace
@@ -151,7 +175,8 @@ void ThreadPool::parallelFor(int64_t items, double work, Function function, void
   publish(items, chunks, function, arg);
   int64_t chunk = 0, done = 0;
   for (; claimLow(chunk); ++done)
-    function(arg, items * chunk / chunks, items * (chunk + 1) / chunks, 0);
+    function(arg, firstItem(chunk, chunks, items, threads_), firstItem(chunk + 1, chunks, items, threads_),
+             0);
   unfinished_.fetch_sub(done, std::memory_order_relaxed);
   for (int spins = 0; unfinished_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < kPausesBeforeYield)
@@ -199,7 +224,8 @@ void ThreadPool::workerLoop(int worker) {
     // A claim may already be of a newer generation than `seen`: that job cannot begin before this thread has
     // reported the chunks of the former one, so all of `done` is of one generation.
     for (; claimHigh(chunk, function, arg, items, chunks); ++done)
-      function(arg, items * chunk / chunks, items * (chunk + 1) / chunks, worker);
+      function(arg, firstItem(chunk, chunks, items, threads_), firstItem(chunk + 1, chunks, items, threads_),
+               worker);
     if (done != 0)
       unfinished_.fetch_sub(done, std::memory_order_release);
   }

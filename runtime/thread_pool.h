@@ -3,7 +3,7 @@
 // Claim-based: a job is cut into chunks, and the caller and the workers take chunks from one atomic word. Nobody
 // ever waits for a particular thread to start, only for chunks that are already running; so a machine that is busy
 // with something else costs its share of the time and no scheduler slices. The caller takes chunks from the low
-// end and the workers from the high end: with two threads each sees the same half of the data job after job.
+// end and the workers from the high end, large chunks first: with two threads each sees the same half job after job.
 //
 // Workers spin for a moment after a job, because a training step is a row of short jobs, and then sleep.
 #pragma once

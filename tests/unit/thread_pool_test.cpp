@@ -30,6 +30,26 @@ TEST(ThreadPool, CoversEveryItemOnce) {
   }
 }
 
+/// Where the chunks of a job begin, whoever claims them.
+std::vector<int64_t> chunkStarts(int threads, int64_t items, double work) {
+  ThreadPool pool(threads);
+  std::vector<int> starts(items, 0);
+  pool.parallelFor(items, work, [&](int64_t begin, int64_t, int) { ++starts[begin]; });
+  std::vector<int64_t> result;
+  for (int64_t i = 0; i < items; ++i)
+    if (starts[i] != 0)
+      result.push_back(i);
+  return result;
+}
+
+TEST(ThreadPool, ClaimsLongRunsFirst) {
+  using Starts = std::vector<int64_t>;
+  EXPECT_EQ(chunkStarts(2, 160, 1), (Starts{0, 40, 60, 70, 80, 90, 100, 120}));
+  EXPECT_EQ(chunkStarts(3, 24, 1), (Starts{0, 4, 6, 7, 8, 9, 10, 11, 12, 14, 16, 20}));
+  EXPECT_EQ(chunkStarts(2, 15, 1), (Starts{0, 1, 3, 5, 7, 9, 11, 13})); // few items
+  EXPECT_EQ(chunkStarts(2, 160, 9e-6), (Starts{0, 40, 80, 120}));       // little work
+}
+
 TEST(ThreadPool, WorkerIdsDoNotOverlap) {
   ThreadPool pool(5);
   std::vector<std::atomic<int>> inside(5);
