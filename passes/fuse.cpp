@@ -14,7 +14,8 @@
 //             them, at the full and at the reduced shape: a whole softmax with its loss and gradient
 //   contract  one matmul or convolution with the elementwise ops that follow at its result's shape: bias,
 //   activation,
-//             masks, residuals, and the update of the parameter whose gradient it is
+//             masks, residuals, and the update of the parameter whose gradient it is; with the option reorder a
+//             transpose of the result, before which a reshape may cut dimensions, as one into heads
 //
 // The decision follows the graph: an edge from a producer to a consumer joins the two kernels built so far if
 // the union is a legal kernel and no path leads out of it and back. First come, in program order of consumers
@@ -38,7 +39,7 @@ namespace {
 class Fuser {
 public:
   Fuser(Function &fn, PassContext &context)
-      : fn_(fn), context_(context), graph_(fn, context.options.i64("max")) {}
+      : fn_(fn), context_(context), graph_(fn, context.options.i64("max"), context.options.flag("reorder")) {}
 
   bool run() {
     for (bool changed = true; changed;) {
@@ -137,6 +138,7 @@ Result<bool> run(Module &module, PassContext &context) {
 GRADC_PASS(fuse) {
   return {.name = "fuse",
           .doc = "group ops into kernels",
-          .options = {{"max", "most ops in a kernel, cheap ones not counted; 0: no limit", int64_t{64}}},
+          .options = {{"max", "most ops in a kernel, cheap ones not counted; 0: no limit", int64_t{64}},
+                      {"reorder", "a contraction may store its result transposed", false}},
           .run = run};
 }

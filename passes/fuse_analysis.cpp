@@ -8,7 +8,8 @@
 
 namespace gradc {
 
-FusionGraph::FusionGraph(const Function &fn, int64_t maxOps) : fn_(fn), maxOps_(maxOps) {
+FusionGraph::FusionGraph(const Function &fn, int64_t maxOps, bool reorders)
+    : fn_(fn), maxOps_(maxOps), reorders_(reorders) {
   findCheapOps();
   for (OpId op : fn.body().ops)
     if (nodeOf_[index(op)] >= 0) {
@@ -103,10 +104,23 @@ bool FusionGraph::reaches(int from, int to) const {
   return false;
 }
 
+/// Those that merging the edge joins. A view that only a transpose reads goes with it: alone it moves nothing.
+std::vector<int> FusionGraph::clustersOf(const FusionEdge &edge) const {
+  std::vector<int> clusters{cluster_[edge.producer], cluster_[edge.consumer]};
+  const Node &node = nodes_[edge.consumer];
+  if (!reorders_ || !isView(edge.consumer) || node.returned || node.out.size() != 1)
+    return clusters;
+  const int reader = edges_[node.out[0]].consumer;
+  if (fn_[nodes_[reader].op].def->name == "transpose" && members_[cluster_[reader]].size() == 1)
+    clusters.push_back(cluster_[reader]);
+  return clusters;
+}
+
 std::vector<int> FusionGraph::unionOf(const FusionEdge &edge) const {
   std::vector<int> set;
-  std::ranges::merge(members_[cluster_[edge.producer]], members_[cluster_[edge.consumer]],
-                     std::back_inserter(set));
+  for (int cluster : clustersOf(edge))
+    set.insert(set.end(), members_[cluster].begin(), members_[cluster].end());
+  std::ranges::sort(set);
   return set;
 }
 
@@ -118,15 +132,17 @@ std::optional<Refusal> FusionGraph::merge(const FusionEdge &edge) {
   const int a = cluster_[edge.producer], b = cluster_[edge.consumer];
   if (a == b)
     return std::nullopt;
+  const std::vector<int> joined = clustersOf(edge);
   std::vector<int> set = unionOf(edge);
   if (auto refusal = check(set))
     return refusal;
-  if (reaches(a, b) || reaches(b, a))
+  if (reaches(a, b) || reaches(b, a)) // a third one has no operand but b
     return Refusal::Cycle;
-  for (int node : members_[b])
+  for (int cluster : joined)
+    members_[cluster].clear();
+  for (int node : set)
     cluster_[node] = a;
   members_[a] = std::move(set);
-  members_[b].clear();
   return std::nullopt;
 }
 

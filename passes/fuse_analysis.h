@@ -37,7 +37,8 @@ struct FusionEdge {
 
 class FusionGraph {
 public:
-  FusionGraph(const Function &fn, int64_t maxOps);
+  /// `reorders`: a contraction may store its result in another order of dimensions.
+  FusionGraph(const Function &fn, int64_t maxOps, bool reorders);
 
   struct Node {
     OpId op;
@@ -72,12 +73,16 @@ private:
   std::optional<Refusal> checkRows(const std::vector<int> &set) const;
   std::optional<Refusal> checkContract(const std::vector<int> &set) const;
   std::optional<Refusal> checkNarrowOutputs(const std::vector<int> &set, const std::vector<int> &roots) const;
+  std::vector<int> clustersOf(const FusionEdge &edge) const;
   std::vector<int> unionOf(const FusionEdge &edge) const;
+  bool isView(int node) const;
+  bool reordersResult(int node, const std::vector<int> &set) const;
   bool reaches(int from, int to) const;
   bool leaves(int node, const std::vector<int> &set) const;
 
   const Function &fn_;
   int64_t maxOps_;
+  bool reorders_;
   std::vector<Node> nodes_;
   std::vector<FusionEdge> edges_;
   std::vector<int> cluster_;              // by node

@@ -118,7 +118,8 @@ std::optional<Refusal> FusionGraph::check(const std::vector<int> &set) const {
   int contractions = 0, reductions = 0;
   for (int node : set) {
     const OpData &op = fn_[nodes_[node].op];
-    if (auto refusal = refusesAll(fn_, op))
+    if (auto refusal = refusesAll(fn_, op);
+        refusal && !(refusal == Refusal::View && reordersResult(node, set)))
       return refusal;
     contractions += op.def->is(kContraction);
     reductions += isReduce(op);
@@ -192,13 +193,38 @@ std::optional<Refusal> FusionGraph::checkNarrowOutputs(const std::vector<int> &s
   return std::nullopt;
 }
 
+bool FusionGraph::isView(int node) const { return refusesAll(fn_, fn_[nodes_[node].op]) == Refusal::View; }
+
+/// The node is a transpose, or a view that only a transpose of the set reads, at the end of a contraction: the rows of
+/// its result go elsewhere, and 16 neighbours in one stay neighbours.
+bool FusionGraph::reordersResult(int node, const std::vector<int> &set) const {
+  const OpData &op = fn_[nodes_[node].op];
+  const bool transposes = op.def->name == "transpose";
+  if (!reorders_ || (!transposes && !isView(node)))
+    return false;
+  const Type &type = fn_.type(op.results[0]);
+  const int64_t last = type.rank() - 1;
+  if (!type.layout.empty() || type.shape[static_cast<int>(last)] % kLanes != 0)
+    return false;
+  const auto inside = [&](int e) { return contains(set, edges_[e].consumer); };
+  const std::vector<int> &out = nodes_[node].out;
+  if (transposes)
+    return op.attrs.ints("permutation").back() == last && std::ranges::none_of(out, inside);
+  return out.size() == 1 && inside(out[0]) && reordersResult(edges_[out[0]].consumer, set);
+}
+
 std::optional<Refusal> FusionGraph::checkContract(const std::vector<int> &set) const {
   const int main = *std::ranges::find_if(set, [&](int n) { return fn_[nodes_[n].op].def->is(kContraction); });
   const Type &space = fn_.type(fn_[nodes_[main].op].results[0]);
+  bool moved = false;
+  int outputs = 0;
   for (int node : set) {
     const OpData &op = fn_[nodes_[node].op];
     const Type &type = fn_.type(op.results[0]);
-    if ((node != main && !op.def->is(kElementwise)) || !(type.shape == space.shape))
+    const bool reorders = reordersResult(node, set);
+    moved |= reorders;
+    outputs += leaves(node, set);
+    if (!reorders && ((node != main && !op.def->is(kElementwise)) || !(type.shape == space.shape)))
       return Refusal::DifferentSpace;
     if (type.layout != space.layout)
       return Refusal::Layout;
@@ -206,6 +232,8 @@ std::optional<Refusal> FusionGraph::checkContract(const std::vector<int> &set) c
       if (contains(set, edges_[e].producer) && edges_[e].broadcast)
         return Refusal::DifferentSpace;
   }
+  if (moved && outputs != 1)
+    return Refusal::DifferentSpace;
   return checkNarrowOutputs(set, {main});
 }
 

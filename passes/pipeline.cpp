@@ -57,7 +57,10 @@ Pipeline buildPipeline(const PipelineOptions &options) {
 
   // Kernels: fuse decides what runs together, outline makes a kernel of each op that is left, so that code
   // generation sees nothing else.
-  add("fuse");
+  Dict fusion;
+  if (!options.cuda)
+    fusion.set("reorder", true);
+  add("fuse", std::move(fusion));
   add("outline");
 
   // Loops need kernels; places in memory come last, when the set of values that are stored is final.

@@ -82,6 +82,9 @@ private:
   std::vector<std::vector<std::pair<LaneIndex, llvm::Value *>>> memo_; // by value
 };
 
+/// Where the element of a reshape's or transpose's operand lies in its result.
+LaneIndex movedTo(ElementEmitter &m, OpId op, const LaneIndex &index);
+
 /// A condition on lanes: i1 where all lanes agree and <16 x i1> otherwise, kept apart so that a uniform one costs
 /// one comparison.
 struct Condition {

@@ -25,7 +25,17 @@ void EpilogueStore::begin(llvm::Value *buffers) {
   }
   results_.clear();
   for (size_t i = 0; i < k_.body().yields.size(); ++i)
-    results_.push_back(pointer(buffers, k_.resultBuffer(static_cast<int>(i))));
+    results_.push_back(resultOf(static_cast<int>(i), buffers));
+}
+
+EpilogueStore::Result EpilogueStore::resultOf(int number, llvm::Value *buffers) {
+  Result result{k_.body().yields[number], {}, pointer(buffers, k_.resultBuffer(number))};
+  while (k_.fn[result.value].def != kNoOp && k_.fn[k_.fn[result.value].def].def->is(kMovement) &&
+         k_.fn[k_.fn[result.value].def].def->name != "broadcast") {
+    result.moves.insert(result.moves.begin(), k_.fn[result.value].def);
+    result.value = k_.fn[k_.fn[result.value].def].operands[0];
+  }
+  return result;
 }
 
 bool EpilogueStore::prefetches() const {
@@ -92,10 +102,14 @@ void EpilogueStore::maskExamples(LaneIndex &at) {
 /// All yields before the first store: a result may lie where an operand lies.
 void EpilogueStore::storeVector(const LaneIndex &at) {
   Values values;
-  for (ValueId yield : k_.body().yields)
-    values.push_back(emitter_->emit(yield, at));
-  for (size_t i = 0; i < values.size(); ++i)
-    emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i], at, values[i]);
+  for (const Result &result : results_)
+    values.push_back(emitter_->emit(result.value, at));
+  for (size_t i = 0; i < values.size(); ++i) {
+    LaneIndex place = at;
+    for (OpId move : results_[i].moves)
+      place = movedTo(*emitter_, move, place);
+    emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i].pointer, place, values[i]);
+  }
 }
 
 llvm::Value *EpilogueStore::pointer(llvm::Value *buffers, int number) {

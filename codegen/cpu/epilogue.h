@@ -31,7 +31,15 @@ private:
   KernelContext &k_;
   ValueId sum_;
   std::unique_ptr<ElementEmitter> emitter_;
-  Values pointers_, results_;
+  /// A result: the last value at the contraction's index, and the reshapes and transposes that it is stored through.
+  struct Result {
+    ValueId value;
+    std::vector<OpId> moves;
+    llvm::Value *pointer;
+  };
+  Result resultOf(int number, llvm::Value *buffers);
+  Values pointers_;
+  std::vector<Result> results_;
 };
 
 } // namespace gradc

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/element.h"
 #include "ir/op.h"
+#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -158,6 +159,18 @@ std::span<const ElementRule> movementEmitters() {
       {"reverse", reverse},     {"gather", gather},   {"relayout", relayout},
   };
   return rules;
+}
+
+LaneIndex movedTo(ElementEmitter &m, OpId id, const LaneIndex &index) {
+  Op op(m, id);
+  if (op.data.def->name == "reshape")
+    return m.reshaped(op.operandShape(), index, op.shape());
+  CHECK(op.data.def->name == "transpose", "where {} moves to", op.data.def->name);
+  const std::vector<LaneValue> dims = m.dims(op.operandShape(), index);
+  std::vector<LaneValue> moved;
+  for (int64_t axis : op.attrs.ints("permutation"))
+    moved.push_back(dims[axis]);
+  return LaneIndex::of(std::move(moved), index.mask);
 }
 
 } // namespace gradc
