@@ -405,6 +405,10 @@ const Stream kStreams[] = {
     {"add", 3,
      [](int64_t r) { return function(fmt::format("%x: {0}, %y: {0}", wide(r)), "add(%x, %y)", wide(r)); }},
     {"tanh", 2, [](int64_t r) { return function("%x: " + wide(r), "tanh(%x)", wide(r)); }},
+    {"exp", 2, [](int64_t r) { return function("%x: " + wide(r), "exp(%x)", wide(r)); }},
+    {"sigmoid", 2, [](int64_t r) { return function("%x: " + wide(r), "sigmoid(%x)", wide(r)); }},
+    {"gelu", 2, [](int64_t r) { return function("%x: " + wide(r), "gelu(%x)", wide(r)); }},
+    {"softmax", 2, [](int64_t r) { return function("%x: " + wide(r), "softmax(%x)", wide(r)); }},
     {"sum of rows", 1,
      [](int64_t r) {
        return function("%x: " + wide(r), "reduce_sum(%x) {axes = [1]}", fmt::format("f32[{}]", r));
@@ -412,6 +416,10 @@ const Stream kStreams[] = {
     {"sum of columns", 1,
      [](int64_t r) {
        return function("%x: " + wide(r), "reduce_sum(%x) {axes = [0]}", fmt::format("f32[{}]", kColumns));
+     }},
+    {"sum of tokens", 1,
+     [](int64_t r) {
+       return function(fmt::format("%x: f32[{},64,1024]", r/64), "reduce_sum(%x) {axes = [0,1]}", fmt::format("f32[{}]", kColumns));
      }},
     {"sum of all", 1,
      [](int64_t r) { return function("%x: " + wide(r), "reduce_sum(%x) {axes = [0, 1]}", "f32[]"); }},

@@ -1,10 +1,12 @@
 // Sums over all dimensions but the last, which lies in the lanes: gradients of biases and of normalizations' weights.
-// A first step adds rows of a segment to sums that stay in the first cache, so memory is read once and in order; a
-// second one adds the segments (ir/order.h: split) and computes what hangs on the sums.
+// A first step adds rows to partial sums that stay in the first cache, so memory is read once and in runs; a second one
+// adds the partial sums of a column and computes what hangs on them. A partial sum has a segment of the rows or every
+// 16th row (ir/order.h: split and lanes).
 #include <algorithm>
 
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/reduction.h"
+#include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
 #include "support/tiling.h"
@@ -12,8 +14,9 @@
 namespace gradc {
 namespace {
 
-/// Columns whose sums stay in the first cache.
-constexpr int64_t kColumnsPerItem = 1024;
+/// Sums of an item, which stay in the first cache: of some columns, and where a partial sum has every 16th row, of
+/// neighbouring rows, so that what is read lies together.
+constexpr int64_t kColumnsPerItem = 1024, kRowsPerItem = 4;
 constexpr double kCyclesPerVector = 4, kCyclesPerSecond = 3e9;
 
 class ColumnSumsEmitter {
@@ -27,20 +30,22 @@ public:
     columns_ = shape_[shape_.rank() - 1];
     vectors_ = ceilDiv(columns_, kVectorLanes);
     for (OpId op : reductions_) {
-      offsets_.push_back(segmentBytes_);
-      segmentBytes_ += vectors_ * kVectorLanes * static_cast<int64_t>(dtypeSize(typeOf(op)));
+      offsets_.push_back(partialBytes_);
+      partialBytes_ += vectors_ * kVectorLanes * static_cast<int64_t>(dtypeSize(typeOf(op)));
     }
   }
 
   KernelCode emit() {
     KernelCode code;
-    code.workspaceBytes = order_.split * segmentBytes_;
+    code.workspaceBytes = partials() * partialBytes_;
     code.steps.push_back(emitPartials());
     code.steps.push_back(emitCombine());
     return code;
   }
 
 private:
+  int64_t partials() const { return order_.lanes * order_.split; }
+  bool byLanes() const { return order_.lanes == kLanes; }
   DType typeOf(OpId op) const { return k_.fn.type(k_.fn[op].results[0]).dtype; }
   Leaf leafOf(OpId op) const { return reductionLeaf(k_.fn[op].def->name); }
 
@@ -49,10 +54,10 @@ private:
       m.bindBuffer(k_.body().args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))));
   }
 
-  /// Where 16 sums of a reduction in a segment lie.
-  llvm::Value *sumAt(size_t r, llvm::Value *segment, llvm::Value *vector) {
+  /// Where 16 sums of a reduction lie, of so manieth partial sums.
+  llvm::Value *sumAt(size_t r, llvm::Value *partial, llvm::Value *vector) {
     const int64_t size = static_cast<int64_t>(dtypeSize(typeOf(reductions_[r]))) * kVectorLanes;
-    llvm::Value *at = e.add(e.mul(segment, segmentBytes_), e.mul(vector, size));
+    llvm::Value *at = e.add(e.mul(partial, partialBytes_), e.mul(vector, size));
     return e.offset(workspace_, e.add(at, e.i64(offsets_[r])));
   }
   llvm::Value *loadSum(size_t r, llvm::Value *at) {
@@ -63,13 +68,13 @@ private:
     e.b.CreateAlignedStore(value, at, llvm::Align(dtypeSize(typeOf(reductions_[r]))));
   }
 
-  /// An item is a segment of the rows and some columns.
+  /// An item has some columns of one partial sum, or of some neighbouring ones where they have every 16th row.
   KernelStep emitPartials() {
     const int64_t perItem = std::min(vectors_, kColumnsPerItem / kVectorLanes),
-                  parts = ceilDiv(vectors_, perItem);
+                  parts = ceilDiv(vectors_, perItem), together = byLanes() ? kRowsPerItem : 1;
     const double rows = static_cast<double>(shape_.elements() / columns_);
     KernelStep step{.symbol = k_.symbol,
-                    .items = order_.split * parts,
+                    .items = partials() / together * parts,
                     .work = rows * static_cast<double>(vectors_) * kCyclesPerVector / kCyclesPerSecond};
     e.beginKernel(step.symbol);
     ElementEmitter m(e, k_.fn, k_.region());
@@ -77,40 +82,59 @@ private:
     workspace_ = e.buffer(k_.workspaceBuffer());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       ElementEmitter::Scope scope(m);
-      llvm::Value *segment = e.div(item, parts), *low = e.mul(e.mod(item, parts), perItem);
-      llvm::Value *high = e.add(low, e.i64(perItem));
-      high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(vectors_)), high, e.i64(vectors_));
-      startSums(segment, low, high);
-      forEachRow(m, segment, 0, {},
-                 [&](const std::vector<LaneValue> &row) { addRow(m, segment, low, high, row); });
+      llvm::Value *first = e.mul(e.div(item, parts), together), *low = e.mul(e.mod(item, parts), perItem);
+      const Columns columns{low, e.atMost(e.add(low, e.i64(perItem)), vectors_)};
+      e.count(together, [&](llvm::Value *i) { startSums(e.add(first, i), columns); });
+      if (byLanes())
+        addEvery16thRow(m, first, columns);
+      else
+        addSegment(m, first, columns, 0, {});
     });
     e.endFunction();
     return step;
   }
 
-  void startSums(llvm::Value *segment, llvm::Value *low, llvm::Value *high) {
-    e.loop(low, high, 1, [&](llvm::Value *vector) {
+  struct Columns {
+    llvm::Value *low, *high; // vectors
+  };
+
+  void startSums(llvm::Value *partial, const Columns &columns) {
+    e.loop(columns.low, columns.high, 1, [&](llvm::Value *vector) {
       for (size_t r = 0; r < reductions_.size(); ++r)
-        storeSum(r, sumAt(r, segment, vector),
+        storeSum(r, sumAt(r, partial, vector),
                  e.constant(typeOf(reductions_[r]), reductionStart(k_.fn[reductions_[r]].def->name)));
     });
   }
 
-  using OnRow = std::function<void(const std::vector<LaneValue> &)>;
-  void forEachRow(ElementEmitter &m, llvm::Value *segment, int axis, std::vector<LaneValue> row,
-                  const OnRow &f) {
+  void addSegment(ElementEmitter &m, llvm::Value *segment, const Columns &columns, int axis,
+                  const std::vector<LaneValue> &row) {
     if (axis + 1 == shape_.rank())
-      return f(row);
+      return addRow(m, segment, columns, row);
     const int64_t count = axis == 0 ? shape_[0] / order_.split : shape_[axis];
     e.count(count, [&](llvm::Value *i) {
       ElementEmitter::Scope scope(m);
       std::vector<LaneValue> inner = row;
       inner.push_back(m.math.uniform(axis == 0 ? e.add(e.mul(segment, count), i) : i));
-      forEachRow(m, segment, axis + 1, inner, f);
+      addSegment(m, segment, columns, axis + 1, inner);
     });
   }
 
-  void addRow(ElementEmitter &m, llvm::Value *segment, llvm::Value *low, llvm::Value *high,
+  /// Of each block of 16 rows those from `first` on.
+  void addEvery16thRow(ElementEmitter &m, llvm::Value *first, const Columns &columns) {
+    const int64_t whole = shape_[0] / kLanes * kLanes;
+    auto add = [&](llvm::Value *block, llvm::Value *partial) {
+      ElementEmitter::Scope scope(m);
+      addRow(m, partial, columns, {m.math.uniform(e.add(block, partial))});
+    };
+    e.loop(e.i64(0), e.i64(whole), kLanes, [&](llvm::Value *block) {
+      e.count(kRowsPerItem, [&](llvm::Value *i) { add(block, e.add(first, i)); });
+    });
+    if (whole < shape_[0])
+      e.loop(first, e.atMost(e.add(first, e.i64(kRowsPerItem)), shape_[0] - whole), 1,
+             [&](llvm::Value *partial) { add(e.i64(whole), partial); });
+  }
+
+  void addRow(ElementEmitter &m, llvm::Value *partial, const Columns &columns,
               const std::vector<LaneValue> &row) {
     const int64_t full = columns_ / kVectorLanes;
     auto add = [&](llvm::Value *vector, llvm::Value *mask) {
@@ -118,7 +142,7 @@ private:
       std::vector<LaneValue> at = row;
       at.push_back(m.math.consecutive(e.mul(vector, kVectorLanes), kVectorLanes));
       for (size_t r = 0; r < reductions_.size(); ++r) {
-        llvm::Value *place = sumAt(r, segment, vector);
+        llvm::Value *place = sumAt(r, partial, vector);
         llvm::Value *x = m.emit(k_.fn[reductions_[r]].operands[0], LaneIndex::of(at, mask));
         llvm::Value *args[] = {loadSum(r, place), x};
         storeSum(r, place, emitLeaf(e, leafOf(reductions_[r]), typeOf(reductions_[r]), args));
@@ -126,17 +150,16 @@ private:
     };
     if (full == vectors_) {
       e.loop(
-          low, high, 1, [&](llvm::Value *vector) { add(vector, nullptr); }, false);
+          columns.low, columns.high, 1, [&](llvm::Value *vector) { add(vector, nullptr); }, false);
       return;
     }
-    llvm::Value *limit = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
-    e.loop(low, limit, 1, [&](llvm::Value *vector) { add(vector, nullptr); });
+    e.loop(columns.low, e.atMost(columns.high, full), 1, [&](llvm::Value *vector) { add(vector, nullptr); });
     // At most once: where the item reaches the end.
-    e.loop(e.i64(full), high, 1,
+    e.loop(e.i64(full), columns.high, 1,
            [&](llvm::Value *vector) { add(vector, e.laneMask(static_cast<int>(columns_ % kVectorLanes))); });
   }
 
-  /// The segments as a binary tree, 16 columns an item.
+  /// The partial sums as a binary tree, 16 columns an item.
   KernelStep emitCombine() {
     KernelStep step{
         .symbol = k_.symbol + ".combine", .items = vectors_, .work = 1e-8 * static_cast<double>(vectors_)};
@@ -161,8 +184,8 @@ private:
 
   llvm::Value *combined(size_t r, llvm::Value *vector) {
     Values sums;
-    for (int64_t s = 0; s < order_.split; ++s)
-      sums.push_back(loadSum(r, sumAt(r, e.i64(s), vector)));
+    for (int64_t partial = 0; partial < partials(); ++partial)
+      sums.push_back(loadSum(r, sumAt(r, e.i64(partial), vector)));
     return emitTree(e, leafOf(reductions_[r]), typeOf(reductions_[r]), std::move(sums));
   }
 
@@ -180,12 +203,24 @@ private:
   KernelContext &k_;
   Emit &e;
   std::vector<OpId> reductions_;
-  std::vector<int64_t> offsets_; // of each reduction's sums in a segment
-  int64_t segmentBytes_ = 0, columns_ = 0, vectors_ = 0;
+  std::vector<int64_t> offsets_; // of each reduction's sums among the partial ones
+  int64_t partialBytes_ = 0, columns_ = 0, vectors_ = 0;
   Shape shape_;
   ReductionOrder order_;
   llvm::Value *workspace_ = nullptr;
 };
+
+} // namespace
+
+namespace {
+
+/// A matrix of which 16 columns, summed from above to below, would read a line of each page and come back for the
+/// next ones when the pages' first lines have left the second cache.
+bool isLargeMatrix(const Shape &shape, const std::vector<int> &axes, const CpuTarget &target) {
+  constexpr int64_t kManyColumns = 64;
+  return shape.rank() == 2 && axes == std::vector<int>{0} && shape[1] >= kManyColumns &&
+         shape.elements() * static_cast<int64_t>(sizeof(float)) > target.l2Bytes / 2;
+}
 
 } // namespace
 
@@ -197,8 +232,10 @@ bool isColumnSums(const KernelContext &k) {
     bool dependent = std::ranges::any_of(op.operands, [&](ValueId v) { return sums[index(v)]; });
     if (op.def->is(kReduction)) {
       const Shape &read = k.fn.type(op.operands[0]).shape;
+      const ReductionOrder order = reductionOrder(k.fn, id);
       if (dependent || op.operands.size() != 1 || op.def->name == "argmax" ||
-          !sumsColumns(read, reductionOrder(k.fn, id).axes) || (shape && !(*shape == read)))
+          !(sumsColumns(read, order.axes) || isLargeMatrix(read, order.axes, k.e.target)) ||
+          (shape && !(*shape == read)))
         return false;
       shape = &read;
       dependent = true;

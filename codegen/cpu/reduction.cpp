@@ -4,6 +4,7 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/cpu/transpose.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
@@ -117,17 +118,11 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
   Emit &e = m.e;
   bool separate = order.lanes == kLanes && !partialsInLanes;
   size_t partials = separate ? kLanes : 1;
-  struct Row {
-    Leaf leaf;
-    DType dtype;
-    ValueId operand;
-  };
   std::vector<Row> rows;
   Values start;
   for (OpId op : ops) {
-    const OpData &data = m.fn[op];
-    rows.push_back({reductionLeaf(data.def->name), m.fn.type(data.results[0]).dtype, data.operands[0]});
-    start.insert(start.end(), partials, e.constant(rows.back().dtype, reductionStart(data.def->name)));
+    rows.push_back(row(op));
+    start.insert(start.end(), partials, e.constant(rows.back().dtype, reductionStart(m.fn[op].def->name)));
   }
   auto add = [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t count, const Values &sums) {
     Values next = sums;
@@ -144,13 +139,66 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
     }
     return next;
   };
-  Values sums = forEach(dims, start, mask, add), results;
+  auto addRows = [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &sums) {
+    return addTransposed(rows, at, laneMask, sums);
+  };
+  ReductionLoops outer = *this;
+  if (transposes)
+    outer.order.axes.pop_back();
+  Values sums = transposes ? outer.forEach(dims, start, mask, addRows) : forEach(dims, start, mask, add),
+         results;
   for (size_t r = 0; r < rows.size(); ++r) {
     llvm::Value *sum = emitTree(e, rows[r].leaf, rows[r].dtype,
                                 Values(sums.begin() + r * partials, sums.begin() + (r + 1) * partials));
     results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum) : sum);
   }
   return results;
+}
+
+ReductionLoops::Row ReductionLoops::row(OpId op) const {
+  const OpData &data = m.fn[op];
+  return {reductionLeaf(data.def->name), m.fn.type(data.results[0]).dtype, data.operands[0]};
+}
+
+/// Adds what 16 indices of the lane axis have along the innermost one.
+Values ReductionLoops::addTransposed(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
+                                     const Values &sums) {
+  const int64_t size = shape[order.axes.back()], rest = size % kLanes;
+  Values next = sums;
+  if (size >= kLanes)
+    next = m.e.count(size / kLanes, sums, [&](llvm::Value *block, const Values &carried) {
+      ElementEmitter::Scope scope(m);
+      at[order.axes.back()] = m.math.consecutive(m.e.mul(block, kLanes), kLanes);
+      Values added = carried;
+      addBlock(rows, at, mask, kLanes, added);
+      return added;
+    });
+  if (rest > 0) {
+    at[order.axes.back()] = m.math.consecutive(m.e.i64(size - rest), kLanes);
+    addBlock(rows, at, mask, rest, next);
+  }
+  return next;
+}
+
+/// Reads vectors along the innermost axis and adds their elements one after the other, after transposing them.
+void ReductionLoops::addBlock(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
+                              int64_t columns, Values &sums) {
+  const int64_t present = mask ? shape[order.laneAxis] % kLanes : kLanes;
+  llvm::Value *first = at[order.laneAxis].base, *columnMask = nullptr;
+  if (columns < kLanes)
+    columnMask = m.e.laneMask(static_cast<int>(columns));
+  for (size_t r = 0; r < rows.size(); ++r) {
+    Values lines;
+    for (int64_t i = 0; i < kLanes; ++i) {
+      at[order.laneAxis] = m.math.uniform(m.e.add(first, m.e.i64(i)));
+      lines.push_back(i < present ? m.emit(rows[r].operand, LaneIndex::of(at, columnMask)) : lines[0]);
+    }
+    transpose16(m.e, lines);
+    for (int64_t i = 0; i < columns; ++i) {
+      llvm::Value *more = combine(m.e, rows[r].leaf, rows[r].dtype, sums[r], lines[static_cast<size_t>(i)]);
+      sums[r] = mask ? m.e.b.CreateSelect(mask, more, sums[r]) : more;
+    }
+  }
 }
 
 namespace {

@@ -14,7 +14,9 @@ struct ReductionLoops {
   Shape shape;                  // of the operand
   ReductionOrder order;         // axes, lanes
   bool partialsInLanes = false; // needs order.lanes == 16
-  int64_t first = 0;            // where the outermost reduced axis begins
+  bool transposes =
+      false;         // with partialsInLanes: the lane axis is none of memory's innermost, which is reduced
+  int64_t first = 0; // where the outermost reduced axis begins
 
   /// Reduces one element: `dims` has a value for each dimension that is kept (uniform with partialsInLanes). All
   /// `ops` (reduce_*) run in one pass over the operands. Gives one vector per op; with partialsInLanes all its lanes
@@ -31,6 +33,18 @@ struct ReductionLoops {
 private:
   /// As reduce, for an order with segments.
   Values reduceSegments(std::span<const OpId> ops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+
+  /// One of the ops.
+  struct Row {
+    Leaf leaf;
+    DType dtype;
+    ValueId operand;
+  };
+  Row row(OpId op) const;
+  Values addTransposed(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
+                       const Values &sums);
+  void addBlock(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask, int64_t columns,
+                Values &sums);
 
   struct Level {
     int axis;

@@ -162,7 +162,10 @@ void RowsEmitter::row(llvm::Value *number) {
     if (size % kLanes != 0)
       mask = m_.math.lessThan(dims[axis], size);
   }
-  ReductionLoops loops{m_, plan_.shape, plan_.order, partialsInLanes_};
+  const int inner = plan_.shape.rank() - 1;
+  const bool transposes = partialsInLanes_ && plan_.layout.empty() && plan_.order.laneAxis != inner &&
+                          plan_.shape[inner] >= kLanes;
+  ReductionLoops loops{m_, plan_.shape, plan_.order, partialsInLanes_, transposes};
   bindReductions(loops, dims, mask);
   storeReduced(dims, mask);
   storeFull(loops, dims, mask);

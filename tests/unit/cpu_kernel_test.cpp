@@ -266,6 +266,47 @@ TEST(CpuKernel, RowsAcrossTheBatchFillBlocks) {
     }
 }
 
+/// Sums over axis 0 of [rows, length], and where `all` is set over both, as ir/order.h says for 16 lanes along axis 0.
+std::vector<float> canonicalSums(std::span<const float> x, int64_t rows, int64_t length, bool all) {
+  std::vector<std::vector<float>> partial(kLanes, std::vector<float>(static_cast<size_t>(all ? 1 : length)));
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t i = 0; i < length; ++i)
+      partial[row % kLanes][all ? 0 : i] += x[row * length + i];
+  for (int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (int64_t p = 0; p < half; ++p)
+      for (size_t i = 0; i < partial[p].size(); ++i)
+        partial[p][i] += partial[p + half][i];
+  return partial[0];
+}
+
+TEST(CpuKernel, SumsInTheCanonicalOrder) {
+  struct Case {
+    int64_t rows, length; // the last one is larger than the second cache of some
+    bool all;
+  };
+  for (const Case &c : {Case{64, 40, true}, Case{37, 35, true}, Case{12, 16, true}, Case{37, 15, true},
+                        Case{37, 35, false}, Case{300, 1000, false}}) {
+    Diagnostics diag;
+    Result<Module> module = parseModule(
+        fmt::format(
+            "func @f(%x: f32[{0},{1}]) -> f32[{2}] {{\n %y = reduce_sum(%x) {{axes = [{3}]}} : f32[{2}]\n"
+            " return %y\n}}",
+            c.rows, c.length, c.all ? "" : std::to_string(c.length), c.all ? "0,1" : "0"),
+        "test.gir", diag);
+    ASSERT_TRUE(module) << diag.render();
+    Tensor x(Type{DType::F32, Shape{c.rows, c.length}, {}});
+    for (int64_t i = 0; i < x.elements(); ++i)
+      x.set(i, 1 / (1 + static_cast<double>(i * 7919 % 1009)));
+    const std::vector<float> want = canonicalSums(x.as<float>(), c.rows, c.length, c.all);
+    for (const char *name : {"native", "haswell"}) {
+      const Tensor got = runKernel(asKernel(*module, "rows"), *parseCpuTarget(name), {x}, 1)[0];
+      for (int64_t i = 0; i < got.elements(); ++i)
+        ASSERT_EQ(got.as<float>()[i], want[i])
+            << c.rows << " x " << c.length << ", element " << i << ", " << name;
+    }
+  }
+}
+
 TEST(CpuKernel, SoftmaxRow) {
   for (const char *type : {"f32[32,10]<n16>", "f32[5,10]<n16>", "f32[5,10]", "f32[7,100]", "f32[32,40]"}) {
     std::string shape(type), rows = shape.substr(4, shape.find(',') - 4);
