@@ -406,9 +406,15 @@ const Stream kStreams[] = {
      [](int64_t r) { return function(fmt::format("%x: {0}, %y: {0}", wide(r)), "add(%x, %y)", wide(r)); }},
     {"tanh", 2, [](int64_t r) { return function("%x: " + wide(r), "tanh(%x)", wide(r)); }},
     {"exp", 2, [](int64_t r) { return function("%x: " + wide(r), "exp(%x)", wide(r)); }},
-    {"sigmoid", 2, [](int64_t r) { return function("%x: " + wide(r), "sigmoid(%x)", wide(r)); }},
     {"gelu", 2, [](int64_t r) { return function("%x: " + wide(r), "gelu(%x)", wide(r)); }},
     {"softmax", 2, [](int64_t r) { return function("%x: " + wide(r), "softmax(%x)", wide(r)); }},
+    {"softmax of 128", 2,
+     [](int64_t r) { return function("%x: " + matrix(8 * r, 128), "softmax(%x)", matrix(8 * r, 128)); }},
+    {"layer norm of 256", 2,
+     [](int64_t r) {
+       return function("%x: " + matrix(4 * r, 256) + ", %s: f32[256], %b: f32[256]", "layer_norm(%x,%s,%b)",
+                       matrix(4 * r, 256));
+     }},
     {"sum of rows", 1,
      [](int64_t r) {
        return function("%x: " + wide(r), "reduce_sum(%x) {axes = [1]}", fmt::format("f32[{}]", r));
@@ -416,10 +422,6 @@ const Stream kStreams[] = {
     {"sum of columns", 1,
      [](int64_t r) {
        return function("%x: " + wide(r), "reduce_sum(%x) {axes = [0]}", fmt::format("f32[{}]", kColumns));
-     }},
-    {"sum of tokens", 1,
-     [](int64_t r) {
-       return function(fmt::format("%x: f32[{},64,1024]", r/64), "reduce_sum(%x) {axes = [0,1]}", fmt::format("f32[{}]", kColumns));
      }},
     {"sum of all", 1,
      [](int64_t r) { return function("%x: " + wide(r), "reduce_sum(%x) {axes = [0, 1]}", "f32[]"); }},

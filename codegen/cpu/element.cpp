@@ -40,7 +40,8 @@ void ElementEmitter::bindVector(ValueId value, llvm::Value *lanes) {
 }
 
 void ElementEmitter::bindValue(ValueId value, ValueAt at) {
-  bound_[value] = std::move(at);
+  if (bound_.insert_or_assign(value, std::move(at)).second)
+    return; // what is remembered does not come from a former binding
   for (auto &entries : memo_)
     entries.clear();
 }

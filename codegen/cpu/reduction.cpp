@@ -4,12 +4,16 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/cpu/interleave.h"
 #include "codegen/cpu/transpose.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
 namespace gradc {
 namespace {
+
+/// Vectors of an unrolled row whose instructions take turns.
+constexpr int64_t kTogether = 4;
 
 bool isReduced(const ReductionOrder &order, int axis) {
   return std::find(order.axes.begin(), order.axes.end(), axis) != order.axes.end();
@@ -65,7 +69,6 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
   Level level = levels[0];
   LaneMath &math = m.math;
   auto inner = [&](llvm::Value *i, const Values &values) {
-    ElementEmitter::Scope scope(m);
     if (!level.blocks)
       dims[level.axis] = math.uniform(level.axis == order.axes.front() ? m.e.add(i, m.e.i64(first)) : i);
     else if (partialsInLanes)
@@ -74,14 +77,21 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
       dims[level.axis] = math.uniform(m.e.mul(i, kLanes), kLanes); // the body adds 0 .. 15
     return nest(levels.subspan(1), dims, values, mask, level.blocks ? kLanes : count, body);
   };
-  Values full = level.count == 0 ? carried : m.e.count(level.count, carried, inner);
+  Values full = carried;
+  for (int64_t i = 0; unrolled && i < level.count; i += kTogether)
+    emitInterleaved(m.e, std::min(kTogether, level.count - i),
+                    [&](int64_t j) { full = inner(m.e.i64(i + j), full); });
+  if (!unrolled && level.count > 0)
+    full = m.e.count(level.count, carried, [&](llvm::Value *i, const Values &values) {
+      ElementEmitter::Scope scope(m);
+      return inner(i, values);
+    });
   const int64_t rest = level.blocks ? shape[level.axis] % kLanes : 0;
   if (rest == 0)
     return full;
   dims[level.axis] = {m.e.i64(shape[level.axis] - rest), partialsInLanes ? 1 : 0, nullptr, kLanes};
   if (partialsInLanes)
     mask = m.e.laneMask(static_cast<int>(rest));
-  ElementEmitter::Scope scope(m);
   return nest(levels.subspan(1), dims, full, mask, rest, body);
 }
 

@@ -15,8 +15,9 @@ struct ReductionLoops {
   ReductionOrder order;         // axes, lanes
   bool partialsInLanes = false; // needs order.lanes == 16
   bool transposes =
-      false;         // with partialsInLanes: the lane axis is none of memory's innermost, which is reduced
-  int64_t first = 0; // where the outermost reduced axis begins
+      false; // with partialsInLanes: the lane axis is none of memory's innermost, which is reduced
+  bool unrolled = false; // without loops: what one pass computes is still there in the next one
+  int64_t first = 0;     // where the outermost reduced axis begins
 
   /// Reduces one element: `dims` has a value for each dimension that is kept (uniform with partialsInLanes). All
   /// `ops` (reduce_*) run in one pass over the operands. Gives one vector per op; with partialsInLanes all its lanes

@@ -2,6 +2,7 @@
 // reduced shape needs: all reductions, level by level of their dependence, each level one pass over the row; then the
 // results of the reduced shape; then one last pass for those of the full shape.
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "codegen/cpu/kernel.h"
@@ -10,6 +11,7 @@
 #include "codegen/reduction_levels.h"
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "support/tiling.h"
 
 namespace gradc {
 namespace {
@@ -58,25 +60,39 @@ std::optional<Plan> planOf(const KernelContext &k) {
 
 class RowsEmitter {
 public:
-  RowsEmitter(KernelContext &k, Plan plan) : k_(k), plan_(std::move(plan)), m_(k.e, k.fn, k.region()) {
+  RowsEmitter(KernelContext &k, Plan plan) : k_(k), plan_(std::move(plan)) {
     for (int axis = 0; axis < plan_.shape.rank(); ++axis)
       if (!isReduced(axis))
         kept_.push_back(axis);
     chooseLanes();
+    chooseUnrolling();
   }
 
   KernelCode emit();
 
 private:
+  /// A row in the making.
+  struct Row {
+    ElementEmitter m;
+    std::vector<LaneValue> dims; // of the full shape
+    llvm::Value *mask = nullptr;
+
+    explicit Row(KernelContext &k) : m(k.e, k.fn, k.region()) {}
+  };
+
   bool isReduced(int axis) const {
     return std::ranges::find(plan_.order.axes, axis) != plan_.order.axes.end();
   }
   void chooseLanes();
-  void row(llvm::Value *number);
-  void bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
-  void storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask);
-  void storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask);
-  void fillBlocks(std::vector<LaneValue> dims, const std::vector<size_t> &results);
+  void chooseUnrolling();
+  void emitRows(llvm::Value *first);
+  void place(Row &row, llvm::Value *number);
+  ReductionLoops loops(Row &row) const;
+  void bindReductions(Row &row, const std::vector<OpId> &level);
+  void bindArgmaxes(Row &row);
+  void storeReduced(Row &row);
+  void storeFull(Row &row);
+  void fillBlocks(Row &row, const std::vector<size_t> &results);
 
   /// What is computed once for each element of the full shape.
   std::vector<ValueId> perElement() const {
@@ -92,11 +108,12 @@ private:
 
   KernelContext &k_;
   Plan plan_;
-  ElementEmitter m_;
   std::vector<int> kept_;
   bool partialsInLanes_ = false;
-  int laneDim_ = -1; // the kept dimension that lies in the lanes, or -1
-  Values results_;
+  bool unrolled_ = false;
+  int64_t together_ = 1; // rows whose code is mixed
+  int laneDim_ = -1;     // the kept dimension that lies in the lanes, or -1
+  Values operands_, results_;
 };
 
 /// Lanes go where memory is contiguous: along the batch in n16, else along the innermost dimension; a reduced one
@@ -110,6 +127,25 @@ void RowsEmitter::chooseLanes() {
   }
   if (!kept_.empty())
     laneDim_ = std::ranges::find(kept_, inner) != kept_.end() ? inner : kept_.back();
+}
+
+/// Short rows, of which all that is read takes half of the registers, stay in registers from one pass to the next, and
+/// several together, because each reduction waits for its sum, and what hangs on it for that.
+void RowsEmitter::chooseUnrolling() {
+  constexpr int64_t kMostTogether = 4;
+  if (!partialsInLanes_ || plan_.order.axes.size() > 1)
+    return;
+  const int64_t operands = std::max<int64_t>(1, std::ranges::count_if(k_.body().args, [&](ValueId arg) {
+                                               return k_.fn.type(arg).shape == plan_.shape;
+                                             }));
+  const int64_t vectors = ceilDiv(plan_.shape[plan_.order.laneAxis], kLanes) * operands;
+  const CpuTarget &target = k_.e.target;
+  const int64_t registers = target.vectorRegisters / target.registersPerVector() / 2;
+  unrolled_ = vectors <= registers;
+  const int64_t rows = plan_.shape.elements() / plan_.shape[plan_.order.laneAxis];
+  while (unrolled_ && together_ < kMostTogether && 2 * together_ * vectors <= registers &&
+         rows % (2 * together_) == 0)
+    together_ *= 2;
 }
 
 KernelCode RowsEmitter::emit() {
@@ -126,27 +162,45 @@ KernelCode RowsEmitter::emit() {
   double vectors = static_cast<double>(partialsInLanes_ ? (rowLength + kLanes - 1) / kLanes : rowLength);
   double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), perElement(), false) + 20;
   int64_t perItem = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / cycles), 1, rows);
-  step.items = (rows + perItem - 1) / perItem;
+  perItem = ceilDiv(perItem, together_) * together_;
+  step.items = ceilDiv(rows, perItem);
   step.work = static_cast<double>(rows) * cycles / kCyclesPerSecond;
 
   e.beginKernel(k_.symbol);
   for (size_t i = 0; i < body.args.size(); ++i)
-    m_.bindBuffer(body.args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))));
+    operands_.push_back(e.buffer(k_.operandBuffer(static_cast<int>(i))));
   for (size_t i = 0; i < body.yields.size(); ++i)
     results_.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
   llvm::Value *low = e.mul(e.itemBegin(), perItem), *high = e.mul(e.itemEnd(), perItem);
   if (rows % perItem != 0)
     high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(rows)), high, e.i64(rows));
-  e.loop(low, high, 1, [&](llvm::Value *number) { row(number); });
+  e.loop(low, high, together_, [&](llvm::Value *number) { emitRows(number); });
   e.endFunction();
   return code;
 }
 
-void RowsEmitter::row(llvm::Value *number) {
+void RowsEmitter::emitRows(llvm::Value *first) {
+  std::vector<std::unique_ptr<Row>> rows;
+  for (int64_t i = 0; i < together_; ++i) {
+    place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
+    for (size_t arg = 0; arg < operands_.size(); ++arg)
+      rows.back()->m.bindBuffer(k_.body().args[arg], operands_[arg]);
+  }
+  for (const std::vector<OpId> &level : plan_.levels)
+    for (const auto &row : rows)
+      bindReductions(*row, level);
+  for (const auto &row : rows) {
+    bindArgmaxes(*row);
+    storeReduced(*row);
+  }
+  for (const auto &row : rows)
+    storeFull(*row);
+}
+
+void RowsEmitter::place(Row &row, llvm::Value *number) {
   Emit &e = k_.e;
-  ElementEmitter::Scope scope(m_);
-  std::vector<LaneValue> dims(plan_.shape.rank(), m_.math.constant(0));
-  llvm::Value *mask = nullptr;
+  LaneMath &math = row.m.math;
+  row.dims.assign(plan_.shape.rank(), math.constant(0));
   for (size_t i = kept_.size(); i-- > 0;) {
     int axis = kept_[i];
     bool lanes = axis == laneDim_;
@@ -155,65 +209,60 @@ void RowsEmitter::row(llvm::Value *number) {
     if (i > 0)
       number = e.div(number, count);
     if (!lanes) {
-      dims[axis] = m_.math.uniform(position);
+      row.dims[axis] = math.uniform(position);
       continue;
     }
-    dims[axis] = m_.math.consecutive(e.mul(position, kLanes), kLanes);
+    row.dims[axis] = math.consecutive(e.mul(position, kLanes), kLanes);
     if (size % kLanes != 0)
-      mask = m_.math.lessThan(dims[axis], size);
+      row.mask = math.lessThan(row.dims[axis], size);
   }
+}
+
+ReductionLoops RowsEmitter::loops(Row &row) const {
   const int inner = plan_.shape.rank() - 1;
   const bool transposes = partialsInLanes_ && plan_.layout.empty() && plan_.order.laneAxis != inner &&
                           plan_.shape[inner] >= kLanes;
-  ReductionLoops loops{m_, plan_.shape, plan_.order, partialsInLanes_, transposes};
-  bindReductions(loops, dims, mask);
-  storeReduced(dims, mask);
-  storeFull(loops, dims, mask);
-  for (const auto &ops : plan_.levels)
-    for (OpId op : ops)
-      m_.unbind(k_.fn[op].results[0]);
-  for (OpId op : plan_.argmaxes)
-    m_.unbind(k_.fn[op].results[0]);
+  return {row.m, plan_.shape, plan_.order, partialsInLanes_, transposes, unrolled_};
 }
 
-void RowsEmitter::bindReductions(ReductionLoops &loops, const std::vector<LaneValue> &dims,
-                                 llvm::Value *mask) {
-  for (const std::vector<OpId> &ops : plan_.levels) {
-    Values sums = loops.reduce(ops, dims, mask);
-    for (size_t i = 0; i < ops.size(); ++i)
-      m_.bindVector(k_.fn[ops[i]].results[0], sums[i]);
-  }
+void RowsEmitter::bindReductions(Row &row, const std::vector<OpId> &level) {
+  Values sums = loops(row).reduce(level, row.dims, row.mask);
+  for (size_t i = 0; i < level.size(); ++i)
+    row.m.bindVector(k_.fn[level[i]].results[0], sums[i]);
+}
+
+void RowsEmitter::bindArgmaxes(Row &row) {
   for (OpId op : plan_.argmaxes) {
     std::vector<LaneValue> kept;
     for (int axis : kept_)
-      kept.push_back(dims[axis]);
-    llvm::Value *found = m_.emit(k_.fn[op].results[0], LaneIndex::of(kept, mask));
-    m_.bindVector(k_.fn[op].results[0], found);
+      kept.push_back(row.dims[axis]);
+    llvm::Value *found = row.m.emit(k_.fn[op].results[0], LaneIndex::of(kept, row.mask));
+    row.m.bindVector(k_.fn[op].results[0], found);
   }
 }
 
-void RowsEmitter::storeReduced(const std::vector<LaneValue> &dims, llvm::Value *mask) {
+void RowsEmitter::storeReduced(Row &row) {
   const RegionData &body = k_.body();
   Shape keptShape;
   std::vector<LaneValue> kept;
   for (int axis : kept_) {
     keptShape.push(plan_.shape[axis]);
-    kept.push_back(dims[axis]);
+    kept.push_back(row.dims[axis]);
   }
-  LaneIndex index = LaneIndex::of(kept, mask);
+  LaneIndex index = LaneIndex::of(kept, row.mask);
   std::vector<std::tuple<size_t, LaneIndex, llvm::Value *>> stores;
   for (size_t i = 0; i < body.yields.size(); ++i) {
     const Type &type = k_.fn.type(body.yields[i]);
     if (type.shape == plan_.shape && type.elements() != keptShape.elements())
       continue;
-    LaneIndex at = m_.reshaped(keptShape, index, type.shape);
-    stores.emplace_back(i, at, m_.emit(body.yields[i], at));
+    LaneIndex at = row.m.reshaped(keptShape, index, type.shape);
+    stores.emplace_back(i, at, row.m.emit(body.yields[i], at));
   }
   for (auto &[i, at, value] : stores)
-    m_.store(k_.fn.type(body.yields[i]), results_[i], at, value);
+    row.m.store(k_.fn.type(body.yields[i]), results_[i], at, value);
 }
 
-void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> &dims, llvm::Value *mask) {
+void RowsEmitter::storeFull(Row &row) {
   const RegionData &body = k_.body();
   int64_t keptElements = 1;
   for (int axis : kept_)
@@ -224,17 +273,17 @@ void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> 
       full.push_back(i);
   if (full.empty())
     return;
-  ReductionLoops pass = loops;
+  ReductionLoops pass = loops(row);
   if (!partialsInLanes_)
     pass.order.lanes = 1;
-  pass.forEach(dims, {}, mask,
+  pass.forEach(row.dims, {}, row.mask,
                [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &) {
                  LaneIndex index = LaneIndex::of(at, laneMask);
                  Values values;
                  for (size_t i : full)
-                   values.push_back(m_.emit(body.yields[i], index));
+                   values.push_back(row.m.emit(body.yields[i], index));
                  for (size_t j = 0; j < full.size(); ++j)
-                   m_.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
+                   row.m.store(k_.fn.type(body.yields[full[j]]), results_[full[j]], index, values[j]);
                  return Values{};
                });
   const bool lanesAreExamples = partialsInLanes_ ? plan_.order.laneAxis == 0 : laneDim_ == 0;
@@ -242,21 +291,22 @@ void RowsEmitter::storeFull(ReductionLoops &loops, const std::vector<LaneValue> 
     return;
   std::erase_if(full, [&](size_t i) { return !hasPadding(k_.fn.type(body.yields[i])); });
   if (!full.empty())
-    fillBlocks(dims, full);
+    fillBlocks(row, full);
 }
 
 /// Zeros behind the last example of n16, where the lanes of a row lie across its blocks: each block is stored again.
-void RowsEmitter::fillBlocks(std::vector<LaneValue> dims, const std::vector<size_t> &results) {
-  Emit &e = m_.e;
+void RowsEmitter::fillBlocks(Row &row, const std::vector<size_t> &results) {
+  Emit &e = k_.e;
+  std::vector<LaneValue> dims = row.dims;
   const int64_t lastBlock = (plan_.shape[0] - 1) / kLanes * kLanes;
-  dims[0] = m_.math.consecutive(e.i64(lastBlock), kLanes);
+  dims[0] = row.m.math.consecutive(e.i64(lastBlock), kLanes);
   auto fill = [&](auto &&self, int axis) -> void {
     const int64_t size = axis < plan_.shape.rank() ? plan_.shape[axis] : 0;
     if (axis == plan_.shape.rank()) {
       const LaneIndex block = LaneIndex::of(dims, nullptr);
       for (size_t i : results) {
         const Type &type = k_.fn.type(k_.body().yields[i]);
-        m_.store(type, results_[i], block, m_.load(type, results_[i], block));
+        row.m.store(type, results_[i], block, row.m.load(type, results_[i], block));
       }
     } else if (axis != laneDim_ && !isReduced(axis)) {
       self(self, axis + 1);
@@ -264,7 +314,7 @@ void RowsEmitter::fillBlocks(std::vector<LaneValue> dims, const std::vector<size
       llvm::Value *low = axis == laneDim_ ? dims[axis].base : e.i64(0);
       llvm::Value *high = axis == laneDim_ ? e.atMost(e.add(low, e.i64(kLanes)), size) : e.i64(size);
       e.loop(low, high, 1, [&](llvm::Value *i) {
-        dims[axis] = m_.math.uniform(i);
+        dims[axis] = row.m.math.uniform(i);
         self(self, axis + 1);
       });
     }
