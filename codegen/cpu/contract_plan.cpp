@@ -71,6 +71,7 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
   } else {
     nest.rowStride = transposed ? kFloat : depth * kFloat;
     nest.reduction = Reduction::loop(depth, transposed ? rows * kFloat : kFloat, panel, Reduction::step());
+    nest.rowBytes = storageBytes(op.a);
   }
   int64_t aStride = rows * depth * kFloat, bStride = depth * columns * kFloat;
   for (int axis = rank - 3; axis >= 0; --axis) {
