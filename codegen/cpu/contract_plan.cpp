@@ -254,7 +254,7 @@ template <class Nest> Nest weightGradient(const Operation &op, RegisterTile tile
 
 ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
   auto nest = weightGradient<ConvWeightNest>(op, tile);
-  blockForCache(nest, target.l1Bytes);
+  blockForCache(nest, target.l1Bytes, target.l2Bytes);
   return {nest, 1, 0};
 }
 

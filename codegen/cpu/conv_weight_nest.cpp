@@ -52,53 +52,55 @@ public:
   }
 
   void emit(llvm::Value *grad, llvm::Value *input) {
-    const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
     const int64_t depthTiles = ceilDiv(nest_.depths(), nest_.depthTile);
-    const int64_t channelTiles = countTiles(channelRuns);
+    const int64_t allTiles = countTiles(nest_.channelRuns()), parts = ceilDiv(allTiles, nest_.channelTiles);
     const int64_t segmentBlocks = nest_.blocks / nest_.segments;
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      // From the innermost out: input channels, channel tile, group, segment.
+      // From the innermost out: input channels, channel tiles, group, segment.
       llvm::Value *firstInChannel = e.mul(e.mod(item, depthTiles), nest_.depthTile);
       llvm::Value *rest = e.div(item, depthTiles);
-      llvm::Value *channelTile = e.mod(rest, channelTiles);
-      rest = e.div(rest, channelTiles);
+      llvm::Value *firstTile = e.mul(e.mod(rest, parts), nest_.channelTiles);
+      rest = e.div(rest, parts);
       llvm::Value *group = e.mod(rest, nest_.groups);
       llvm::Value *segment = e.div(rest, nest_.groups);
-      emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &run) {
-        Item at{run.size, e.add(e.mul(group, nest_.channels), channel), firstInChannel, segment, grad, input};
-        at.grad = e.offset(at.grad, e.mul(segment, segmentBlocks * nest_.gradBlock));
-        at.grad =
-            e.offset(e.offset(at.grad, e.mul(group, nest_.gradGroup)), e.mul(channel, nest_.gradChannel));
-        at.input = e.offset(at.input, e.mul(segment, segmentBlocks * nest_.inBlock));
-        at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
-        if (segmentBlocks * ceilDiv(nest_.height.gradSize, nest_.bandRows) == 1)
-          inRegisters(at);
-        else
-          inSteps(at, segmentBlocks);
-      });
+      Item at{firstTile, e.atMost(e.add(firstTile, e.i64(nest_.channelTiles)), allTiles),
+              group,     firstInChannel,
+              segment,   grad,
+              input};
+      at.grad = e.offset(at.grad, e.mul(segment, segmentBlocks * nest_.gradBlock));
+      at.grad = e.offset(at.grad, e.mul(group, nest_.gradGroup));
+      at.input = e.offset(at.input, e.mul(segment, segmentBlocks * nest_.inBlock));
+      at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
+      if (segmentBlocks * ceilDiv(nest_.height.gradSize, nest_.bandRows) == 1)
+        inRegisters(at);
+      else
+        inSteps(at, segmentBlocks);
     });
   }
 
 private:
-  /// All taps of some channels of the gradient and of the input (all of these, where the kernel is 1×1).
+  /// All taps of some tiles of channels of the gradient and of some of the input (all of these, where the kernel is 1×1).
   struct Item {
-    int64_t channels;
-    llvm::Value *channel, *firstInChannel, *segment; // channel: the first, of all groups
+    llvm::Value *firstTile, *endTile;
+    llvm::Value *group, *firstInChannel, *segment;
     llvm::Value *grad, *input;
   };
-  /// One kernel row of one input channel.
-  struct Place {
+  /// One register tile: channels of the gradient by taps of a kernel row of one input channel.
+  struct Tile {
+    int64_t channels;
+    llvm::Value *channel; // the first, in the group
     llvm::Value *inChannel, *kernelRow;
-    llvm::Value *partials; // number of its first tile of partial sums
+    ColumnTile column;
+    llvm::Value *partials; // its number among the item's tiles
   };
 
-  /// Calls f for every input channel and kernel row of an item.
-  void forPlaces(const Item &at, const std::function<void(const Place &)> &f) {
+  /// Calls f for every register tile of an item: what is read of the input serves all channels first.
+  void forTiles(const Item &at, const std::function<void(const Tile &)> &f) {
     llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depths());
     auto channel = [&](llvm::Value *inChannel) {
+      llvm::Value *rows = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), nest_.height.taps);
       e.count(nest_.height.taps, [&](llvm::Value *kernelRow) {
-        llvm::Value *number = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), nest_.height.taps);
-        f({inChannel, kernelRow, e.mul(e.add(number, kernelRow), static_cast<int64_t>(columnTiles_.size()))});
+        forColumns(at, inChannel, kernelRow, e.mul(e.add(rows, kernelRow), std::ssize(columnTiles_)), f);
       });
     };
     if (nest_.depthTile == 1)
@@ -107,16 +109,30 @@ private:
       e.loop(at.firstInChannel, end, 1, channel);
   }
 
+  void forColumns(const Item &at, llvm::Value *inChannel, llvm::Value *kernelRow, llvm::Value *number,
+                  const std::function<void(const Tile &)> &f) {
+    auto one = [&](llvm::Value *tile, const ColumnTile &column) {
+      emitTileSwitch(e, nest_.channelRuns(), tile, [&](llvm::Value *channel, const TileRun &run) {
+        llvm::Value *partials = e.mul(e.add(number, e.i64(column.number)), nest_.channelTiles);
+        f({run.size, channel, inChannel, kernelRow, column,
+           e.add(partials, e.b.CreateSub(tile, at.firstTile))});
+      });
+    };
+    for (const ColumnTile &column : columnTiles_)
+      if (nest_.channelTiles == 1)
+        one(at.firstTile, column);
+      else
+        e.loop(at.firstTile, at.endTile, 1, [&](llvm::Value *tile) { one(tile, column); });
+  }
+
   /// One block of images and one band of rows: the accumulators never leave the registers.
   void inRegisters(const Item &at) {
-    forPlaces(at, [&](const Place &place) {
-      for (const ColumnTile &column : columnTiles_) {
-        TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(nest_.height.gradSize));
-        call("whole", at, column, args, [&](const TileKernels::Args &inner) {
-          const RegisterTileShape shape = tileShape(at, column);
-          storeTile(inner, at, column, sums(inner, shape, column, zeroAccumulators(e, shape)));
-        });
-      }
+    forTiles(at, [&](const Tile &tile) {
+      const TileKernels::Args args = arguments(at, tile, e.i64(0), e.i64(nest_.height.gradSize));
+      call("whole", tile, args, [&](const TileKernels::Args &inner) {
+        const RegisterTileShape shape = tileShape(tile);
+        storeTile(inner, tile, sums(inner, shape, tile.column, zeroAccumulators(e, shape)));
+      });
     });
   }
 
@@ -130,28 +146,20 @@ private:
       inBlock.input = e.offset(at.input, e.mul(block, nest_.inBlock));
       e.loop(e.i64(0), e.i64(nest_.height.gradSize), nest_.bandRows, [&](llvm::Value *low) {
         llvm::Value *high = e.atMost(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
-        forPlaces(inBlock, [&](const Place &place) {
-          for (const ColumnTile &column : columnTiles_)
-            accumulate(inBlock, column, place, low, high);
-        });
+        forTiles(inBlock, [&](const Tile &tile) { accumulate(inBlock, tile, low, high); });
       });
     });
-    forPlaces(at, [&](const Place &place) {
-      for (const ColumnTile &column : columnTiles_) {
-        TileKernels::Args args = arguments(at, column, place, e.i64(0), e.i64(0));
-        call("store", at, column, args, [&](const TileKernels::Args &inner) {
-          storeTile(inner, at, column, loadPartials(inner.partials, tileShape(at, column)));
-        });
-      }
+    forTiles(at, [&](const Tile &tile) {
+      call("store", tile, arguments(at, tile, e.i64(0), e.i64(0)), [&](const TileKernels::Args &inner) {
+        storeTile(inner, tile, loadPartials(inner.partials, tileShape(tile)));
+      });
     });
   }
 
-  void accumulate(const Item &at, const ColumnTile &column, const Place &place, llvm::Value *low,
-                  llvm::Value *high) {
-    TileKernels::Args args = arguments(at, column, place, low, high);
-    call("add", at, column, args, [&](const TileKernels::Args &inner) {
-      const RegisterTileShape shape = tileShape(at, column);
-      const Values result = sums(inner, shape, column, loadPartials(inner.partials, shape));
+  void accumulate(const Item &at, const Tile &tile, llvm::Value *low, llvm::Value *high) {
+    call("add", tile, arguments(at, tile, low, high), [&](const TileKernels::Args &inner) {
+      const RegisterTileShape shape = tileShape(tile);
+      const Values result = sums(inner, shape, tile.column, loadPartials(inner.partials, shape));
       for (size_t i = 0; i < result.size(); ++i)
         e.b.CreateAlignedStore(result[i], e.offset(inner.partials, static_cast<int64_t>(i) * kPixel),
                                llvm::Align(4));
@@ -170,10 +178,9 @@ private:
   enum Number : uint8_t { kChannel, kInChannel, kKernelRow, kColumn, kSegment, kRows };
 
   /// The operands at the first gradient row from `low` that the kernel row meets, the partial sums and the numbers.
-  TileKernels::Args arguments(const Item &at, const ColumnTile &column, const Place &place, llvm::Value *low,
-                              llvm::Value *high) {
+  TileKernels::Args arguments(const Item &at, const Tile &tile, llvm::Value *low, llvm::Value *high) {
     const ConvWeightAxis &axis = nest_.height;
-    llvm::Value *in = e.add(e.mul(place.kernelRow, axis.dilation), e.i64(-axis.padding)); // of gradient row 0
+    llvm::Value *in = e.add(e.mul(tile.kernelRow, axis.dilation), e.i64(-axis.padding)); // of gradient row 0
     if (!rowsAlways()) {
       low = e.atLeast(low, ceilDivide(e.atLeast(e.b.CreateNeg(in), 0), axis.stride));
       llvm::Value *end = ceilDivide(e.atLeast(e.b.CreateSub(e.i64(axis.inSize), in), 0), axis.stride);
@@ -181,24 +188,24 @@ private:
     }
     llvm::Value *rows = e.atLeast(e.b.CreateSub(high, low), 0);
     TileKernels::Args args{
-        .row = e.offset(at.grad, e.mul(low, nest_.gradRow)),
+        .row = e.offset(e.offset(at.grad, e.mul(tile.channel, nest_.gradChannel)), e.mul(low, nest_.gradRow)),
         .column = e.offset(at.input, e.mul(e.add(in, e.mul(low, axis.stride)), nest_.inRow)),
         .buffers = e.argument(1),
-        .numbers = {at.channel, place.inChannel, place.kernelRow, e.i64(column.start), at.segment, rows},
+        .numbers = {e.add(e.mul(at.group, nest_.channels), tile.channel), tile.inChannel, tile.kernelRow,
+                    e.i64(tile.column.start), at.segment, rows},
         .partials = nullptr};
-    args.column =
-        e.offset(e.offset(args.column, e.mul(place.inChannel, nest_.inDepth)), column.start * columnStride());
+    args.column = e.offset(e.offset(args.column, e.mul(tile.inChannel, nest_.inDepth)),
+                           tile.column.start * columnStride());
     if (nest_.scratchBytes())
-      args.partials =
-          e.offset(e.scratch(), e.mul(e.add(place.partials, e.i64(column.number)), nest_.partialBytes()));
+      args.partials = e.offset(e.scratch(), e.mul(tile.partials, nest_.partialBytes()));
     return args;
   }
 
   /// Which positions exist depends on the taps of the tile, so tiles of taps have functions of their own.
-  void call(std::string_view what, const Item &at, const ColumnTile &column, const TileKernels::Args &args,
+  void call(std::string_view what, const Tile &tile, const TileKernels::Args &args,
             const TileKernels::Body &body) {
-    const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
-    tiles_.call(fmt::format("{}.{}x{}.{}", what, at.channels, column.size, firstTap), args, body);
+    const int64_t firstTap = nest_.columnsAreDepth() ? 0 : tile.column.start;
+    tiles_.call(fmt::format("{}.{}x{}.{}", what, tile.channels, tile.column.size, firstTap), args, body);
   }
 
   bool rowsAlways() const {
@@ -217,12 +224,12 @@ private:
     return nest_.columnsAreDepth() ? nest_.inDepth : nest_.width.dilation * kPixel;
   }
 
-  RegisterTileShape tileShape(const Item &at, const ColumnTile &column) const {
+  RegisterTileShape tileShape(const Tile &tile) const {
     RegisterTileShape shape;
     shape.broadcastRows = false;
-    for (int64_t i = 0; i < at.channels; ++i)
+    for (int64_t i = 0; i < tile.channels; ++i)
       shape.rowOffsets.push_back(i * nest_.gradChannel);
-    for (int64_t j = 0; j < column.size; ++j)
+    for (int64_t j = 0; j < tile.column.size; ++j)
       shape.columnOffsets.push_back(j * columnStride());
     return shape;
   }
@@ -233,14 +240,14 @@ private:
                             std::move(start));
   }
 
-  void storeTile(const TileKernels::Args &args, const Item &at, const ColumnTile &column,
-                 const Values &accumulators) {
-    std::vector<TileVector> tile;
-    for (int64_t i = 0; i < at.channels; ++i) {
-      const auto first = accumulators.begin() + i * column.size;
-      tile.push_back({emitLaneSums(e, Values(first, first + column.size)), indexOf(args, i, column.size)});
+  void storeTile(const TileKernels::Args &args, const Tile &tile, const Values &accumulators) {
+    const int64_t columns = tile.column.size;
+    std::vector<TileVector> vectors;
+    for (int64_t i = 0; i < tile.channels; ++i) {
+      const auto first = accumulators.begin() + i * columns;
+      vectors.push_back({emitLaneSums(e, Values(first, first + columns)), indexOf(args, i, columns)});
     }
-    tiles_.store.store(tile);
+    tiles_.store.store(vectors);
   }
 
   /// Of the finished sums of one channel: neighbouring taps, or neighbouring input channels of a 1×1 kernel.
@@ -284,21 +291,38 @@ private:
 } // namespace
 
 int64_t ConvWeightNest::items() const {
-  const int64_t channelTiles = countTiles(balancedTiles(channels, tile.rows));
-  return segments * groups * channelTiles * ceilDiv(depths(), depthTile);
+  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depths(), depthTile);
 }
 
 int64_t ConvWeightNest::scratchBytes() const {
   if (blocks / segments * ceilDiv(height.gradSize, bandRows) == 1)
     return 0;
-  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * partialBytes();
+  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * channelTiles *
+         partialBytes();
 }
 
-void blockForCache(ConvWeightNest &nest, int64_t l1Bytes) {
+namespace {
+
+/// Images that stay in no cache should be read by few items, though by enough for some threads, whose sums stay in L2.
+void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kFewItems = 6;
+  if (nest.blocks * nest.inBlock <= l2Bytes / 2)
+    return;
+  const int64_t all = countTiles(nest.channelRuns());
+  for (int64_t tiles = 2; tiles <= all; ++tiles) {
+    ConvWeightNest larger = nest;
+    larger.channelTiles = tiles;
+    if (larger.items() >= kFewItems && larger.scratchBytes() <= l2Bytes / 4)
+      nest.channelTiles = tiles;
+  }
+}
+
+} // namespace
+
+void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
   // More input channels an item read the gradient fewer times, as long as there are items for many threads.
   constexpr int64_t kEnoughItems = 32;
-  nest.depthTile = 1;
-  nest.bandRows = 1;
+  nest.depthTile = nest.channelTiles = nest.bandRows = 1;
   const int64_t once = nest.scratchBytes(), items = nest.items();
   if (!nest.columnsAreDepth())
     nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)),
@@ -316,6 +340,9 @@ void blockForCache(ConvWeightNest &nest, int64_t l1Bytes) {
     --rows;
   nest.bandRows =
       ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
+  // Else a band of the input is in L1 for all taps, as it is.
+  if (nest.columnsAreDepth() || bytes() > l1Bytes)
+    chooseChannelTiles(nest, l2Bytes);
 }
 
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input) {

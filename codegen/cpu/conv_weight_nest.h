@@ -3,7 +3,7 @@
 // row, column) of the result's gradient. In the end the 16 lanes are summed as a binary tree.
 //
 // An item is all taps of some channels: it goes through the images in bands of rows that stay in L1 while all taps
-// use them.
+// use them. A row of the input that is there serves several tiles of channels.
 #pragma once
 
 #include "codegen/cpu/tile_kernel.h"
@@ -43,22 +43,24 @@ struct ColumnTile {
 std::vector<ColumnTile> columnTiles(int64_t columns, int64_t tileSize);
 
 struct ConvWeightNest : ConvWeightOperands {
-  // An item is `depthTile` input channels, which go through the images in bands of `bandRows` rows of the gradient.
-  int64_t depthTile = 1, bandRows = 1;
+  // An item is `depthTile` input channels and `channelTiles` tiles of channels of the gradient, which go through the
+  // images in bands of `bandRows` rows of the gradient.
+  int64_t depthTile = 1, channelTiles = 1, bandRows = 1;
   RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
 
   /// The columns of a tile are input channels, because a kernel row has one tap.
   bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
   int64_t columns() const { return columnsAreDepth() ? depth : width.taps; }
   int64_t depths() const { return columnsAreDepth() ? 1 : depth; }
+  std::vector<TileRun> channelRuns() const { return balancedTiles(channels, tile.rows); }
   int64_t items() const;
   /// The accumulators of one tile, and of all tiles of an item.
   int64_t partialBytes() const { return tile.rows * tile.vectors * kVectorLanes * 4; }
   int64_t scratchBytes() const;
 };
 
-/// Chooses depthTile and bandRows for the nest's tile and a data cache of that size. Neutral in bits.
-void blockForCache(ConvWeightNest &nest, int64_t l1Bytes);
+/// Chooses depthTile, channelTiles and bandRows for the nest's tile and caches of that size. Neutral in bits.
+void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes);
 
 /// Emits the loop over grid items in the kernel function at the insertion point.
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input);

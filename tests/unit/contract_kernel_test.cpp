@@ -772,6 +772,17 @@ TEST_F(ContractKernel, ConvGradWeight) {
   }
 }
 
+/// Items of several tiles of channels: what is read of the input serves all of them.
+TEST_F(ContractKernel, ConvGradWeightOfLargeImages) {
+  l2Bytes = 64 << 10;
+  for (const ConvCase &c :
+       {ConvCase{16, 3, 9, 160, 70, 5, 5, {2, 2}, {2, 1, 2, 0}}, ConvCase{32, 10, 16, 14, 90, 1, 1, {2, 2}},
+        ConvCase{16, 4, 9, 160, 44, 5, 5, {2, 2}, {2, 1, 2, 0}, {1, 1}, 2}}) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
+  }
+}
+
 const ConvCase kWinogradCases[] = {
     {16, 5, 8, 8, 7, 3, 3, {1, 1}, {1, 1, 1, 1}},    // whole tiles
     {32, 3, 13, 7, 18, 3, 3, {1, 1}, {1, 1, 1, 1}},  // no multiple of 4, several panels
