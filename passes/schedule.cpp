@@ -44,8 +44,11 @@ bool splittingPays(const Function &fn, OpId contraction) {
                            : static_cast<double>(result.shape[rank - 2]);
   const auto depth = static_cast<double>(operands[0].shape[transposed ? rank - 2 : rank - 1]);
   const double tiles = std::ceil(rows / 16) * std::ceil(columns / 16) * std::ceil(depth / 32);
-  constexpr double kProducts = 6 * 16, kPackCycles = 2, kOverhead = 2000; // a tile, an element, a kernel
-  return tiles * kProducts + kPackCycles * (rows + columns) * depth + kOverhead <
+  constexpr double kPackCycles = 2, kOverhead = 2000; // an element, a kernel
+  // Where the depth is that of a weight gradient over thousands of tokens, sums and packed tiles pass through memory.
+  constexpr double kDeep = 4096, kProducts = 6 * 16, kDeepProducts = 2.5 * kProducts; // a tile
+  return tiles * (depth > kDeep ? kDeepProducts : kProducts) + kPackCycles * (rows + columns) * depth +
+             kOverhead <
          0.85 * rows * columns * depth / 24;
 }
 
