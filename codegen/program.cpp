@@ -15,6 +15,7 @@
 #include "codegen/cpu/program_memory.h"
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
+#include "codegen/split_choice.h"
 #include "ir/cost.h"
 #include "ir/op.h"
 #include "ir/plan.h"
@@ -87,6 +88,13 @@ Status compileMissing(const Function &fn, std::deque<Unit> &units, const Compile
   if (cacheOf(options) && !missing.empty())
     options.cache->trim();
   return problem;
+}
+
+/// The work of a step that no thread shares with another.
+constexpr double kNotShared = 1e-9;
+
+const KernelStep &longestStep(const KernelCode &code) {
+  return *std::ranges::max_element(code.steps, {}, &KernelStep::work);
 }
 
 /// The table with everything that it points to.
@@ -174,21 +182,26 @@ std::vector<CompiledProgram::Object> Program::objects() const {
 
 Status Program::makeSteps(const Function &fn, ProgramTable &table) {
   ProgramMemory memory = ProgramMemory::ofValues(fn);
-  for (auto &[op, unit] : kernels_) {
+  std::vector<KernelTime> times;
+  for (const auto &[op, unit] : kernels_)
+    times.push_back({op, longestStep(unit->object.code).work});
+  const std::vector<bool> kept = keptByOneThread(fn, times);
+  for (size_t i = 0; i < kernels_.size(); ++i) {
+    const auto &[op, unit] = kernels_[i];
     const KernelCode &code = unit->object.code;
     const ProgramTable::Refs refs =
         table.addRefs(table.buffersOf(op, code.workspaceBytes > 0 ? workspaceOffset(fn) : -1));
     memory.add(fn, code);
     const char *name = table.keep(stepName(fn, op));
     // What the kernel computes and moves is told of its longest step.
-    const KernelStep &longest = *std::ranges::max_element(code.steps, {}, &KernelStep::work);
+    const KernelStep &longest = longestStep(code);
     for (const KernelStep &step : code.steps) {
       StatusOr<gradc_kernel> entry = address(step.symbol);
       if (!entry)
         return entry.error();
       const Cost cost = &step == &longest ? costOf(fn, op) : Cost{};
-      table.addStep({*entry, name, refs.first, refs.count, step.items, step.scratchBytes, step.work,
-                     cost.flops, cost.bytes});
+      table.addStep({*entry, name, refs.first, refs.count, step.items, step.scratchBytes,
+                     kept[i] ? kNotShared : step.work, cost.flops, cost.bytes});
       stepSymbols_.push_back(step.symbol);
     }
   }

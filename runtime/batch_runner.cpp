@@ -17,7 +17,19 @@ int64_t findPort(const gradc_port *ports, int64_t count, std::string_view name) 
   return -1;
 }
 
+/// Of a program for the CPU: others have steps of another kind.
+bool runsOnOneThread(const gradc_program &program) {
+  if (!program.steps)
+    return false;
+  const std::span steps(program.steps, static_cast<size_t>(program.num_steps));
+  return std::ranges::none_of(
+      steps, [](const gradc_step &step) { return ThreadPool::isShared(step.items, step.work); });
+}
+
 } // namespace
+
+BatchRunner::BatchRunner(const gradc_program &program, ThreadPool &pool)
+    : program_(program), pool_(pool), runsOnOneThread_(runsOnOneThread(program)) {}
 
 StatusOr<const StoredVariable *> BatchRunner::variableOf(const gradc_program &program, int64_t index,
                                                          const VariableStore &variables) {
@@ -81,7 +93,7 @@ Status BatchRunner::start(const Dataset &dataset, std::span<const int64_t> examp
     batch_[i].field = &field;
     batch_[i].target = argumentMemory(fed_[i].argument);
   }
-  gatherBatch(pool_, batch_, examples);
+  gatherBatch(pool_, batch_, examples, runsOnOneThread_);
   return start();
 }
 

@@ -50,7 +50,7 @@ public:
 
 protected:
   /// Both must outlive the runner.
-  BatchRunner(const gradc_program &program, ThreadPool &pool) : program_(program), pool_(pool) {}
+  BatchRunner(const gradc_program &program, ThreadPool &pool);
 
   ThreadPool &pool() const { return pool_; }
   virtual void *argumentMemory(int64_t index) = 0;
@@ -65,6 +65,7 @@ protected:
 private:
   const gradc_program &program_;
   ThreadPool &pool_;
+  const bool runsOnOneThread_;
   struct Fed {
     size_t field = 0;
     int64_t argument = 0;

@@ -165,10 +165,14 @@ bool ThreadPool::claimHigh(int64_t &chunk, Function &function, void *&arg, int64
   return false;
 }
 
+bool ThreadPool::isShared(int64_t items, double work) {
+  return items > 1 && (work <= 0 || work >= kSplitSeconds);
+}
+
 void ThreadPool::parallelFor(int64_t items, double work, Function function, void *arg) {
   if (items <= 0)
     return;
-  if (threads_ == 1 || items == 1 || (work > 0 && work < kSplitSeconds))
+  if (threads_ == 1 || !isShared(items, work))
     return function(arg, 0, items, 0);
 
   const int64_t chunks = chunkCount(items, work, threads_);

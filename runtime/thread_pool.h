@@ -31,6 +31,8 @@ public:
   ThreadPool &operator=(const ThreadPool &) = delete;
 
   int threads() const { return threads_; }
+  /// Whether a pool of several threads cuts such a job.
+  static bool isShared(int64_t items, double work);
 
   /// Runs all of 0 .. items-1 and returns when they are done. One job at a time, from one thread.
   /// `work` is the estimated time of the whole job on one thread, in seconds (0: unknown); short jobs are not cut.

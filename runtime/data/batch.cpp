@@ -90,7 +90,8 @@ void copyBlock(const BatchInput &input, std::span<const int64_t> examples, int64
 
 } // namespace
 
-void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples) {
+void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples,
+                 bool alone) {
   const int64_t count = static_cast<int64_t>(examples.size());
   int64_t bytes = 0, group = 4;
   for (const BatchInput &input : inputs) {
@@ -98,19 +99,22 @@ void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span
     if (input.lanes)
       group = kLanes;
   }
-  pool.parallelFor((count + group - 1) / group, static_cast<double>(bytes) * kSecondsPerByte,
-                   [&](int64_t begin, int64_t end, int) {
-                     const int64_t first = begin * group, last = std::min(end * group, count);
-                     for (const BatchInput &input : inputs)
-                       for (int64_t row = first; row < last; row += input.lanes ? kLanes : 1)
-                         if (input.lanes)
-                           copyBlock(input, examples.subspan(row, std::min(kLanes, count - row)), row);
-                         else {
-                           if (row + kAhead < last)
-                             prefetchExample(input, examples[row + kAhead]);
-                           copyExample(input, examples[row], row);
-                         }
-                   });
+  auto gather = [&](int64_t begin, int64_t end, int) {
+    const int64_t first = begin * group, last = std::min(end * group, count);
+    for (const BatchInput &input : inputs)
+      for (int64_t row = first; row < last; row += input.lanes ? kLanes : 1)
+        if (input.lanes)
+          copyBlock(input, examples.subspan(row, std::min(kLanes, count - row)), row);
+        else {
+          if (row + kAhead < last)
+            prefetchExample(input, examples[row + kAhead]);
+          copyExample(input, examples[row], row);
+        }
+  };
+  const int64_t groups = (count + group - 1) / group;
+  if (alone)
+    return gather(0, groups, 0);
+  pool.parallelFor(groups, static_cast<double>(bytes) * kSecondsPerByte, gather);
 }
 
 Status checkBatchPort(const gradc_port &port, const Field &field) {

@@ -17,8 +17,10 @@ struct BatchInput {
   bool lanes = false; // layout n16: blocks of 16 examples, position in the block innermost, zeros after the last
 };
 
-/// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once.
-void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples);
+/// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once. `alone`: by
+/// the caller, for a program that runs on its thread, so that it finds all of the batch in its cache.
+void gatherBatch(ThreadPool &pool, std::span<const BatchInput> inputs, std::span<const int64_t> examples,
+                 bool alone = false);
 
 /// Why a field cannot feed this argument of a program (an internal mismatch), or ok.
 Status checkBatchPort(const gradc_port &port, const Field &field);

@@ -235,6 +235,10 @@ TEST(GatherBatch, RowMajorAndLanesAgree) {
         EXPECT_EQ(lanes[(n / 16 * 6 + i) * 16 + n % 16], rows[n * 6 + i]);
       }
     }
+    std::vector<float> alone(32 * 6);
+    const BatchInput byCaller[] = {{&data->fields[0], alone.data(), false}};
+    gatherBatch(pool, byCaller, examples, true);
+    EXPECT_EQ(alone, rows);
     gatherBatch(pool, plain, examples.first(5)); // a partial batch
     std::ranges::fill(lanes, -1.0f);
     gatherBatch(pool, blocked, examples.first(21));
