@@ -21,8 +21,10 @@ using Kind = InitSpec::Kind;
 
 constexpr double kSecondsPerElement = 3e-8;
 
-// Vectors of the processor at hand; CMakeLists.txt sees to it that all of them round as the plain loop does.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+// Vectors of the processor at hand; CMakeLists.txt sees to it that all of them round as the plain loop does. Stand-alone
+// executables stay small instead.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&     \
+    !defined(GRADC_STANDALONE)
 #define GRADC_WIDEST_VECTORS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define GRADC_WIDEST_VECTORS

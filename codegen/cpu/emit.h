@@ -1,5 +1,5 @@
 // What all kernel generators share: one LLVM function under construction, its types, constants and loops.
-// Code is made in SSA form, register values in loop phis and no allocas, so that no LLVM IR pass has to run.
+// Code is made in SSA form, register values in loop phis and not on the stack, so that no LLVM IR pass has to run.
 //
 // A vector always has 16 lanes, whatever the processor's width: LLVM splits it for narrower ones, so every
 // instruction set computes the same bits.
@@ -63,7 +63,7 @@ public:
   /// The worker's scratch memory.
   llvm::Value *scratch();
 
-  /// Memory of this call of the function.
+  /// Memory of this call of the function, for what has an address: tiles of sums that leave the registers.
   llvm::Value *stack(int64_t bytes, uint64_t alignment);
 
   /// The type of one element in a register (bool: i1) and in memory (bool: i8), and of 16 in registers.
