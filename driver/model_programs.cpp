@@ -107,7 +107,8 @@ void ModelPrograms::work() {
     queue_.pop_front();
     lock.unlock();
     compile(job);
-    giveBackFreeMemory();
+    if (job.first)
+      giveBackFreeMemory();
     lock.lock();
     job.done = true;
     changed_.notify_all();

@@ -210,10 +210,6 @@ private:
   llvm::Value *workspace_ = nullptr;
 };
 
-} // namespace
-
-namespace {
-
 /// A matrix of which 16 columns, summed from above to below, would read a line of each page and come back for the
 /// next ones when the pages' first lines have left the second cache.
 bool isLargeMatrix(const Shape &shape, const std::vector<int> &axes, const CpuTarget &target) {

@@ -40,6 +40,8 @@ void takeTurns(llvm::BasicBlock &block, std::vector<Instructions> pieces) {
 } // namespace
 
 void emitInterleaved(Emit &e, int64_t count, const std::function<void(int64_t)> &piece) {
+  if (count == 1)
+    return piece(0);
   llvm::BasicBlock *block = e.b.GetInsertBlock();
   std::vector<Instructions> pieces;
   for (int64_t i = 0; i < count; ++i) {

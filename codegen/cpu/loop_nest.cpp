@@ -92,7 +92,7 @@ void LoopNest::decode(ElementEmitter &m, llvm::Value *item, LaneIndex index,
   int64_t count = cut_ == loops_.size() ? cdiv(laneSize_, kLanes) : loops_[cut_].size;
   llvm::Value *low = e.mul(piece, piece_), *high = e.add(low, e.i64(piece_));
   if (count % piece_ != 0)
-    high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(count)), high, e.i64(count));
+    high = e.atMost(high, count);
   if (cut_ == loops_.size()) {
     lanes(m, low, high, index, body);
     return;
@@ -149,7 +149,7 @@ void LoopNest::lanes(ElementEmitter &m, llvm::Value *low, llvm::Value *high, Lan
   }
   llvm::Value *limit = rest == 0 ? high
                        : whole   ? static_cast<llvm::Value *>(e.i64(full))
-                                 : e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(full)), high, e.i64(full));
+                                 : e.atMost(high, full);
   const bool inFours = full % kTogether == 0 && (whole || piece_ % kTogether == 0);
   const int64_t together = isLong_ && inFours ? kTogether : 1;
   e.loop(low, limit, together, [&](llvm::Value *first) {

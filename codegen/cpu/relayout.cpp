@@ -86,13 +86,10 @@ KernelCode emitRelayout(KernelContext &k) {
   int64_t full = width / kLanes, rest = width % kLanes, tiles = full + (rest != 0);
   int64_t pieces = (tiles + kTilesPerItem - 1) / kTilesPerItem;
   auto row = [&](LaneValue n, int64_t count, llvm::Value *low, llvm::Value *high) {
-    auto atMost = [&](int64_t bound) {
-      return e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(bound)), high, e.i64(bound));
-    };
-    e.loop(low, atMost(full), 1,
+    e.loop(low, e.atMost(high, full), 1,
            [&](llvm::Value *t) { r.tile(n, count, r.m.math.uniform(e.mul(t, kLanes), kLanes), kLanes); });
     if (rest != 0)
-      e.loop(e.i64(full), atMost(tiles), 1, [&](llvm::Value *) { // once, in the last piece
+      e.loop(e.i64(full), e.atMost(high, tiles), 1, [&](llvm::Value *) { // once, in the last piece
         r.tile(n, count, r.m.math.uniform(e.i64(full * kLanes), kLanes), rest);
       });
   };

@@ -173,7 +173,7 @@ KernelCode RowsEmitter::emit() {
     results_.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
   llvm::Value *low = e.mul(e.itemBegin(), perItem), *high = e.mul(e.itemEnd(), perItem);
   if (rows % perItem != 0)
-    high = e.b.CreateSelect(e.b.CreateICmpSLT(high, e.i64(rows)), high, e.i64(rows));
+    high = e.atMost(high, rows);
   e.loop(low, high, together_, [&](llvm::Value *number) { emitRows(number); });
   e.endFunction();
   return code;

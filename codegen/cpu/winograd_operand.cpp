@@ -127,8 +127,7 @@ private:
 
   /// First and one past the last position that exists of a patch that begins at `start`.
   std::pair<llvm::Value *, llvm::Value *> existing(llvm::Value *start, int64_t patch, int64_t size) {
-    return {e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, e.b.CreateNeg(start), e.i64(0)),
-            e.atMost(e.b.CreateSub(e.i64(size), start), patch)};
+    return {e.atLeast(e.b.CreateNeg(start), 0), e.atMost(e.b.CreateSub(e.i64(size), start), patch)};
   }
 
   TileKernels &tiles_;

@@ -19,8 +19,6 @@
 namespace gradc {
 namespace {
 
-/// Raised with every change of what generators make for the same kernel text.
-constexpr int kGeneratorVersion = 2;
 constexpr int64_t kWorkspaceAlignment = 256;
 
 /// A step of one kernel, as it goes into a launch.
@@ -74,8 +72,7 @@ public:
 private:
   void addKernel(OpId op) {
     ++module_.kernels;
-    const std::string symbol =
-        kernelSymbol(fn_, op, fmt::format("cuda {} {}", kGeneratorVersion, target_.name()));
+    const std::string symbol = cudaKernelSymbol(fn_, op, target_);
     symbols_[op] = symbol;
     if (code_.contains(symbol))
       return;
