@@ -1,0 +1,142 @@
+// Kernels of direct convolutions and their gradients against chains of fmaf in the canonical order.
+#include "tests/support/contract_kernel.h"
+
+namespace gradc {
+namespace {
+
+using namespace testing::contract;
+
+const ConvCase kConvCases[] = {
+    {64, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // LeNet-5, first
+    {32, 6, 14, 14, 16, 5, 5},                      // LeNet-5, second
+    {16, 3, 9, 7, 5, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {16, 4, 8, 9, 6, 3, 2, {2, 2}, {1, 0, 0, 1}},
+    {32, 2, 11, 11, 3, 3, 3, {3, 2}, {2, 2, 2, 2}},
+    {16, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2}, // dilated, grouped
+    {16, 4, 7, 6, 8, 1, 1},                                    // 1×1
+    {16, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},   // depthwise
+    {16, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},              // rows and columns of padding only
+    {16, 2, 1, 40, 2, 1, 9, {1, 4}, {0, 0, 4, 4}},
+    {16, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
+    {16, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}}, // strided 1×1: elements without a tap
+    {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    // Enough channels for packed weights and packed rows of the operand, forward or backward or both.
+    {32, 24, 7, 5, 26, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {16, 64, 5, 4, 22, 3, 3, {1, 1}, {1, 0, 0, 1}},            // pixels of a page
+    {16, 24, 9, 8, 23, 3, 3, {2, 2}, {1, 1, 1, 1}},            // phases
+    {16, 22, 7, 8, 24, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}},    // dilated
+    {16, 44, 5, 5, 46, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 2}, // grouped
+    {16, 64, 3, 4, 70, 1, 1},                                  // 1×1
+    {16, 70, 5, 5, 64, 1, 1, {2, 2}},                          // 1×1, phases without a tap
+    {16, 13, 6, 6, 14, 5, 5, {3, 2}, {2, 2, 2, 2}},
+    {60, 1, 12, 12, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // the last block is not full
+    {1, 3, 6, 5, 4, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {17, 4, 5, 5, 6, 1, 1},
+    {31, 4, 6, 6, 4, 3, 2, {2, 2}, {1, 0, 0, 1}, {1, 1}, 2},
+    {32, 2, 15, 14, 5, 3, 3, {1, 1}, {1, 1, 1, 1}}, // weight gradient kernel row by kernel row
+};
+
+TEST_F(ContractKernel, Conv) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
+  }
+}
+
+TEST_F(ContractKernel, ConvGradInput) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
+  }
+}
+
+TEST_F(ContractKernel, ConvGradWeight) {
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
+  }
+}
+
+/// Items of several tiles of channels: what is read of the input serves all of them.
+TEST_F(ContractKernel, ConvGradWeightOfLargeImages) {
+  l2Bytes = 64 << 10;
+  for (const ConvCase &c :
+       {ConvCase{16, 3, 9, 160, 70, 5, 5, {2, 2}, {2, 1, 2, 0}}, ConvCase{32, 10, 16, 14, 90, 1, 1, {2, 2}},
+        ConvCase{16, 4, 9, 160, 44, 5, 5, {2, 2}, {2, 1, 2, 0}, {1, 1}, 2}}) {
+    const ConvTexts t = texts(c, true);
+    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
+  }
+}
+
+const ConvCase kPixelCases[] = {
+    {1, 1, 28, 28, 6, 5, 5, {1, 1}, {2, 2, 2, 2}}, // LeNet-5, first: vectors run over the ends of rows
+    {2, 6, 14, 14, 16, 5, 5},                      // LeNet-5, second: a vector is a row
+    {3, 3, 9, 7, 5, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {4, 4, 8, 37, 6, 3, 2, {1, 1}, {1, 0, 0, 0}},             // several vectors a row
+    {1, 4, 8, 9, 6, 3, 2, {2, 2}, {1, 0, 0, 1}},              // strided: gathers, phases
+    {5, 2, 11, 41, 3, 3, 3, {3, 2}, {2, 2, 2, 2}},            //
+    {2, 6, 10, 10, 4, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}, 2}, // dilated, grouped
+    {1, 4, 7, 6, 8, 1, 1},                                    // 1×1
+    {2, 8, 5, 5, 8, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 8},   // depthwise
+    {1, 2, 4, 4, 3, 3, 3, {1, 1}, {3, 3, 3, 3}},              // rows and columns of padding only
+    {2, 2, 1, 40, 2, 1, 9, {1, 4}, {0, 0, 4, 4}},
+    {1, 3, 6, 6, 2, 2, 2, {1, 1}, {0, 0, 0, 0}, {3, 3}},
+    {1, 2, 5, 5, 3, 1, 1, {2, 2}, {1, 1, 1, 1}}, // strided 1×1: elements without a tap
+    {16, 1, 4, 3, 20, 3, 3, {1, 1}, {1, 1, 1, 1}},
+    {1, 5, 1, 1, 3, 1, 1},
+    {1, 2, 6, 5, 3, 3, 3, {1, 1}, {0, 2, 1, 1}}, // as wide, not as high
+};
+
+TEST_F(ContractKernel, ConvPixels) {
+  for (const ConvCase &c : kPixelCases) {
+    const ConvTexts t = texts(c, false);
+    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
+  }
+}
+
+TEST_F(ContractKernel, ConvPixelsGradInput) {
+  for (const ConvCase &c : kPixelCases) {
+    const ConvTexts t = texts(c, false);
+    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
+  }
+}
+
+/// Batches that fill no block, one, and a part of the next.
+TEST_F(ContractKernel, ConvOfEveryBatch) {
+  for (int64_t n = 1; n <= 17; ++n) {
+    ConvCase c{n, 2, 6, 5, 3, 3, 3, {1, 1}, {1, 1, 1, 1}};
+    for (bool n16 : {true, false}) {
+      const ConvTexts t = texts(c, n16);
+      check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
+      check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
+      check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+    }
+  }
+}
+
+/// What does not fit the cache is cut: images into blocks and bands.
+TEST_F(ContractKernel, ConvInSmallCaches) {
+  uint32_t seed = 1;
+  l2Bytes = 4 << 10;
+  for (const ConvCase &c : kConvCases) {
+    const ConvTexts t = texts(c, true);
+    check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, seed++);
+    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0},
+          seed++);
+  }
+}
+
+/// Other layouts take the generic path, in the same order of operations.
+TEST_F(ContractKernel, ConvGeneric) {
+  for (ConvCase c :
+       {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
+        ConvCase{19, 2, 4, 4, 2, 2, 2}, ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
+    const ConvTexts t = texts(c, false), lanes = texts(c, true);
+    check({"conv2d(%p, %q) {" + t.attrs + "}", lanes.x, t.w, t.y}, "native", {0, 0}, 1);
+    check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", lanes.y, t.w, t.x}, "native", {0, 0}, 2);
+    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+  }
+}
+
+} // namespace
+} // namespace gradc
