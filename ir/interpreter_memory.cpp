@@ -119,21 +119,25 @@ private:
       std::fill_n(memoryOf(v).data() + offset(v), storageBytes(fn_.type(v)), kPoison);
   }
 
-  /// By value: the kernel after which nothing reads it, itself or through a view; the number of kernels if it
-  /// is returned.
+  /// By value: the kernel after which nothing reads it or what else shows its memory, its views and the value of
+  /// which it is one; the number of kernels if one of these is returned.
   std::vector<size_t> findLastUses() const {
     const std::vector<OpId> &ops = fn_.body().ops;
+    std::vector<ValueId> shown(fn_.numValues()); // by value: itself, or what it is a view of
+    for (size_t i = 0; i < shown.size(); ++i)
+      shown[i] = ValueId{static_cast<uint32_t>(i)};
     std::vector<size_t> last(fn_.numValues(), 0);
-    for (ValueId v : fn_.body().yields)
-      last[index(v)] = ops.size();
-    for (size_t t = ops.size(); t-- > 0;) {
-      size_t until = t;
+    for (size_t t = 0; t < ops.size(); ++t) {
+      for (ValueId v : fn_[ops[t]].operands)
+        last[index(shown[index(v)])] = t;
       if (takesNoStep(fn_, ops[t]))
         for (ValueId v : fn_[ops[t]].results)
-          until = std::max(until, last[index(v)]);
-      for (ValueId v : fn_[ops[t]].operands)
-        last[index(v)] = std::max(last[index(v)], until);
+          shown[index(v)] = shown[index(fn_[ops[t]].operands[0])];
     }
+    for (ValueId v : fn_.body().yields)
+      last[index(shown[index(v)])] = ops.size();
+    for (size_t i = 0; i < shown.size(); ++i)
+      last[i] = last[index(shown[i])];
     return last;
   }
 
