@@ -187,7 +187,7 @@ ExitCode runCompile(CompileCommandFlags flags) {
   if (!flags.stage.empty() && flags.emit != "gir" && flags.emit != "dot")
     return fail({ExitCode::Usage, "--stage needs --emit gir or dot: only the last stage has code"});
   ExitCode exit = ExitCode::Ok;
-  std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
+  std::optional<Module> module = loadModule(flags.model, std::nullopt, purposeOf(flags.entry), exit);
   if (!module)
     return exit;
   std::optional<Source> source = chooseSource(*module, flags.entry, flags.function, exit);

@@ -259,7 +259,7 @@ ExitCode runExplain(ExplainFlags flags) {
   if (Status can = checkPrecision(flags.compile.precision, *target); !can.ok())
     return fail(can);
   ExitCode exit = ExitCode::Ok;
-  std::optional<Module> module = loadModule(flags.model, std::nullopt, exit);
+  std::optional<Module> module = loadModule(flags.model, std::nullopt, purposeOf(flags.entry), exit);
   if (!module)
     return exit;
   std::optional<Source> source = chooseSource(*module, defaultEntry(*module, flags), flags.function, exit);

@@ -158,7 +158,8 @@ void print(const Report &report) {
 
 ExitCode runGradcheck(GradcheckFlags &flags) {
   ExitCode exit = ExitCode::Ok;
-  std::optional<Module> module = loadModule(flags.model, flags.model.overrides.batchSize.value_or(2), exit);
+  std::optional<Module> module =
+      loadModule(flags.model, flags.model.overrides.batchSize.value_or(2), Purpose::Training, exit);
   if (!module || !chooseFunction(*module, flags.function, exit))
     return exit;
   std::optional<Module> wide = differentiate(*module, flags, exit);

@@ -21,10 +21,12 @@ std::string hyperLine(const HyperParameter &h) {
 } // namespace
 
 StatusOr<std::string> modelIdentity(const LoadedModel &model, Precision precision) {
-  Diagnostics diag;
+  Diagnostics diag, whyNotEven;
   Result<Module> module = model.instantiate(model.train.batchSize, diag);
+  if (!module) // for that batch the model can be used, not trained
+    module = model.instantiate(model.train.batchSize, whyNotEven, Purpose::Inference);
   if (!module)
-    return failure(ExitCode::InvalidInput, diag.all().front().message);
+    return failure(ExitCode::InvalidInput, whyNotEven.all().front().message);
   std::string text = print(*module);
   const TrainConfig &train = model.train;
   for (const HyperParameter &hyper : train.hyper)

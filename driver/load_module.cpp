@@ -24,14 +24,15 @@ std::optional<Module> loadGir(const std::string &path, ExitCode &exit) {
   return std::move(*module);
 }
 
-std::optional<Module> loadModule(const ModelFlags &flags, std::optional<int64_t> batch, ExitCode &exit) {
+std::optional<Module> loadModule(const ModelFlags &flags, std::optional<int64_t> batch, Purpose purpose,
+                                 ExitCode &exit) {
   if (!isModelFile(flags.file))
     return loadGir(flags.file, exit);
   std::optional<LoadedModel> model = loadModelFile(flags, exit);
   if (!model)
     return std::nullopt;
   Diagnostics diag;
-  Result<Module> module = model->instantiate(batch.value_or(model->train.batchSize), diag);
+  Result<Module> module = model->instantiate(batch.value_or(model->train.batchSize), diag, purpose);
   exit = finish(diag);
   if (!module)
     return std::nullopt;

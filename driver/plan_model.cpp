@@ -17,17 +17,17 @@ std::string_view functionName(ProgramKind kind) {
 
 Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CodeTarget &target,
                          const CompileFlags &flags, Diagnostics &diag) {
-  Result<Module> module = model.instantiate(batch, diag);
+  const bool train = kind == ProgramKind::TrainStep;
+  Result<Module> module = model.instantiate(batch, diag, train ? Purpose::Training : Purpose::Inference);
   if (!module)
     return module;
-  const std::string_view source = kind == ProgramKind::TrainStep ? "loss" : functionName(kind);
+  const std::string_view source = train ? "loss" : functionName(kind);
   if (!module->function(source))
     return std::unexpected(
         diag.error({}, "model '{}' has no {}", model.name, kind == ProgramKind::Infer ? "outputs" : "loss"));
 
   PassManager manager(flags.passes);
-  Result<void> done = planFunction(*module, source, kind == ProgramKind::TrainStep, "", target, manager, diag,
-                                   flags.precision);
+  Result<void> done = planFunction(*module, source, train, "", target, manager, diag, flags.precision);
   printReports(flags, manager);
   if (!done)
     return std::unexpected(done.error());

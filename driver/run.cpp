@@ -80,12 +80,13 @@ std::string functionName(const RunFlags &flags) {
 /// A model's batch size is --batch, else that of the inputs, else 1.
 std::optional<Module> loadForRun(const RunFlags &flags, ExitCode &exit) {
   std::optional<int64_t> batch = flags.model.overrides.batchSize;
+  const Purpose purpose = purposeOf(functionName(flags));
   if (batch || !isModelFile(flags.model.file))
-    return loadModule(flags.model, batch, exit);
-  std::optional<Module> one = loadModule(flags.model, 1, exit);
+    return loadModule(flags.model, batch, purpose, exit);
+  std::optional<Module> one = loadModule(flags.model, 1, purpose, exit);
   const Function *fn = one ? one->function(functionName(flags)) : nullptr;
   int64_t given = fn ? batchOfInputs(*fn, flags.arguments) : 1;
-  return given == 1 ? std::move(one) : loadModule(flags.model, given, exit);
+  return given == 1 ? std::move(one) : loadModule(flags.model, given, purpose, exit);
 }
 
 ExitCode runRun(const RunFlags &flags) {

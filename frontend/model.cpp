@@ -75,7 +75,9 @@ Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOve
   model.train = readTrainConfig(doc, source->graph, diag);
   model.train.batchSize = overrides.batchSize.value_or(model.train.batchSize);
   model.train.seed = overrides.seed.value_or(model.train.seed);
-  Result<Module> module = buildModule(*source, model.train.batchSize, diag, &model.nodes);
+  // --batch may be too small to train, which matters to those only who instantiate for training.
+  const Purpose purpose = overrides.batchSize ? Purpose::Inference : Purpose::Training;
+  Result<Module> module = buildModule(*source, model.train.batchSize, purpose, diag, &model.nodes);
   if (!module)
     return std::unexpected(module.error());
   model.data = readDataConfig(doc, source->graph, *module, diag);
@@ -88,8 +90,8 @@ Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOve
   return model;
 }
 
-Result<Module> LoadedModel::instantiate(int64_t batch, Diagnostics &diag) const {
-  return buildModule(*source, batch, diag, nullptr);
+Result<Module> LoadedModel::instantiate(int64_t batch, Diagnostics &diag, Purpose purpose) const {
+  return buildModule(*source, batch, purpose, diag, nullptr);
 }
 
 } // namespace gradc

@@ -2,6 +2,7 @@
 // has to know to train it. docs/model-file.md describes the format.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ struct NodeSummary {
   double flops = 0;       // of one inference of the batch: a multiplication and an addition count as two
 };
 
+/// What a module is for. A batch may be too small to train: batch_norm of [N, channels] has no variance of one example.
+enum class Purpose : uint8_t { Training, Inference };
+
 struct LoadedModel {
   std::string name;
   bool hasLoss = false;
@@ -36,9 +40,10 @@ struct LoadedModel {
   ///   @infer(params, inputs) -> outputs {output = "name"}, where the model has outputs;
   ///   @eval(params, inputs) -> sums over the batch: loss {loss}, metrics {metric = "name"}, number of examples {count};
   ///   @loss(params, inputs, hyper…, %seed, %step, %row0) -> means: loss {loss}, metrics {metric = "name"}, in
-  ///   training mode, where the model has a loss.
-  /// It cannot fail for train.batchSize; for another only where the file has that size written into a shape.
-  Result<Module> instantiate(int64_t batch, Diagnostics &diag) const;
+  ///   training mode, where the model has a loss and the purpose is training.
+  /// It cannot fail for the file's own batch size; for another only where the file has that size written into a shape,
+  /// or where it is too small to train.
+  Result<Module> instantiate(int64_t batch, Diagnostics &diag, Purpose purpose = Purpose::Training) const;
 
   std::shared_ptr<const ModelSource> source;
 };

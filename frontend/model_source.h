@@ -18,8 +18,8 @@ struct ModelSource {
   std::optional<Normalization> normalization;
 };
 
-/// Builds all functions; `nodes` gets the summary where it is not null.
-Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag,
+/// Builds the functions for the purpose; `nodes` gets the summary where it is not null.
+Result<Module> buildModule(const ModelSource &source, int64_t batch, Purpose purpose, Diagnostics &diag,
                            std::vector<NodeSummary> *nodes);
 
 /// The module's attribute {type = sgd, momentum = 0.9, …}: what the optimizer pass needs.

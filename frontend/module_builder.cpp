@@ -135,7 +135,7 @@ void summarize(const Graph &graph, const Function &fn, const Module &module, Fun
 
 } // namespace
 
-Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics &diag,
+Result<Module> buildModule(const ModelSource &source, int64_t batch, Purpose purpose, Diagnostics &diag,
                            std::vector<NodeSummary> *nodes) {
   Module module;
   const Graph &graph = source.graph;
@@ -146,9 +146,10 @@ Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics
   BuildContext context{source.document, graph, source.rules, source.normalization, module, batch, diag};
   declareParams(context);
 
-  // Everything once, in training mode: finds every error, and declares parameters in the order of the nodes.
+  // Everything once: finds every error, and declares parameters in the order of the nodes.
+  const bool training = purpose == Purpose::Training;
   Function scratch("all");
-  FunctionBuilder all(context, scratch, /*training=*/true);
+  FunctionBuilder all(context, scratch, training);
   all.buildAll();
   if (nodes && !context.reported)
     summarize(graph, scratch, module, all, *nodes);
@@ -161,7 +162,8 @@ Result<Module> buildModule(const ModelSource &source, int64_t batch, Diagnostics
     buildInfer(context);
   if (!graph.losses.empty()) {
     buildEval(context);
-    buildLoss(context);
+    if (training)
+      buildLoss(context);
   }
   if (context.reported)
     return std::unexpected(*context.reported);
