@@ -46,7 +46,8 @@ void BatchRunner::feed(std::span<const InputSpec> inputs) {
     for (size_t field = 0; field < inputs.size(); ++field)
       if (inputs[field].name == program_.args[i].name) {
         fed_.push_back({field, i});
-        batch_.push_back({nullptr, nullptr, std::string_view(program_.args[i].layout) == "n16"});
+        batch_.push_back({nullptr, nullptr, std::string_view(program_.args[i].layout) == "n16",
+                          static_cast<DType>(program_.args[i].dtype)});
       }
 }
 

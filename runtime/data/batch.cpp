@@ -41,7 +41,9 @@ void convertPixels(const uint8_t *__restrict from, float *__restrict to, int64_t
     to[i] = pixelValue(from[i]);
 }
 
-bool isPixels(const BatchInput &input) { return input.field->dtype == DType::U8; }
+bool isPixels(const BatchInput &input) {
+  return input.field->dtype == DType::U8 && input.dtype == DType::F32;
+}
 
 /// Examples lie anywhere in memory; the processor foresees the lines of one, but not where the next begins.
 void prefetchExample(const BatchInput &input, int64_t example) {

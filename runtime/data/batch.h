@@ -14,7 +14,9 @@ namespace gradc {
 struct BatchInput {
   const Field *field = nullptr;
   void *target = nullptr;
-  bool lanes = false; // layout n16: blocks of 16 examples, position in the block innermost, zeros after the last
+  bool lanes =
+      false; // layout n16: blocks of 16 examples, position in the block innermost, zeros after the last
+  DType dtype = DType::F32; // of the target: u8 that become anything but f32 stay bytes
 };
 
 /// Copies the examples with these indices, in this order. u8 pixels become f32 pixel / 255, rounded once. `alone`: by

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -35,44 +36,58 @@ template <class From, class To> void convertElements(const std::byte *from, std:
 
 using Converter = void (*)(const std::byte *, std::byte *, int64_t);
 
-/// Conversions that keep every value (labels are range-checked before they are narrowed).
+/// Calls f with a pointer to integers of the type, or returns nothing for another type.
+template <class F> auto withIntegers(DType dtype, const std::byte *data, F &&f) {
+  using Result = std::optional<decltype(f(reinterpret_cast<const int32_t *>(data)))>;
+  switch (dtype) {
+  case DType::U8: return Result(f(reinterpret_cast<const uint8_t *>(data)));
+  case DType::I8: return Result(f(reinterpret_cast<const int8_t *>(data)));
+  case DType::I32: return Result(f(reinterpret_cast<const int32_t *>(data)));
+  case DType::I64: return Result(f(reinterpret_cast<const int64_t *>(data)));
+  default: return Result();
+  }
+}
+
+bool isInteger(DType dtype) {
+  return withIntegers(dtype, nullptr, [](auto *) { return true; }).has_value();
+}
+
+/// Conversions that keep every value (integers are range-checked before they are narrowed).
 Converter converter(DType from, DType to) {
-  if (to == DType::I32) {
-    switch (from) {
-    case DType::U8: return convertElements<uint8_t, int32_t>;
-    case DType::I8: return convertElements<int8_t, int32_t>;
-    case DType::I64: return convertElements<int64_t, int32_t>;
-    default: return nullptr;
-    }
-  }
-  if (to == DType::F32) {
-    switch (from) {
-    case DType::F64: return convertElements<double, float>;
-    case DType::I32: return convertElements<int32_t, float>;
-    default: return nullptr;
-    }
-  }
-  return nullptr;
+  if (to == DType::F32)
+    return from == DType::F64   ? convertElements<double, float>
+           : from == DType::I32 ? convertElements<int32_t, float>
+                                : nullptr;
+  const auto between = [&](auto *source) {
+    using From = std::remove_cvref_t<decltype(*source)>;
+    return withIntegers(to, nullptr,
+                        [](auto *target) -> Converter {
+                          return convertElements<From, std::remove_cvref_t<decltype(*target)>>;
+                        })
+        .value_or(nullptr);
+  };
+  return from == to ? nullptr : withIntegers(from, nullptr, between).value_or(nullptr);
 }
 
-int64_t integerAt(const Field &field, int64_t index) {
-  switch (field.dtype) {
-  case DType::U8: return field.data.as<uint8_t>()[index];
-  case DType::I8: return field.data.as<int8_t>()[index];
-  case DType::I64: return field.data.as<int64_t>()[index];
-  default: return field.data.as<int32_t>()[index];
-  }
-}
-
-Status checkIntegers(const Field &field, int64_t examples, const InputSpec &input) {
+/// Labels are below the number of classes, others fit the input's type.
+Status checkIntegers(const Field &field, int64_t examples, const InputSpec &input, DType dtype) {
   const int64_t perExample = field.exampleElements();
-  const int64_t low = input.classes > 0 ? 0 : std::numeric_limits<int32_t>::min();
-  const int64_t high = input.classes > 0 ? input.classes - 1 : std::numeric_limits<int32_t>::max();
-  for (int64_t i = 0; i < examples * perExample; ++i)
-    if (const int64_t value = integerAt(field, i); value < low || value > high)
-      return ioError(fmt::format("{}: example {}: {} {} is not in {}..{}", field.source, i / perExample,
-                                 input.classes > 0 ? "label" : "value", value, low, high));
-  return okStatus();
+  int64_t low = 0, high = input.classes - 1;
+  if (input.classes == 0)
+    withIntegers(dtype, nullptr, [&](auto *values) {
+      using Limits = std::numeric_limits<std::remove_cvref_t<decltype(*values)>>;
+      low = Limits::min();
+      high = static_cast<int64_t>(Limits::max());
+      return true;
+    });
+  const auto check = [&](auto *values) {
+    for (int64_t i = 0; i < examples * perExample; ++i)
+      if (const int64_t value = values[i]; value < low || value > high)
+        return ioError(fmt::format("{}: example {}: {} {} is not in {}..{}", field.source, i / perExample,
+                                   input.classes > 0 ? "label" : "value", value, low, high));
+    return okStatus();
+  };
+  return withIntegers(field.dtype, field.data.data(), check).value_or(okStatus());
 }
 
 StatusOr<Field> feed(Field field, int64_t examples, const InputSpec &input) {
@@ -87,8 +102,8 @@ StatusOr<Field> feed(Field field, int64_t examples, const InputSpec &input) {
   if (!dtype || (field.dtype != *dtype && !pixels && !convert))
     return ioFailure(fmt::format("{}: '{}' has element type {}, but input '{}' has {}", field.source,
                                  field.name, dtypeName(field.dtype), input.name, input.dtype));
-  if (*dtype == DType::I32)
-    if (Status status = checkIntegers(field, examples, input); !status.ok())
+  if (isInteger(*dtype))
+    if (Status status = checkIntegers(field, examples, input, *dtype); !status.ok())
       return std::unexpected(status);
   if (!convert)
     return field;

@@ -1,4 +1,4 @@
-// Random examples for benchmarks: pixels uniform in 0..255, labels uniform over the classes. A function of the
+// Random examples for benchmarks: pixels uniform in 0..255, other integers uniform over the classes. A function of the
 // seed, the input's name and the element alone.
 #include <algorithm>
 
@@ -33,7 +33,7 @@ StatusOr<RawData> makeSynthetic(const DataSource &source, std::span<const InputS
   for (const InputSpec &input : inputs) {
     Field field{input.field.empty() ? input.name : input.field,
                 "synthetic data",
-                input.dtype == "f32" ? DType::U8 : DType::I32,
+                input.dtype == "f32" || input.dtype == "u8" ? DType::U8 : DType::I32,
                 input.shape,
                 {}};
     StatusOr<Buffer> data = Buffer::allocate(raw.examples * field.exampleBytes());

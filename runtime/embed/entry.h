@@ -56,15 +56,24 @@ static gradc_status gradc_check_memory(const gradc_function *function, const gra
   return gradc_check_block(memory->workspace, memory->workspace_bytes, function->workspace);
 }
 
-/* Labels of i32 and i64; the number of values in one example is 1. */
+static int64_t gradc_label(const void *labels, int32_t dtype, size_t at) {
+  switch (dtype) {
+  case GRADC_I8: return ((const int8_t *)labels)[at];
+  case GRADC_U8: return ((const uint8_t *)labels)[at];
+  case GRADC_I32: return ((const int32_t *)labels)[at];
+  default: return ((const int64_t *)labels)[at];
+  }
+}
+
+/* Labels are integers; the number of values in one example is 1. */
 static gradc_status gradc_check_labels(const gradc_function *function, const void *const *inputs, size_t n) {
   for (size_t i = 0; i < function->num_inputs; ++i) {
     const gradc_pass *pass = &function->inputs[i];
     const gradc_port *port = &function->units[0].program->args[pass->port];
-    const size_t size = gradc_element_size(port->dtype);
-    const size_t count = pass->classes > 0 ? n * (gradc_example_bytes(port) / size) : 0;
+    const size_t count =
+        pass->classes > 0 ? n * (gradc_example_bytes(port) / gradc_element_size(port->dtype)) : 0;
     for (size_t k = 0; k < count; ++k) {
-      const int64_t label = size == 4 ? ((const int32_t *)inputs[i])[k] : ((const int64_t *)inputs[i])[k];
+      const int64_t label = gradc_label(inputs[i], port->dtype, k);
       if (label < 0 || label >= pass->classes)
         return GRADC_E_INDEX;
     }

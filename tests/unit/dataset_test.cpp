@@ -135,8 +135,8 @@ TEST(Dataset, ChecksLabelsShapesTypesAndFields) {
             "i: an example of 'image' has shape [2,3], but input 'image' has [1,3,2]");
   inputs[0].shape = {6}; // flattened
   EXPECT_TRUE(loadDataset(source("i", "ok"), inputs, kDir, 0));
-  inputs[0].dtype = "i64";
-  EXPECT_EQ(message(source("i", "ok"), inputs), "i: 'image' has element type u8, but input 'image' has i64");
+  inputs[0].dtype = "f64";
+  EXPECT_EQ(message(source("i", "ok"), inputs), "i: 'image' has element type u8, but input 'image' has f64");
   inputs = kInputs;
   inputs[1].field = "target";
   EXPECT_EQ(message(source("i", "ok"), inputs), "nothing feeds input 'label': the data has the fields image, "
@@ -148,6 +148,33 @@ TEST(Dataset, ChecksLabelsShapesTypesAndFields) {
   writeFile("none", idx({0, 2, 3}, ""));
   writeFile("nol", idx({0}, ""));
   EXPECT_EQ(message(source("none", "nol")), "none: no examples");
+}
+
+TEST(Dataset, IntegersBecomeTheInputsTypeIfTheyFit) {
+  writeFile("i", idx({2, 1, 2}, std::string("\7\0\xff\1", 4)));
+  writeFile("l", idx({2}, std::string("\3\115", 2)));
+  std::vector<InputSpec> inputs = {{"image", {2}, "i64", "image", 0}, {"label", {}, "i64", "label", 78}};
+  StatusOr<Dataset> data = loadDataset(source("i", "l"), inputs, kDir, 0);
+  ASSERT_TRUE(data) << data.error().text;
+  EXPECT_EQ(data->fields[0].data.as<int64_t>()[2], 255);
+  EXPECT_EQ(data->fields[1].data.as<int64_t>()[1], 77);
+  inputs[0].dtype = "u8"; // bytes, not pixels
+  EXPECT_EQ(loadDataset(source("i", "l"), inputs, kDir, 0)->fields[0].data.as<uint8_t>()[2], 255);
+  inputs[0].dtype = "i8";
+  EXPECT_EQ(message(source("i", "l"), inputs), "i: example 1: value 255 is not in -128..127");
+  inputs[0].dtype = "f32";
+  inputs[1].classes = 77; // of whatever type the labels are
+  EXPECT_EQ(message(source("i", "l"), inputs), "l: example 1: label 77 is not in 0..76");
+
+  const int64_t ys[] = {1, -1};
+  ASSERT_TRUE(
+      writeNpy(kDir + "/y.npy", {DType::I64, {2}, std::string(reinterpret_cast<const char *>(ys), sizeof ys)})
+          .ok());
+  const DataSource npy{.kind = DataSource::Kind::Npy, .files = {{"y", "y.npy"}}};
+  EXPECT_TRUE(loadDataset(npy, std::vector<InputSpec>{{"y", {}, "i64", "", 0}}, kDir, 0));
+  for (const char *dtype : {"i64", "i8"})
+    EXPECT_EQ(message(npy, std::vector<InputSpec>{{"y", {}, dtype, "", 10}}),
+              "y.npy: example 1: label -1 is not in 0..9");
 }
 
 TEST(Dataset, OneFieldMayFeedTwoInputs) {
@@ -260,6 +287,18 @@ TEST(GatherBatch, EveryPixelIsDividedAndRoundedOnce) {
   gatherBatch(pool, input, examples);
   for (int64_t i = 0; i < kExamples * kElements; ++i)
     EXPECT_EQ(rows[i], static_cast<float>(i % 256) / 255.0f);
+}
+
+TEST(GatherBatch, BytesStayBytesInAnInputOfBytes) {
+  Field field{"x", "f", DType::U8, {3}, std::move(*Buffer::allocate(6))};
+  for (int i = 0; i < 6; ++i)
+    field.data.as<uint8_t>()[i] = static_cast<uint8_t>(250 + i);
+  std::vector<uint8_t> rows(7, 1);
+  const BatchInput input[] = {{&field, rows.data(), false, DType::U8}};
+  const int64_t examples[] = {1, 0};
+  ThreadPool pool(1);
+  gatherBatch(pool, input, examples);
+  EXPECT_EQ(rows, (std::vector<uint8_t>{253, 254, 255, 250, 251, 252, 1}));
 }
 
 TEST(GatherBatch, PortMismatchIsRefused) {
