@@ -40,6 +40,15 @@ bool isNormalization(const Function &fn, const OpData &op) {
   return isSub || (def != kNoOp && fn[def].def->name == "sub" && isNormalization(fn, fn[def]));
 }
 
+/// A comparison of random numbers: kept for the backward pass in their place, a byte an element instead of four.
+bool isRandomMask(const Function &fn, const OpData &op) {
+  if (fn.type(op.results[0]).dtype != DType::Bool)
+    return false;
+  return std::ranges::any_of(op.operands, [&](ValueId v) {
+    return fn[v].def != kNoOp && fn[fn[v].def].def->name == "random_uniform";
+  });
+}
+
 bool contains(const std::vector<int> &set, int node) { return std::ranges::binary_search(set, node); }
 
 } // namespace
@@ -51,7 +60,7 @@ bool isCheap(const Function &fn, const OpData &op) {
     return fn.type(op.results[0]).elements() <= kSmallConstant;
   // Ten rounds of Philox an element are more than a load, and more code than the epilogue of a tile should hold:
   // random bits are computed once, in a kernel of their own, for the forward and the backward pass.
-  if (op.def->name == "random_uniform")
+  if (op.def->name == "random_uniform" || isRandomMask(fn, op))
     return false;
   // Forward and backward pass of a normalization share these: to read x again is less than to store them.
   return op.def->is(kCheap) || isNormalization(fn, op) || isPackedCast(fn, op.results[0]);
