@@ -5,6 +5,7 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/cpu/interleave.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loop_nest.h"
 #include "codegen/cpu/random_stream.h"
@@ -112,21 +113,27 @@ std::optional<OpId> MapEmitter::randomNest(const Nest &nest) {
                                                                                          : std::nullopt;
 }
 
-/// Four neighbours of 16 rows at a time.
+/// Neighbours of 16 rows at a time: one group of four, or two that take turns.
 int64_t MapEmitter::emitRandomGroups(const Nest &nest, OpId random, double cycles, int64_t first,
                                      KernelStep &step) {
   constexpr auto kWords = static_cast<int64_t>(kPhiloxWords);
   const Shape &shape = nest.type.shape;
-  const Type groups{nest.type.dtype, {shape[0], nest.type.elements() / shape[0] / kWords}, nest.type.layout};
-  LoopNest loops(groups, {false}, kWords * cycles);
+  const int64_t rowGroups = nest.type.elements() / shape[0] / kWords;
+  const int64_t together = rowGroups % 2 == 0 ? 2 : 1;
+  const Type pairs{nest.type.dtype, {shape[0], rowGroups / together}, nest.type.layout};
+  LoopNest loops(pairs, {false}, static_cast<double>(together * kWords) * cycles);
   step.work += loops.work();
   auto [low, high] = range(first, loops.items());
   const RandomStream stream(m_, random);
   loops.emit(m_, low, high, [&](const LaneIndex &index) {
-    const LaneValue row = index.groups[0].at, group = index.groups[1].at;
-    const Values numbers = stream.group(row, group);
+    const LaneValue row = index.groups[0].at, group = m_.math.mul(index.groups[1].at, together);
+    Values numbers;
+    emitInterleaved(k_.e, together, [&](int64_t i) {
+      for (llvm::Value *number : stream.group(row, m_.math.add(group, i)))
+        numbers.push_back(number);
+    });
     std::vector<LaneIndex> at;
-    for (int64_t i = 0; i < kWords; ++i)
+    for (int64_t i = 0; i < together * kWords; ++i)
       at.push_back({{{1, row}, {shape.rank() - 1, m_.math.add(m_.math.mul(group, kWords), i)}}, index.mask});
     storeAll(nest, at, [&](size_t i) { m_.bindVector(k_.fn[random].results[0], numbers[i]); });
   });

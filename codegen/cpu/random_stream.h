@@ -6,11 +6,6 @@
 
 namespace gradc {
 
-/// 64-bit numbers as vectors of low and high words.
-struct Words {
-  llvm::Value *low, *high;
-};
-
 class RandomStream {
 public:
   /// Emits what all groups share: the keys of the rounds. Before the loop over groups, where there is one.
@@ -22,9 +17,8 @@ public:
 private:
   ElementEmitter &m_;
   const Type type_;
-  Words step_;
-  llvm::Value *row0_;
-  std::vector<Words> keys_;
+  llvm::Value *step_, *row0_;
+  std::vector<std::pair<llvm::Value *, llvm::Value *>> keys_; // of a round: the key's low and its high word
 };
 
 } // namespace gradc
