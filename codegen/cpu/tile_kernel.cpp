@@ -100,15 +100,16 @@ void emitStoreTile(Emit &e, TileStore &store, const Values &sums, int64_t rows, 
   });
 }
 
-void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
-                   const RowIndices &indices) {
+void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, llvm::Value *first,
+                   int64_t rows, const RowIndices &indices) {
   constexpr int64_t kVector = kVectorLanes * 4;
   // Two short rows at a time have enough vectors for a long epilogue to be busy with.
   const int64_t together = store.isLong() && pitch <= 2 * kVector && rows % 2 == 0 ? 2 : 1;
-  e.loop(e.i64(0), e.i64(rows), together, [&](llvm::Value *first) {
+  e.count(rows / together, [&](llvm::Value *number) {
     std::vector<TileVector> vectors;
     for (int64_t i = 0; i < together; ++i) {
-      llvm::Value *row = e.add(first, e.i64(i)), *from = e.offset(sums, e.mul(row, pitch));
+      llvm::Value *row = e.add(first, e.add(e.mul(number, together), e.i64(i))),
+                  *from = e.offset(sums, e.mul(row, pitch));
       int64_t at = 0;
       for (LaneIndex &index : indices(row)) {
         llvm::Value *lanes =

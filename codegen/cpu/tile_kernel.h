@@ -78,9 +78,14 @@ void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
 using TilePlaces = std::function<std::vector<TileVector>(llvm::Value *first, int64_t rows)>;
 void emitStoreTile(Emit &e, TileStore &store, const Values &sums, int64_t rows, const TilePlaces &places);
 
-/// Stores rows of finished f32 sums that lie `pitch` bytes apart, 16 lanes for each index that `indices` gives a row.
+/// Stores `rows` rows of finished f32 sums from row `first` on, which lie `pitch` bytes apart, 16 lanes for each index that
+/// `indices` gives a row.
 using RowIndices = std::function<std::vector<LaneIndex>(llvm::Value *row)>;
-void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
-                   const RowIndices &indices);
+void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, llvm::Value *first,
+                   int64_t rows, const RowIndices &indices);
+inline void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, int64_t rows,
+                          const RowIndices &indices) {
+  emitStoreRows(e, store, sums, pitch, e.i64(0), rows, indices);
+}
 
 } // namespace gradc

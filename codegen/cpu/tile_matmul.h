@@ -2,8 +2,9 @@
 //
 // Two steps. `pack` makes tiles of the column operand in the kernel's workspace. Then an item of the product takes a
 // panel of 32 rows, packs it into the worker's scratch memory, and goes through a group of column panels that stays in
-// the level-2 cache. Sums pass through 4 KiB of scratch memory into the epilogue. Where the depth is too large for that,
-// an item is several panels of both operands, and their sums wait in scratch memory (tile_matmul_deep.cpp).
+// the level-2 cache. Sums pass through 4 KiB of scratch memory into the epilogue (tile_matmul_flat.cpp). Where the depth is
+// too large for that, an item is several panels of both operands, and their sums wait in scratch memory
+// (tile_matmul_deep.cpp).
 #pragma once
 
 #include "codegen/cpu/epilogue.h"

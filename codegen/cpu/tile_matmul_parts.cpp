@@ -67,8 +67,7 @@ void TileMatmulParts::forPanels(const TileMatrix &matrix, const Panels &panels, 
     llvm::Value *number = e.add(panels.first, i);
     auto here = [&] {
       emitPanelSwitch(e, number, matrix.rows, kPanelRows, [&](int64_t rows) {
-        f(e.offset(source, e.mul(number, kPanelTiles * matrix.rowBlock)), e.offset(target, e.mul(i, pitch)),
-          rows);
+        f(panelAt(matrix, source, number), e.offset(target, e.mul(i, pitch)), rows);
       });
     };
     if (ceilDiv(matrix.rows, kPanelRows) % panels.count == 0)
@@ -87,19 +86,24 @@ void TileMatmulParts::forChunks(int64_t depth, llvm::Value *low, llvm::Value *hi
         e, e.b.CreateICmpEQ(high, e.i64(full + 1)), [&] { f(e.i64(full), rest); }, [] {});
 }
 
+void TileMatmulParts::packRow(llvm::Value *source, llvm::Value *target, llvm::Value *row, llvm::Value *low,
+                              llvm::Value *high) {
+  const TilePacking packing{TileForm::Rows, plan.pieces, kPanelTiles * kTileBytes};
+  const TileMatrix &matrix = plan.rowMatrix;
+  llvm::Value *from = e.offset(source, e.mul(row, matrix.rowStride));
+  llvm::Value *to = e.offset(target, e.mul(row, kTilePitch));
+  forChunks(matrix.depth, low, high, [&](llvm::Value *number, int64_t depth) {
+    llvm::Value *here = e.offset(from, e.mul(number, 2 * matrix.depthBlock));
+    for (int64_t half = 0; half < 2; ++half) // of the chunk after the next one
+      emitPrefetch(e, e.offset(here, (4 + half) * matrix.depthBlock), Cache::L1);
+    emitPackRow(e, matrix, packing, here, depth, e.offset(to, e.mul(number, chunkBytes())));
+  });
+}
+
 /// Row by row: memory is read as a stream.
 void TileMatmulParts::packRows(llvm::Value *source, llvm::Value *target, int64_t rows, llvm::Value *low,
                                llvm::Value *high) {
-  const TilePacking packing{TileForm::Rows, plan.pieces, kPanelTiles * kTileBytes};
-  const TileMatrix &matrix = plan.rowMatrix;
-  e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) {
-    llvm::Value *from = e.offset(source, e.mul(row, matrix.rowStride));
-    llvm::Value *to = e.offset(target, e.mul(row, kTilePitch));
-    forChunks(matrix.depth, low, high, [&](llvm::Value *number, int64_t depth) {
-      emitPackRow(e, matrix, packing, e.offset(from, e.mul(number, 2 * matrix.depthBlock)), depth,
-                  e.offset(to, e.mul(number, chunkBytes())));
-    });
-  });
+  e.loop(e.i64(0), e.i64(rows), 1, [&](llvm::Value *row) { packRow(source, target, row, low, high); });
   llvm::Constant *zero = llvm::Constant::getNullValue(e.vectorType(DType::F32));
   if (rows % kTileRows != 0)
     e.loop(e.i64(rows), e.i64(ceilDiv(rows, kTileRows) * kTileRows), 1, [&](llvm::Value *row) {

@@ -39,6 +39,18 @@ protected:
   void packRowPanels(llvm::Value *source, const Panels &panels, llvm::Value *target, int64_t pitch,
                      llvm::Value *low, llvm::Value *high);
 
+  /// Chunks low … high of one row of a panel whose depth is contiguous.
+  void packRow(llvm::Value *source, llvm::Value *target, llvm::Value *row, llvm::Value *low,
+               llvm::Value *high);
+
+  /// Where a panel of an operand begins, and the rows of the row operand from there on.
+  llvm::Value *panelAt(const TileMatrix &matrix, llvm::Value *source, llvm::Value *panel) {
+    return e.offset(source, e.mul(panel, kPanelTiles * matrix.rowBlock));
+  }
+  llvm::Value *rowsFrom(llvm::Value *panel) {
+    return e.b.CreateSub(e.i64(plan.rowMatrix.rows), e.mul(panel, kPanelRows));
+  }
+
   /// f(rows): code for a panel of 32, and for the last one where it has fewer.
   void switchRows(llvm::Value *panel, const std::function<void(int64_t)> &f) {
     emitPanelSwitch(e, panel, plan.rowMatrix.rows, kPanelRows, f);
@@ -68,6 +80,51 @@ private:
                  int64_t pitch, const OnPanel &f);
   void packTiles(const TileMatrix &matrix, TileForm form, llvm::Value *source, const Panels &panels,
                  llvm::Value *target, int64_t pitch, llvm::Value *low, llvm::Value *high);
+};
+
+/// The product of a plan whose panels fit the cache for all of the depth.
+class FlatMatmul : public TileMatmulParts {
+public:
+  using TileMatmulParts::TileMatmulParts;
+  KernelStep emitProduct(int rowBuffer);
+
+private:
+  struct Item {
+    llvm::Value *panel, *first, *end; // the panel of rows, the panels of columns
+    llvm::Value *source, *columns;    // the operands of the batch
+    llvm::Value *packed;              // where the panel of rows is
+    Values batch;
+    struct {
+      llvm::Value *source, *target, *rows;
+    } ahead; // the rows that the next item needs, none behind the last
+  };
+  /// A part of the work beside the products of a chunk.
+  struct Part {
+    llvm::Value *chunk;
+    int number, count;
+  };
+  /// Arguments for a panel of columns, behind the batch and the first row: its first column, the sums of the panel before,
+  /// and the rows of the next item that are packed meanwhile.
+  enum Number { Column = 1, Previous, Source, Target, Low, High };
+  llvm::Value *number(const TileKernels::Args &args, Number which) const {
+    return args.numbers[plan.batches.size() + which];
+  }
+
+  Item itemOf(llvm::Value *number);
+  bool packsAhead() const { return plan.rowMatrix.depthContiguous(); }
+  llvm::Value *shareOf(const Item &item);
+  int64_t rowsWithChunk(int64_t rows) const;
+  void emitColumns(const Item &item, int64_t rows);
+  void call(const Item &item, const std::string &name, llvm::Value *panel,
+            const std::function<void(const TileKernels::Args &, int64_t columns)> &body);
+  void multiply(const TileKernels::Args &args, int64_t rows, int64_t columns, bool finishes);
+  void packPart(const TileKernels::Args &args, const Part &part);
+  void finishPart(const TileKernels::Args &args, const Part &part, int64_t rows);
+  void finish(const TileKernels::Args &args, llvm::Value *sums, llvm::Value *first, int64_t count,
+              int64_t columns);
+  void announce(const TileKernels::Args &args, int64_t rows, int64_t columns);
+
+  llvm::Value *source_ = nullptr, *columns_ = nullptr, *scratch_ = nullptr;
 };
 
 /// The product of a plan whose sums wait in scratch memory (TileMatmul::isDeep).

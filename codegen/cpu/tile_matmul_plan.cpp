@@ -40,7 +40,7 @@ public:
 
   void choose() {
     const int64_t fitting = std::max<int64_t>(1, l2Bytes_ / 2 / (chunks_ * chunkBytes()));
-    if (rowPanels_ > 1 && (fitting < columnPanels_ || readsFarRows()))
+    if (rowPanels_ > 1 && (2 * fitting < columnPanels_ || readsFarRows()))
       return chooseDeep();
     // As many column panels as half of the cache holds, fewer where items would be too few for many threads.
     constexpr int64_t kEnoughItems = 16;

@@ -109,8 +109,10 @@ void TileProduct::multiply(int sum, int a, int b) {
   e_.b.CreateCall(emulatedProduct(e_), {sumsOf(sum), x.address, e_.i64(x.pitch), y.address, e_.i64(y.pitch)});
 }
 
-void TileProduct::step(llvm::Value *a, llvm::Value *b) {
-  int pieceA = -1, pieceB = -1;
+int TileProduct::parts() const { return static_cast<int>(productsOf(block_.pieces).size()); }
+
+void TileProduct::step(llvm::Value *a, llvm::Value *b, const std::function<void(int part)> &beside) {
+  int pieceA = -1, pieceB = -1, part = 0;
   for (const auto &[lhs, rhs] : productsOf(block_.pieces)) {
     const int nextA = block_.columnsAreLhs ? rhs : lhs, nextB = block_.columnsAreLhs ? lhs : rhs;
     for (int j = 0; nextB != pieceB && j < block_.columnTiles; ++j)
@@ -124,6 +126,7 @@ void TileProduct::step(llvm::Value *a, llvm::Value *b) {
     for (int i = 0; i < block_.rowTiles; ++i)
       for (int j = 0; j < block_.columnTiles; ++j)
         multiply(2 * i + j, kRowRegister + i, kColumnRegister + j);
+    beside(part++);
   }
 }
 

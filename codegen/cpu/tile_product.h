@@ -47,8 +47,11 @@ public:
   void zero();
   /// Starts from the sums in memory.
   void resume();
-  /// All products of one piece of the depth of 32.
-  void step(llvm::Value *a, llvm::Value *b);
+  /// All products of one piece of the depth of 32. `beside` emits what other units may do meanwhile, part i of `parts()`
+  /// behind as many products of each sum.
+  void step(
+      llvm::Value *a, llvm::Value *b, const std::function<void(int part)> &beside = [](int) {});
+  int parts() const;
   void store();
 
 private:
