@@ -163,6 +163,18 @@ KernelStep emitPackStep(KernelContext &k, const ConvNest &nest, OpId contraction
   return step;
 }
 
+/// Copies the pixels that a 1×1 kernel's strides meet into the workspace.
+KernelStep emitGatherStep(KernelContext &k, const ConvWeightNest &nest, OpId contraction, int input) {
+  constexpr double kBytesASecond = 15e9;
+  KernelStep step{.symbol = k.symbol + ".gather",
+                  .items = gatherItems(nest),
+                  .work = static_cast<double>(nest.gatheredBytes()) / kBytesASecond};
+  k.e.beginKernel(step.symbol);
+  emitGather(k.e, nest, k.e.buffer(operandBuffer(k, contraction, input)), k.e.buffer(k.workspaceBuffer()));
+  k.e.endFunction();
+  return step;
+}
+
 KernelCode winograd(KernelContext &k, OpId contraction) {
   EpilogueStore store(k, k.fn[contraction].results[0]);
   if (k.fn[contraction].def->name == "conv2d_grad_weight")
@@ -226,12 +238,19 @@ KernelCode emitContract(KernelContext &k) {
     code.steps.push_back(emitPackStep(k, *conv, contraction, plan->rowOperand));
     code.workspaceBytes = conv->packedWeightBytes();
   }
+  const ConvWeightNest *gradient = std::get_if<ConvWeightNest>(&plan->nest);
+  const bool gathered = gradient && gradient->gathers;
+  if (gathered) {
+    code.steps.push_back(emitGatherStep(k, *gradient, contraction, plan->columnOperand));
+    code.workspaceBytes = gradient->gatheredBytes();
+  }
   const ValueId sum = k.fn[contraction].results[0];
   const int64_t segments = reductionOrder(k.fn, contraction).split;
   KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
   e.beginKernel(step.symbol);
   llvm::Value *row = e.buffer(packed ? k.workspaceBuffer() : operandBuffer(k, contraction, plan->rowOperand));
-  llvm::Value *column = e.buffer(operandBuffer(k, contraction, plan->columnOperand));
+  llvm::Value *column =
+      e.buffer(gathered ? k.workspaceBuffer() : operandBuffer(k, contraction, plan->columnOperand));
 
   std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
   if (segments > 1) {

@@ -47,76 +47,97 @@ public:
         columns_(columnTiles(nest.taps(), nest.tile.vectors)) {}
 
   void emit(llvm::Value *grad, llvm::Value *input) {
-    const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
-    const int64_t channelTiles = countTiles(channelRuns), depthTiles = ceilDiv(nest_.depth, nest_.depthTile);
+    const int64_t allTiles = countTiles(nest_.channelRuns()), parts = ceilDiv(allTiles, nest_.channelTiles),
+                  depthTiles = ceilDiv(nest_.depth, nest_.depthTile);
     const int64_t blocks = nest_.blocks / nest_.segments;
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      // From the innermost out: channel tile, input channels, group, segment.
-      llvm::Value *channelTile = e.mod(item, channelTiles);
-      llvm::Value *rest = e.div(item, channelTiles);
+      // From the innermost out: channel tiles, input channels, group, segment.
+      llvm::Value *firstTile = e.mul(e.mod(item, parts), nest_.channelTiles);
+      llvm::Value *rest = e.div(item, parts);
       llvm::Value *firstInChannel = e.mul(e.mod(rest, depthTiles), nest_.depthTile);
       rest = e.div(rest, depthTiles);
       llvm::Value *group = e.mod(rest, nest_.groups), *segment = e.div(rest, nest_.groups);
-      emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &run) {
-        Item at{run.size, e.add(e.mul(group, nest_.channels), channel), firstInChannel, segment, grad, input};
-        at.grad = e.offset(grad, e.mul(segment, blocks * nest_.gradBlock));
-        at.grad =
-            e.offset(e.offset(at.grad, e.mul(group, nest_.gradGroup)), e.mul(channel, nest_.gradChannel));
-        at.input = e.offset(input, e.mul(segment, blocks * nest_.inBlock));
-        at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
-        if (nest_.steps() == 1)
-          inRegisters(at);
-        else
-          inSteps(at);
-      });
+      Item at{.firstTile = firstTile,
+              .endTile = e.atMost(e.add(firstTile, e.i64(nest_.channelTiles)), allTiles),
+              .firstInChannel = firstInChannel,
+              .group = group,
+              .segment = segment,
+              .grad = e.offset(grad, e.mul(segment, blocks * nest_.gradBlock)),
+              .input = e.offset(input, e.mul(segment, blocks * nest_.inBlock))};
+      at.grad = e.offset(at.grad, e.mul(group, nest_.gradGroup));
+      at.input = e.offset(at.input, e.mul(group, nest_.inGroup));
+      if (nest_.steps() == 1)
+        inRegisters(at);
+      else
+        inSteps(at, blocks);
     });
   }
 
 private:
   struct Item {
+    llvm::Value *firstTile, *endTile, *firstInChannel, *group, *segment;
+    llvm::Value *grad, *input; // of the group
+  };
+  /// One register tile: channels of the gradient by taps of one input channel.
+  struct Tile {
     int64_t channels;
-    llvm::Value *channel, *firstInChannel, *segment; // channel: the first, of all groups
-    llvm::Value *grad, *input;
+    llvm::Value *channel, *inChannel; // channel: the first, in the group
+    const ColumnTile &column;
+    llvm::Value *partials; // its number among the item's tiles
   };
 
   // Numbers that a tile's function gets.
   enum Number : uint8_t { kChannel, kInChannel, kSegment };
 
-  /// Calls f for every input channel of an item and every tile of taps.
-  void forTiles(const Item &at, const std::function<void(llvm::Value *, const ColumnTile &)> &f) {
-    auto channel = [&](llvm::Value *inChannel) {
-      for (const ColumnTile &column : columns_)
-        f(inChannel, column);
+  /// Calls f for every register tile of an item: what is read of the gradient serves all input channels first.
+  void forTiles(const Item &at, const std::function<void(const Tile &)> &f) {
+    auto one = [&](llvm::Value *tile) {
+      emitTileSwitch(e, nest_.channelRuns(), tile, [&](llvm::Value *channel, const TileRun &run) {
+        llvm::Value *number = e.mul(e.b.CreateSub(tile, at.firstTile), nest_.depthTile);
+        forDepth(at, [&](llvm::Value *inChannel) {
+          llvm::Value *pair = e.add(number, e.b.CreateSub(inChannel, at.firstInChannel));
+          for (const ColumnTile &column : columns_)
+            f({run.size, channel, inChannel, column,
+               e.add(e.mul(pair, std::ssize(columns_)), e.i64(column.number))});
+        });
+      });
     };
+    if (nest_.channelTiles == 1)
+      one(at.firstTile);
+    else
+      e.loop(at.firstTile, at.endTile, 1, one);
+  }
+
+  void forDepth(const Item &at, const std::function<void(llvm::Value *)> &f) {
     if (nest_.depthTile == 1)
-      return channel(at.firstInChannel);
+      return f(at.firstInChannel);
     llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depth);
-    e.loop(at.firstInChannel, end, 1, channel);
+    e.loop(at.firstInChannel, end, 1, f);
   }
 
   void inRegisters(const Item &at) {
-    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
-      call("whole", at, column, arguments(at, inChannel, column), [&](const TileKernels::Args &inner) {
-        const RegisterTileShape shape = tileShape(at, column);
-        storeTile(inner, at, column,
-                  emitRegisterTile(e, shape, reduction(bands_[0], column), inner.row, inner.column, {},
+    forTiles(at, [&](const Tile &tile) {
+      call("whole", tile, arguments(at, tile), [&](const TileKernels::Args &inner) {
+        const RegisterTileShape shape = tileShape(tile);
+        storeTile(inner, tile,
+                  emitRegisterTile(e, shape, reduction(bands_[0], tile.column), inner.row, inner.column, {},
                                    zeroAccumulators(e, shape)));
       });
     });
   }
 
-  void inSteps(const Item &at) {
+  void inSteps(const Item &at, int64_t blocks) {
     e.clear(e.scratch(), nest_.scratchBytes() / kPixel, 4);
-    e.count(nest_.blocks / nest_.segments / nest_.stepBlocks, [&](llvm::Value *step) {
+    e.count(blocks / nest_.stepBlocks, [&](llvm::Value *step) {
       Item inStep = at;
       inStep.grad = e.offset(at.grad, e.mul(step, nest_.stepBlocks * nest_.gradBlock));
       inStep.input = e.offset(at.input, e.mul(step, nest_.stepBlocks * nest_.inBlock));
       for (size_t b = 0; b < bands_.size(); ++b)
         e.count(bands_[b].count, [&](llvm::Value *i) { accumulate(inStep, b, i); });
     });
-    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
-      call("store", at, column, arguments(at, inChannel, column), [&](const TileKernels::Args &inner) {
-        storeTile(inner, at, column, loadPartials(inner.partials, at.channels * column.size));
+    forTiles(at, [&](const Tile &tile) {
+      call("store", tile, arguments(at, tile), [&](const TileKernels::Args &inner) {
+        storeTile(inner, tile, loadPartials(inner.partials, tile.channels * tile.column.size));
       });
     });
   }
@@ -126,12 +147,13 @@ private:
     llvm::Value *row = e.add(e.mul(repetition, band.rows), e.i64(band.start));
     at.grad = e.offset(at.grad, e.mul(row, nest_.gradRow));
     at.input = e.offset(at.input, e.mul(row, nest_.height.stride * nest_.inRow));
-    forTiles(at, [&](llvm::Value *inChannel, const ColumnTile &column) {
-      const TileKernels::Args args = arguments(at, inChannel, column);
-      call(fmt::format("add{}", number), at, column, args, [&](const TileKernels::Args &inner) {
-        const RegisterTileShape shape = tileShape(at, column);
-        const Values result = emitRegisterTile(e, shape, reduction(band, column), inner.row, inner.column, {},
-                                               loadPartials(inner.partials, shape.rows() * shape.columns()));
+    forTiles(at, [&](const Tile &tile) {
+      const TileKernels::Args args = arguments(at, tile);
+      call(fmt::format("add{}", number), tile, args, [&](const TileKernels::Args &inner) {
+        const RegisterTileShape shape = tileShape(tile);
+        const Values result =
+            emitRegisterTile(e, shape, reduction(band, tile.column), inner.row, inner.column, {},
+                             loadPartials(inner.partials, shape.rows() * shape.columns()));
         for (size_t i = 0; i < result.size(); ++i)
           e.b.CreateAlignedStore(result[i], e.offset(inner.partials, static_cast<int64_t>(i) * kPixel),
                                  llvm::Align(4));
@@ -147,29 +169,31 @@ private:
     return loaded;
   }
 
-  TileKernels::Args arguments(const Item &at, llvm::Value *inChannel, const ColumnTile &column) {
-    TileKernels::Args args{.row = at.grad,
-                           .column = e.offset(at.input, e.mul(inChannel, nest_.inDepth)),
-                           .buffers = e.argument(1),
-                           .numbers = {at.channel, inChannel, at.segment},
-                           .partials = nullptr};
-    if (nest_.scratchBytes()) {
-      llvm::Value *tile = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), std::ssize(columns_));
-      args.partials = e.offset(e.scratch(), e.mul(e.add(tile, e.i64(column.number)), nest_.partialBytes()));
-    }
+  TileKernels::Args arguments(const Item &at, const Tile &tile) {
+    TileKernels::Args args{
+        .row = e.offset(at.grad, e.mul(tile.channel, nest_.gradChannel)),
+        .column = e.offset(at.input, e.mul(tile.inChannel, nest_.inDepth)),
+        .buffers = e.argument(1),
+        .numbers = {e.add(e.mul(at.group, nest_.channels), tile.channel), tile.inChannel, at.segment},
+        .partials = nullptr};
+    if (nest_.scratchBytes())
+      args.partials = e.offset(e.scratch(), e.mul(tile.partials, nest_.partialBytes()));
     return args;
   }
 
-  void call(std::string_view what, const Item &at, const ColumnTile &column, const TileKernels::Args &args,
+  void call(std::string_view what, const Tile &tile, const TileKernels::Args &args,
             const TileKernels::Body &body) {
-    tiles_.call(fmt::format("{}.{}x{}.{}", what, at.channels, column.size, column.start), args, body);
+    const ColumnTile &column = tile.column;
+    tiles_.call(fmt::format("{}.{}x{}.{}", what, tile.channels, column.size, column.start), args, body);
   }
 
-  RegisterTileShape tileShape(const Item &at, const ColumnTile &column) const {
+  RegisterTileShape tileShape(const Tile &tile) const {
     const ConvWeightAxis &h = nest_.height, &w = nest_.width;
+    const ColumnTile &column = tile.column;
     RegisterTileShape shape;
     shape.broadcastRows = false;
-    for (int64_t i = 0; i < at.channels; ++i)
+    shape.reloadColumns = tile.channels > 1;
+    for (int64_t i = 0; i < tile.channels; ++i)
       shape.rowOffsets.push_back(i * nest_.gradChannel);
     for (int64_t tap = column.start; tap < column.start + column.size; ++tap)
       shape.columnOffsets.push_back((tap / w.taps * h.dilation - h.padding) * nest_.inRow +
@@ -187,6 +211,14 @@ private:
     return mask;
   }
 
+  /// Some in a row, where there are many rows: it makes the loop a tenth faster.
+  Reduction pixels(int64_t count, bool manyRows) const {
+    Reduction loop = Reduction::loop(count, kPixel, nest_.width.stride * kPixel, Reduction::step());
+    if (manyRows)
+      loop.unroll = count % 3 == 0 ? 3 : std::min<int64_t>(count, 2);
+    return loop;
+  }
+
   /// Blocks, gradient rows, gradient columns.
   Reduction reduction(const Band &band, const ColumnTile &column) const {
     const int64_t inRow = nest_.height.stride * nest_.inRow, inPixel = nest_.width.stride * kPixel;
@@ -197,8 +229,7 @@ private:
       row.parts.clear();
       for (const TapSegment &w : widths)
         if (const uint32_t mask = columnMask(column, h.taps, w.taps))
-          row.parts.push_back({w.start * kPixel, w.start * inPixel, mask,
-                               Reduction::loop(w.count, kPixel, inPixel, Reduction::step())});
+          row.parts.push_back({w.start * kPixel, w.start * inPixel, mask, pixels(w.count, h.count > 1)});
       if (!row.parts.empty())
         rows.push_back({h.start * nest_.gradRow, h.start * inRow, ~0u, std::move(row)});
     }
@@ -207,11 +238,11 @@ private:
     return blocks;
   }
 
-  void storeTile(const TileKernels::Args &args, const Item &at, const ColumnTile &column,
-                 const Values &accumulators) {
+  void storeTile(const TileKernels::Args &args, const Tile &tile, const Values &accumulators) {
     LaneMath math(e);
-    std::vector<TileVector> tile;
-    for (int64_t i = 0; i < at.channels; ++i) {
+    const ColumnTile &column = tile.column;
+    std::vector<TileVector> vectors;
+    for (int64_t i = 0; i < tile.channels; ++i) {
       const auto first = accumulators.begin() + i * column.size;
       LaneIndex index;
       if (nest_.segments > 1)
@@ -220,9 +251,9 @@ private:
       index.groups.push_back({1, math.uniform(args.numbers[kInChannel])});
       index.groups.push_back({2, math.consecutive(e.i64(column.start))}); // both dimensions of the kernel
       index.mask = e.laneMask(static_cast<int>(column.size));
-      tile.push_back({emitLaneSums(e, Values(first, first + column.size)), index});
+      vectors.push_back({emitLaneSums(e, Values(first, first + column.size)), index});
     }
-    tiles_.store.store(tile);
+    tiles_.store.store(vectors);
   }
 
   TileKernels &tiles_;
@@ -233,50 +264,6 @@ private:
 };
 
 } // namespace
-
-int64_t ConvTapsNest::items() const {
-  return segments * groups * countTiles(balancedTiles(channels, tile.rows)) * ceilDiv(depth, depthTile);
-}
-
-int64_t ConvTapsNest::steps() const {
-  return blocks / segments / stepBlocks * ceilDiv(height.gradSize, stepRows);
-}
-
-int64_t ConvTapsNest::scratchBytes() const {
-  return steps() == 1 ? 0 : depthTile * countTiles(balancedTiles(taps(), tile.vectors)) * partialBytes();
-}
-
-namespace {
-
-/// As many input channels as three eighths of the cache hold of a step, as long as there are items for many threads.
-void chooseDepth(ConvTapsNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kEnoughItems = 32;
-  const int64_t planes = nest.stepBlocks * nest.height.inSize * nest.width.inSize * kPixel;
-  nest.depthTile = 1;
-  while (nest.depthTile < nest.depth && (nest.depthTile + 1) * planes <= l2Bytes * 3 / 8) {
-    ++nest.depthTile;
-    if (nest.items() < kEnoughItems) {
-      --nest.depthTile;
-      break;
-    }
-  }
-}
-
-} // namespace
-
-void blockForCache(ConvTapsNest &nest, int64_t l2Bytes) {
-  // The gradient of a tile stays in one part of the cache, the input channels of an item in another.
-  const int64_t gradRow = nest.tile.rows * nest.width.gradSize * kPixel, blocks = nest.blocks / nest.segments;
-  nest.stepRows = std::clamp<int64_t>(l2Bytes / 2 / gradRow, 1, nest.height.gradSize);
-  nest.stepBlocks = nest.stepRows * blocks * gradRow <= l2Bytes / 2 ? blocks : 1;
-  chooseDepth(nest, l2Bytes);
-  // The gradient comes from beyond the cache for each item: it must be of use for enough input channels.
-  constexpr int64_t kEnoughDepth = 8;
-  if (nest.depthTile < std::min(nest.depth, kEnoughDepth) && nest.stepBlocks > 1) {
-    nest.stepBlocks = 1;
-    chooseDepth(nest, l2Bytes);
-  }
-}
 
 void emitNest(TileKernels &tiles, const ConvTapsNest &nest, llvm::Value *grad, llvm::Value *input) {
   ConvTapsEmitter(tiles, nest).emit(grad, input);

@@ -118,6 +118,11 @@ private:
            e.add(partials, e.b.CreateSub(tile, at.firstTile))});
       });
     };
+    if (nest_.columnsAreDepth()) // a band of the gradient's channels is more than one of the input's
+      return e.loop(at.firstTile, at.endTile, 1, [&](llvm::Value *tile) {
+        for (const ColumnTile &column : columnTiles_)
+          one(tile, column);
+      });
     for (const ColumnTile &column : columnTiles_)
       if (nest_.channelTiles == 1)
         one(at.firstTile, column);
@@ -139,14 +144,25 @@ private:
   /// Block by block and band by band, so that a band of the gradient and of the input is in L1 for all taps. The
   /// accumulators wait in scratch memory and start from there.
   void inSteps(const Item &at, int64_t blocks) {
+    auto inBlock = [&](llvm::Value *block) {
+      Item moved = at;
+      moved.grad = e.offset(at.grad, e.mul(block, nest_.gradBlock));
+      moved.input = e.offset(at.input, e.mul(block, nest_.inBlock));
+      return moved;
+    };
+    const int64_t rows = nest_.height.gradSize;
+    if (nest_.bandRows == rows && nest_.columnsAreDepth()) {
+      step(inBlock(e.i64(0)), e.i64(0), e.i64(rows), Part::First);
+      if (blocks > 2)
+        e.loop(e.i64(1), e.i64(blocks - 1), 1,
+               [&](llvm::Value *block) { step(inBlock(block), e.i64(0), e.i64(rows), Part::Middle); });
+      return step(inBlock(e.i64(blocks - 1)), e.i64(0), e.i64(rows), Part::Last);
+    }
     e.clear(e.scratch(), nest_.scratchBytes() / kPixel, 4);
     e.count(blocks, [&](llvm::Value *block) {
-      Item inBlock = at;
-      inBlock.grad = e.offset(at.grad, e.mul(block, nest_.gradBlock));
-      inBlock.input = e.offset(at.input, e.mul(block, nest_.inBlock));
-      e.loop(e.i64(0), e.i64(nest_.height.gradSize), nest_.bandRows, [&](llvm::Value *low) {
-        llvm::Value *high = e.atMost(e.add(low, e.i64(nest_.bandRows)), nest_.height.gradSize);
-        forTiles(inBlock, [&](const Tile &tile) { accumulate(inBlock, tile, low, high); });
+      const Item there = inBlock(block);
+      e.loop(e.i64(0), e.i64(rows), nest_.bandRows, [&](llvm::Value *low) {
+        step(there, low, e.atMost(e.add(low, e.i64(nest_.bandRows)), rows), Part::Middle);
       });
     });
     forTiles(at, [&](const Tile &tile) {
@@ -156,14 +172,28 @@ private:
     });
   }
 
-  void accumulate(const Item &at, const Tile &tile, llvm::Value *low, llvm::Value *high) {
-    call("add", tile, arguments(at, tile, low, high), [&](const TileKernels::Args &inner) {
-      const RegisterTileShape shape = tileShape(tile);
-      const Values result = sums(inner, shape, tile.column, loadPartials(inner.partials, shape));
-      for (size_t i = 0; i < result.size(); ++i)
-        e.b.CreateAlignedStore(result[i], e.offset(inner.partials, static_cast<int64_t>(i) * kPixel),
-                               llvm::Align(4));
+  /// How accumulators begin and where they go. Short steps show what their way through memory costs; code for each
+  /// part is for kernels of few taps, whose code is short.
+  enum class Part : uint8_t { First, Middle, Last };
+
+  void step(const Item &at, llvm::Value *low, llvm::Value *high, Part part) {
+    constexpr std::string_view names[] = {"first", "add", "last"};
+    forTiles(at, [&](const Tile &tile) {
+      call(names[static_cast<size_t>(part)], tile, arguments(at, tile, low, high),
+           [&](const TileKernels::Args &inner) { stepBody(inner, tile, part); });
     });
+  }
+
+  void stepBody(const TileKernels::Args &args, const Tile &tile, Part part) {
+    const RegisterTileShape shape = tileShape(tile);
+    const Values result =
+        sums(args, shape, tile.column,
+             part == Part::First ? zeroAccumulators(e, shape) : loadPartials(args.partials, shape));
+    if (part == Part::Last)
+      return storeTile(args, tile, result);
+    for (size_t i = 0; i < result.size(); ++i)
+      e.b.CreateAlignedStore(result[i], e.offset(args.partials, static_cast<int64_t>(i) * kPixel),
+                             llvm::Align(4));
   }
 
   Values loadPartials(llvm::Value *partials, const RegisterTileShape &shape) {
@@ -290,59 +320,22 @@ private:
 
 } // namespace
 
-int64_t ConvWeightNest::items() const {
-  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depths(), depthTile);
-}
+int64_t gatherItems(const ConvWeightNest &nest) { return nest.blocks * nest.groups * nest.depth; }
 
-int64_t ConvWeightNest::scratchBytes() const {
-  if (blocks / segments * ceilDiv(height.gradSize, bandRows) == 1)
-    return 0;
-  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * channelTiles *
-         partialBytes();
-}
-
-namespace {
-
-/// Images that stay in no cache should be read by few items, though by enough for some threads, whose sums stay in L2.
-void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kFewItems = 6;
-  if (nest.blocks * nest.inBlock <= l2Bytes / 2)
-    return;
-  const int64_t all = countTiles(nest.channelRuns());
-  for (int64_t tiles = 2; tiles <= all; ++tiles) {
-    ConvWeightNest larger = nest;
-    larger.channelTiles = tiles;
-    if (larger.items() >= kFewItems && larger.scratchBytes() <= l2Bytes / 4)
-      nest.channelTiles = tiles;
-  }
-}
-
-} // namespace
-
-void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
-  // More input channels an item read the gradient fewer times, as long as there are items for many threads.
-  constexpr int64_t kEnoughItems = 32;
-  nest.depthTile = nest.channelTiles = nest.bandRows = 1;
-  const int64_t once = nest.scratchBytes(), items = nest.items();
-  if (!nest.columnsAreDepth())
-    nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)),
-                                         1, nest.depth);
-  constexpr int64_t kWay = 4096; // bytes of one way: lines that far apart compete for a set
-  const int64_t gradRow = nest.width.gradSize * kPixel, inRow = nest.width.inSize * kPixel;
-  const int64_t halo = (nest.height.taps - 1) * nest.height.dilation;
-  const bool conflicts = nest.gradChannel % kWay == 0; // the rows of all channels compete
-  int64_t rows = nest.height.gradSize;
-  auto bytes = [&] {
-    const int64_t grad = conflicts ? ceilDiv(rows * gradRow, kWay) * kWay : rows * gradRow;
-    return nest.tile.rows * grad + (rows * nest.height.stride + halo) * inRow;
-  };
-  while (rows > 1 && bytes() > l1Bytes * 7 / 8)
-    --rows;
-  nest.bandRows =
-      ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
-  // Else a band of the input is in L1 for all taps, as it is.
-  if (nest.columnsAreDepth() || bytes() > l1Bytes)
-    chooseChannelTiles(nest, l2Bytes);
+void emitGather(Emit &e, const ConvWeightNest &nest, llvm::Value *input, llvm::Value *gathered) {
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *plane) {
+    llvm::Value *source = e.offset(input, e.mul(plane, nest.sourceDepth)),
+                *target = e.offset(gathered, e.mul(plane, nest.inDepth));
+    e.count(nest.height.inSize, [&](llvm::Value *row) {
+      llvm::Value *from = e.offset(source, e.mul(row, nest.sourceRow)),
+                  *to = e.offset(target, e.mul(row, nest.inRow));
+      e.count(nest.width.inSize, [&](llvm::Value *pixel) {
+        llvm::Value *vector = e.b.CreateAlignedLoad(
+            e.vectorType(DType::F32), e.offset(from, e.mul(pixel, nest.sourcePixel)), llvm::Align(4));
+        e.b.CreateAlignedStore(vector, e.offset(to, e.mul(pixel, kPixel)), llvm::Align(4));
+      });
+    });
+  });
 }
 
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input) {

@@ -47,6 +47,10 @@ struct ConvWeightNest : ConvWeightOperands {
   // images in bands of `bandRows` rows of the gradient.
   int64_t depthTile = 1, channelTiles = 1, bandRows = 1;
   RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
+  /// A 1×1 kernel with strides reads few pixels of large planes, which meet in few sets of the caches: a step before
+  /// copies them, and the input is what it made. Strides of the input as it lies.
+  bool gathers = false;
+  int64_t sourceDepth = 0, sourceRow = 0, sourcePixel = 0;
 
   /// The columns of a tile are input channels, because a kernel row has one tap.
   bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
@@ -57,10 +61,15 @@ struct ConvWeightNest : ConvWeightOperands {
   /// The accumulators of one tile, and of all tiles of an item.
   int64_t partialBytes() const { return tile.rows * tile.vectors * kVectorLanes * 4; }
   int64_t scratchBytes() const;
+  int64_t gatheredBytes() const { return gathers ? blocks * inBlock : 0; }
 };
 
 /// Chooses depthTile, channelTiles and bandRows for the nest's tile and caches of that size. Neutral in bits.
 void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes);
+
+/// Where the nest gathers, the loop over the items of that step, which are planes of the input.
+int64_t gatherItems(const ConvWeightNest &nest);
+void emitGather(Emit &e, const ConvWeightNest &nest, llvm::Value *input, llvm::Value *gathered);
 
 /// Emits the loop over grid items in the kernel function at the insertion point.
 void emitNest(TileKernels &tiles, const ConvWeightNest &nest, llvm::Value *grad, llvm::Value *input);

@@ -70,7 +70,7 @@ public:
     if (reduction.extentSlot != Reduction::kStatic)
       return loop(reduction, extents_[reduction.extentSlot], 1, row, column, columns,
                   std::move(accumulators));
-    const int64_t unroll = unrollFactor(reduction, columns);
+    const int64_t unroll = reduction.unroll ? reduction.unroll : unrollFactor(reduction, columns);
     // A sequence is no loop: the loops inside it are what takes the time.
     if (unroll == reduction.extent && reduction.extent > 1 && std::exchange(alongsidePending_, false))
       shape_.alongside(e.i64(0), 1);
@@ -181,7 +181,7 @@ private:
     if (shape_.laneStep != 4)
       return gather(address, mask(j));
     if (!mask(j))
-      return e.b.CreateAlignedLoad(type, address, align);
+      return e.b.CreateAlignedLoad(type, address, align, /*isVolatile=*/shape_.reloadColumns);
     return e.b.CreateMaskedLoad(type, address, align, mask(j), llvm::Constant::getNullValue(type));
   }
 

@@ -32,6 +32,7 @@ struct Reduction {
   int64_t extent = 1;       // of a loop: iterations, ≥ 1 …
   int extentSlot = kStatic; // … or the number of the run-time argument that holds it
   bool mayBeEmpty = false;  // the run-time extent may be 0
+  int64_t unroll = 0;       // of a loop of a static extent: iterations in a row, where not as a budget allows
   int64_t rowStep = 0, columnStep = 0;
   std::vector<Part> parts;
 
@@ -65,6 +66,8 @@ struct RegisterTileShape {
   bool absentTerms = false;
   /// Not 0: how far ahead of its use the row operand is fetched into L2, in bytes: to where the next tile reads it.
   int64_t rowPrefetch = 0;
+  /// Neighbouring steps share vectors of the column operand, and there are no registers to keep them: each loads its own.
+  bool reloadColumns = false;
   /// Called at the beginning of each iteration of the outermost loop, to emit what is spread over the tile's time;
   /// with one iteration where there is no loop.
   std::function<void(llvm::Value *iteration, int64_t iterations)> alongside = nullptr;

@@ -62,7 +62,13 @@ TEST_F(ContractKernel, ConvGradWeightOfLargeImages) {
   l2Bytes = 64 << 10;
   for (const ConvCase &c :
        {ConvCase{16, 3, 9, 160, 70, 5, 5, {2, 2}, {2, 1, 2, 0}}, ConvCase{32, 10, 16, 14, 90, 1, 1, {2, 2}},
-        ConvCase{16, 4, 9, 160, 44, 5, 5, {2, 2}, {2, 1, 2, 0}, {1, 1}, 2}}) {
+        ConvCase{16, 4, 9, 160, 44, 5, 5, {2, 2}, {2, 1, 2, 0}, {1, 1}, 2},
+        // all taps, several tiles of both sides' channels in each step of an item
+        ConvCase{40, 9, 12, 11, 70, 3, 3, {1, 1}, {1, 1, 1, 1}},
+        ConvCase{32, 10, 17, 18, 70, 3, 3, {2, 2}, {1, 1, 0, 1}, {1, 1}, 2},
+        // 1×1 with strides, whose pixels are gathered first; not where the last position lies in the padding
+        ConvCase{32, 12, 9, 8, 90, 1, 1, {2, 2}}, ConvCase{32, 12, 9, 8, 90, 1, 1, {2, 2}, {0, 0, 0, 2}},
+        ConvCase{40, 30, 7, 11, 120, 1, 1, {1, 3}, {0, 0, 0, 0}, {1, 1}, 2}}) {
     const ConvTexts t = texts(c, true);
     checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
   }
