@@ -31,9 +31,10 @@ void fillLabels(std::span<int32_t> labels, int64_t classes, uint64_t seed, uint6
 StatusOr<RawData> makeSynthetic(const DataSource &source, std::span<const InputSpec> inputs, uint64_t seed) {
   RawData raw{.examples = source.examples > 0 ? source.examples : kDefaultExamples, .fields = {}};
   for (const InputSpec &input : inputs) {
+    const bool bytes = input.dtype == "f32" || (input.dtype == "u8" && input.classes == 0);
     Field field{input.field.empty() ? input.name : input.field,
                 "synthetic data",
-                input.dtype == "f32" || input.dtype == "u8" ? DType::U8 : DType::I32,
+                bytes ? DType::U8 : DType::I32,
                 input.shape,
                 {}};
     StatusOr<Buffer> data = Buffer::allocate(raw.examples * field.exampleBytes());
