@@ -14,6 +14,7 @@
 #include "driver/peaks.h"
 #include "driver/session.h"
 #include "runtime/device_name.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -188,29 +189,28 @@ std::vector<Judged> judge(const Measured &m, const Limits &limits) {
 }
 
 void printPeaks(const Peaks &peaks) {
-  fmt::print("peaks of {} thread{}: {:.0f} GFLOP/s;", peaks.threads, peaks.threads == 1 ? "" : "s",
-             peaks.gflops);
+  say("peaks of {} thread{}: {:.0f} GFLOP/s;", peaks.threads, peaks.threads == 1 ? "" : "s", peaks.gflops);
   for (const Bandwidth &b : peaks.bandwidths)
-    fmt::print(" {:.0f} GB/s of {:.1f} MiB copied,", b.copy, static_cast<double>(b.bytes) / (1 << 20));
-  fmt::print(" fork and join {:.2f} us\n", peaks.forkJoinUs);
+    say(" {:.0f} GB/s of {:.1f} MiB copied,", b.copy, static_cast<double>(b.bytes) / (1 << 20));
+  say(" fork and join {:.2f} us\n", peaks.forkJoinUs);
 }
 
 void printTable(const char *title, const Measured &m, const Limits &limits) {
-  fmt::print("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
-             m.fastestMs, m.runs, m.compileMs);
+  say("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
+      m.fastestMs, m.runs, m.compileMs);
   const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
-  fmt::print("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s",
-             "of peak", "bound by");
+  say("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s", "of peak",
+      "bound by");
   for (const Judged &j : judge(m, limits)) {
     const StepTime &s = j.time;
     const auto rate = [&](double amount) {
       return amount > 0 && s.milliseconds > 0 ? fmt::format("{:.1f}", amount / s.milliseconds * 1e-6)
                                               : std::string("-");
     };
-    fmt::print("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {:>6.0f}%  {:<8}  {}\n", s.milliseconds,
-               100 * s.milliseconds / std::max(total, 1e-9), rate(s.flops), rate(s.bytes), 100 * j.share(),
-               j.bound.by, s.name);
+    say("  {:>9.4f}  {:>5.1f}%  {:>8}  {:>7}  {:>6.0f}%  {:<8}  {}\n", s.milliseconds,
+        100 * s.milliseconds / std::max(total, 1e-9), rate(s.flops), rate(s.bytes), 100 * j.share(),
+        j.bound.by, s.name);
   }
 }
 
@@ -283,12 +283,12 @@ Status bench(const BenchFlags &flags, Session &session) {
       object["peaks"] = nlohmann::ordered_json::parse(peaks->json());
     object["train_step_kernels"] = toJson(step, limits);
     object["infer_kernels"] = toJson(infer, limits);
-    fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    say("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return okStatus();
   }
-  fmt::print("{}, batch {}, {}, {}; {:.1f} MiB of variables and intermediate values\n", session.model.name,
-             session.batchSize(), session.device().description(), session.processor(),
-             static_cast<double>(peak) / (1 << 20));
+  say("{}, batch {}, {}, {}; {:.1f} MiB of variables and intermediate values\n", session.model.name,
+      session.batchSize(), session.device().description(), session.processor(),
+      static_cast<double>(peak) / (1 << 20));
   if (cpu)
     printPeaks(*peaks);
   if (train)
@@ -324,8 +324,7 @@ ExitCode estimate(const BenchFlags &flags) {
     if (exit = finish(diag); !module)
       return exit;
     const Function &fn = *module->function(functionName(kind));
-    fmt::print("{}",
-               flags.json ? cudaEstimatesJson(*module, fn, *target) : cudaEstimates(*module, fn, *target));
+    say("{}", flags.json ? cudaEstimatesJson(*module, fn, *target) : cudaEstimates(*module, fn, *target));
   }
   return exit;
 }

@@ -19,6 +19,7 @@
 #include "runtime/commands/model_data.h"
 #include "runtime/thread_pool.h"
 #include "support/files.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -60,8 +61,7 @@ StatusOr<std::vector<InstanceKey>> chooseForExecutable(const LoadedModel &model,
   if (!counts)
     return std::unexpected(counts.error());
   if (!*counts && flags.batches.size() < 2) {
-    fmt::print(
-        stderr,
+    say(stderr,
         "gradc: note: the model's data is not here, so the sizes of last batches are guessed; --data DIR or "
         "--batch {},… says them\n",
         batches[0]);
@@ -113,7 +113,7 @@ StatusOr<std::vector<CodeTarget>> chooseTargets(const CompileFlags &compile, con
     if (can.ok())
       targets.emplace_back(*target);
     else
-      fmt::print(stderr, "gradc: note: {}: the executable is for CUDA devices only\n", can.text);
+      say(stderr, "gradc: note: {}: the executable is for CUDA devices only\n", can.text);
   }
   return targets;
 }
@@ -241,7 +241,7 @@ ExitCode compileArtifact(const ModelFlags &modelFlags, const CompileFlags &compi
     const StatusOr<std::string> report = sizeReport(compiled->versions);
     if (!report)
       return fail(report.error());
-    fmt::print("{}", *report);
+    say("{}", *report);
   }
   const bool isExecutable = flags.emit == "exe", isBeside = !compiled->weights.empty() && !flags.embedWeights;
   const std::string beside = isBeside ? output + ".safetensors" : "";

@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "support/say.h"
+
 namespace gradc {
 namespace {
 
@@ -96,18 +98,18 @@ void addPrecisionFlag(CLI::App &command, Precision &precision) {
 
 void printReports(const CompileFlags &flags, const PassManager &manager) {
   if (flags.passes.timing)
-    fmt::print(stderr, "{}", manager.timingReport());
+    say(stderr, "{}", manager.timingReport());
   if (flags.passes.statistics)
-    fmt::print(stderr, "{}", manager.statisticsReport());
+    say(stderr, "{}", manager.statisticsReport());
 }
 
 ExitCode finish(const Diagnostics &diag) {
-  fmt::print(stderr, "{}", diag.render(isatty(STDERR_FILENO) != 0));
+  say(stderr, "{}", diag.render(isatty(STDERR_FILENO) != 0));
   return diag.hasErrors() ? ExitCode::InvalidInput : ExitCode::Ok;
 }
 
 ExitCode fail(const Status &status) {
-  fmt::print(stderr, "gradc: error: {}\n", status.text);
+  say(stderr, "gradc: error: {}\n", status.text);
   return status.code;
 }
 

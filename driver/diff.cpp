@@ -8,6 +8,7 @@
 #include "driver/commands.h"
 #include "driver/compile_flags.h"
 #include "driver/values.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -49,7 +50,7 @@ ExitCode runDiff(const DiffFlags &flags) {
     return fail(right.error());
   ExitCode exit = ExitCode::Ok;
   auto report = [&](std::string_view name, std::string_view what) {
-    fmt::print(stderr, "{}: {}\n", name, what);
+    say(stderr, "{}: {}\n", name, what);
     exit = ExitCode::Mismatch;
   };
   for (const auto &[name, array] : *left) {

@@ -19,6 +19,7 @@
 #include "runtime/cuda/context.h"
 #include "runtime/thread_pool.h"
 #include "support/amx.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -48,7 +49,7 @@ void printJson(const CpuTarget &target, const std::vector<Peaks> &peaks) {
   object["cores"] = availableCores();
   for (const Peaks &p : peaks)
     object["peaks"].push_back(nlohmann::ordered_json::parse(p.json()));
-  fmt::print("{}\n", object.dump());
+  say("{}\n", object.dump());
 }
 
 std::string describeNvrtc() {
@@ -79,11 +80,11 @@ std::string describeDevices() {
 
 void printPeaks(const Peaks &peaks) {
   const std::string threads = fmt::format("{} thread{}", peaks.threads, peaks.threads == 1 ? "" : "s");
-  fmt::print("{:<18} {:.0f} GFLOP/s of multiply-adds; fork and join {:.2f} us\n", threads, peaks.gflops,
-             peaks.forkJoinUs);
+  say("{:<18} {:.0f} GFLOP/s of multiply-adds; fork and join {:.2f} us\n", threads, peaks.gflops,
+      peaks.forkJoinUs);
   for (const Bandwidth &b : peaks.bandwidths)
-    fmt::print("{:<18} read {:.0f}, copy {:.0f}, update {:.0f} GB/s of {:.1f} MiB\n", "", b.read, b.copy,
-               b.update, static_cast<double>(b.bytes) / (1 << 20));
+    say("{:<18} read {:.0f}, copy {:.0f}, update {:.0f} GB/s of {:.1f} MiB\n", "", b.read, b.copy, b.update,
+        static_cast<double>(b.bytes) / (1 << 20));
 }
 
 ExitCode runDoctor(int threads, bool measure, bool json) {
@@ -96,7 +97,7 @@ ExitCode runDoctor(int threads, bool measure, bool json) {
     printJson(target, *peaks);
     return ExitCode::Ok;
   }
-  const auto row = [](const char *what, const std::string &value) { fmt::print("{:<18} {}\n", what, value); };
+  const auto row = [](const char *what, const std::string &value) { say("{:<18} {}\n", what, value); };
   row("gradc", fmt::format("{} (LLVM {})", GRADC_VERSION, GRADC_LLVM_VERSION));
   row("code is made for", fmt::format("{} ({} bit vectors, {} registers{})", target.name, target.vectorBits,
                                       target.vectorRegisters, target.fma ? ", fma" : ", no fma"));

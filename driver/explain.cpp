@@ -15,6 +15,7 @@
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/plan.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -289,7 +290,7 @@ ExitCode runExplain(ExplainFlags flags) {
     parts.push_back(cudaLaunches(*module, fn, *cuda));
   if (all || flags.memory)
     parts.push_back(explainMemory(fn));
-  fmt::print("{}", fmt::join(parts, "\n"));
+  say("{}", fmt::join(parts, "\n"));
   return ExitCode::Ok;
 }
 

@@ -13,6 +13,7 @@
 #include "driver/values.h"
 #include "ir/interpreter.h"
 #include "support/philox.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -151,9 +152,9 @@ int argumentOf(const Function &fn, const Attr &grad) {
 }
 
 void print(const Report &report) {
-  fmt::print("%{}: {} samples, largest error {:.1e}{}{}\n", report.name, report.samples, report.largest,
-             report.notSmooth ? fmt::format(", {} left out at kinks", report.notSmooth) : "",
-             report.wrong ? fmt::format(", {} WRONG: {}", report.wrong, report.firstWrong) : "");
+  say("%{}: {} samples, largest error {:.1e}{}{}\n", report.name, report.samples, report.largest,
+      report.notSmooth ? fmt::format(", {} left out at kinks", report.notSmooth) : "",
+      report.wrong ? fmt::format(", {} WRONG: {}", report.wrong, report.firstWrong) : "");
 }
 
 ExitCode runGradcheck(GradcheckFlags &flags) {
@@ -187,7 +188,7 @@ ExitCode runGradcheck(GradcheckFlags &flags) {
     samples += report.samples;
     wrong += report.wrong;
   }
-  fmt::print("{} of {} samples agree\n", samples - wrong, samples);
+  say("{} of {} samples agree\n", samples - wrong, samples);
   return wrong ? ExitCode::Mismatch : ExitCode::Ok;
 }
 

@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 
 #include "driver/commands.h"
+#include "driver/compile_flags.h"
 #include "driver/help.h"
 #include "driver/usage.h"
+#include "support/say.h"
 
 namespace gradc {
 
@@ -53,8 +55,11 @@ int run(int argc, const char *const *argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
-    return static_cast<int>(reportUsage(app, error));
+    exit = reportUsage(app, error);
   }
+  const Status written = finishOutput();
+  if (exit == ExitCode::Ok && !written.ok())
+    exit = fail(written);
   return static_cast<int>(exit);
 }
 

@@ -11,6 +11,7 @@
 #include "driver/verify_diagnostics.h"
 #include "ir/text.h"
 #include "ir/verifier.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -28,10 +29,10 @@ std::string_view exactnessName(Exactness exactness) {
 
 void listPasses() {
   for (const PassDef *pass : allPasses()) {
-    fmt::print("{:14}{:10}{}\n", pass->name, exactnessName(pass->exactness), pass->doc);
+    say("{:14}{:10}{}\n", pass->name, exactnessName(pass->exactness), pass->doc);
     for (const PassOption &option : pass->options)
-      fmt::print("{:14}{:10}  {} = {}: {}\n", "", "", option.name,
-                 option.defaultValue.as<Unit>() ? "(none)" : toString(option.defaultValue), option.doc);
+      say("{:14}{:10}  {} = {}: {}\n", "", "", option.name,
+          option.defaultValue.as<Unit>() ? "(none)" : toString(option.defaultValue), option.doc);
   }
 }
 
@@ -83,7 +84,7 @@ ExitCode runOpt(const OptFlags &flags) {
     }
     for (const std::string &problem :
          compareDiagnostics(chunk.text, displayName(flags.file), chunk.firstLine, diag)) {
-      fmt::print(stderr, "{}\n", problem);
+      say(stderr, "{}\n", problem);
       exit = ExitCode::InvalidInput;
     }
   }

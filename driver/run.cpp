@@ -14,6 +14,7 @@
 #include "driver/load_module.h"
 #include "driver/values.h"
 #include "ir/text.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -50,8 +51,7 @@ ExitCode compareResults(const Function &fn, const std::vector<Tensor> &results,
   ExitCode exit = ExitCode::Ok;
   for (size_t i = 0; i < results.size(); ++i)
     if (auto wrong = difference(results[i], reference[i], flags.tolerance)) {
-      fmt::print(stderr, "gradc: error: %{}: {} against {}: {}\n", names[i], flags.backend, flags.compare,
-                 *wrong);
+      say(stderr, "gradc: error: %{}: {} against {}: {}\n", names[i], flags.backend, flags.compare, *wrong);
       exit = ExitCode::Mismatch;
     }
   return exit;

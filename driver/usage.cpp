@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "support/diagnostics.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -48,13 +49,13 @@ ExitCode reportUsage(const CLI::App &app, const CLI::Error &error) {
   }
   bool noCommand = app.get_subcommands().empty() && app.remaining(true).empty();
   if (noCommand && dynamic_cast<const CLI::RequiredError *>(&error)) {
-    fmt::print(stderr, "{}", app.help());
+    say(stderr, "{}", app.help());
     return ExitCode::Usage;
   }
   bool extra = !app.remaining(true).empty();
   const CLI::App &command = chosen(app);
-  fmt::print(stderr, "gradc: error: {}\nsee 'gradc{}{} --help'\n", extra ? describeExtra(app) : error.what(),
-             &command == &app ? "" : " ", &command == &app ? "" : command.get_name());
+  say(stderr, "gradc: error: {}\nsee 'gradc{}{} --help'\n", extra ? describeExtra(app) : error.what(),
+      &command == &app ? "" : " ", &command == &app ? "" : command.get_name());
   return ExitCode::Usage;
 }
 

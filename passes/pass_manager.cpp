@@ -12,6 +12,7 @@
 #include "ir/verifier.h"
 #include "passes/reproducer_util.h"
 #include "support/check.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -77,7 +78,7 @@ bool PassManager::skips(const PassDef &pass) {
   ++optionalRun_;
   bool skip = options_.bisectLimit >= 0 && optionalRun_ > options_.bisectLimit;
   if (options_.bisectLimit >= 0)
-    fmt::print(stderr, "bisect: {} pass {}: {}\n", skip ? "not running" : "running", optionalRun_, pass.name);
+    say(stderr, "bisect: {} pass {}: {}\n", skip ? "not running" : "running", optionalRun_, pass.name);
   return skip;
 }
 

@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "support/say.h"
+
 namespace gradc {
 namespace {
 
@@ -85,7 +87,7 @@ Progress::~Progress() { clearLine(); }
 
 void Progress::clearLine() {
   if (lineOpen_)
-    fmt::print(out_, "\r\033[K");
+    say(out_, "\r\033[K");
   lineOpen_ = false;
 }
 
@@ -101,10 +103,9 @@ bool Progress::wantsStep(double elapsedSeconds) const {
 void Progress::step(const StepRecord &r) {
   shown_ = r.elapsed;
   if (mode_ == ProgressMode::Json) {
-    fmt::print(out_, "{}\n", toJson(r));
+    say(out_, "{}\n", toJson(r));
   } else if (mode_ == ProgressMode::Plain) {
-    fmt::print(
-        out_,
+    say(out_,
         "epoch={}/{} batch={}/{} step={} loss={:.4f} {} learning_rate={:.4g} examples_per_second={:.0f}\n",
         r.epoch, r.epochs, r.batch, r.batches, r.step, r.loss, keyValues(r.average), r.learningRate,
         r.examplesPerSecond);
@@ -119,7 +120,7 @@ void Progress::step(const StepRecord &r) {
                         perSecond(r.examplesPerSecond), r.secondsPerStep * 1e3, duration(r.eta),
                         duration(r.elapsed));
     clearLine();
-    fmt::print(out_, "{}", cut(text, terminalColumns(out_) - 1));
+    say(out_, "{}", cut(text, terminalColumns(out_) - 1));
     lineOpen_ = true;
   }
   std::fflush(out_);
@@ -127,22 +128,21 @@ void Progress::step(const StepRecord &r) {
 
 void Progress::epoch(const EpochRecord &r) {
   if (mode_ == ProgressMode::Json) {
-    fmt::print(out_, "{}\n", toJson(r));
+    say(out_, "{}\n", toJson(r));
   } else if (mode_ == ProgressMode::Plain) {
-    fmt::print(out_,
-               "epoch={}/{} step={} {} learning_rate={:.4g} seconds={:.2f} examples_per_second={:.0f}{}\n",
-               r.epoch, r.epochs, r.step, keyValues(r.values), r.learningRate, r.seconds, r.examplesPerSecond,
-               r.best ? " best" : "");
+    say(out_, "epoch={}/{} step={} {} learning_rate={:.4g} seconds={:.2f} examples_per_second={:.0f}{}\n",
+        r.epoch, r.epochs, r.step, keyValues(r.values), r.learningRate, r.seconds, r.examplesPerSecond,
+        r.best ? " best" : "");
   } else if (mode_ == ProgressMode::Bar) {
     clearLine();
     std::string text = fmt::format("epoch {}/{} ", r.epoch, r.epochs);
     for (const auto &[name, value] : r.values)
       text += fmt::format(" {} {:.4f} ", name, value);
-    fmt::print(out_, "{} lr {:.4g}  {:.1f} s  {}/s{}\n", text, r.learningRate, r.seconds,
-               perSecond(r.examplesPerSecond),
-               r.best            ? "  best"
-               : r.badEpochs > 0 ? fmt::format("  bad {}", r.badEpochs)
-                                 : "");
+    say(out_, "{} lr {:.4g}  {:.1f} s  {}/s{}\n", text, r.learningRate, r.seconds,
+        perSecond(r.examplesPerSecond),
+        r.best            ? "  best"
+        : r.badEpochs > 0 ? fmt::format("  bad {}", r.badEpochs)
+                          : "");
   }
   std::fflush(out_);
 }
@@ -152,9 +152,9 @@ void Progress::message(std::string_view text) {
     return;
   clearLine();
   if (mode_ == ProgressMode::Json)
-    fmt::print(out_, "{}\n", eventJson("message", 0, std::string(text)));
+    say(out_, "{}\n", eventJson("message", 0, std::string(text)));
   else
-    fmt::print(out_, "{}\n", text);
+    say(out_, "{}\n", text);
   std::fflush(out_);
 }
 

@@ -25,11 +25,12 @@ void onSignal(int signal) {
   case SIGHUP:
   case SIGUSR1: checkpointRequest = true; break;
   case SIGUSR2: statusRequest = true; break;
+  case SIGPIPE:        // nobody reads what is written, or
   case SIGXFSZ: break; // a file beyond the size limit: the write fails and says so
   }
 }
 
-constexpr std::array<int, 6> kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
+constexpr std::array<int, 7> kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
 
 } // namespace
 
@@ -40,7 +41,7 @@ struct SignalScope::Saved {
 SignalScope::SignalScope() : saved_(new Saved) {
   interrupts = 0;
   stopRequest = checkpointRequest = statusRequest = false;
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = onSignal;
   action.sa_flags = SA_RESTART;
   for (size_t i = 0; i < kSignals.size(); ++i) {

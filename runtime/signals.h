@@ -3,7 +3,8 @@
 //   SIGINT, SIGTERM   finish the step, write a checkpoint, stop; a second SIGINT ends the process at once (130)
 //   SIGHUP, SIGUSR1   write a checkpoint and go on
 //   SIGUSR2           print where the run stands
-//   SIGXFSZ           a write over the file size limit fails instead of killing the process
+//   SIGPIPE, SIGXFSZ  a write into a pipe that nobody reads, or over the file size limit, fails instead of killing the
+//                     process
 #pragma once
 
 namespace gradc {

@@ -8,6 +8,7 @@
 #include "runtime/commands/commands.h"
 #include "standalone/command_line.h"
 #include "standalone/executable.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -69,7 +70,7 @@ std::string_view nameOf(const char *path) {
 }
 
 ExitCode fail(std::string_view name, const Status &status) {
-  fmt::print(stderr, "{}: error: {}\n", name, status.text);
+  say(stderr, "{}: error: {}\n", name, status.text);
   return status.code;
 }
 
@@ -89,12 +90,12 @@ ExitCode runCommand(std::string_view name, const Command &command, std::span<con
   const std::string whole = fmt::format("{} {}", name, command.name);
   for (std::string_view word : words)
     if (word == "--help" || word == "-h") {
-      fmt::print("{}", helpText(whole, command.doc, table));
+      say("{}", helpText(whole, command.doc, table));
       return ExitCode::Ok;
     }
   if (Status parsed = parseOptions(table, words); !parsed.ok()) {
     const ExitCode code = fail(name, parsed);
-    fmt::print(stderr, "see '{} --help'\n", whole);
+    say(stderr, "see '{} --help'\n", whole);
     return code;
   }
   if (Status started = invocation.executable.start(); !started.ok())
@@ -117,8 +118,8 @@ ExitCode run(std::span<const char *const> words) {
     }
   const bool help = verb == "--help" || verb == "-h";
   if (!help && !verb.empty())
-    fmt::print(stderr, "{}: error: unknown command '{}'\n", name, verb);
-  fmt::print(help ? stdout : stderr, "{}", overview(name, executable));
+    say(stderr, "{}: error: unknown command '{}'\n", name, verb);
+  say(help ? stdout : stderr, "{}", overview(name, executable));
   return help ? ExitCode::Ok : ExitCode::Usage;
 }
 
@@ -132,5 +133,9 @@ ExitCode run(std::span<const char *const> words) {
 
 int main(int argc, char **argv) {
   std::set_new_handler(gradc::outOfMemory);
-  return static_cast<int>(gradc::run({argv, static_cast<size_t>(argc)}));
+  const gradc::ExitCode exit = gradc::run({argv, static_cast<size_t>(argc)});
+  const gradc::Status written = gradc::finishOutput();
+  if (exit == gradc::ExitCode::Ok && !written.ok())
+    return static_cast<int>(gradc::fail(gradc::nameOf(argv[0]), written));
+  return static_cast<int>(exit);
 }

@@ -7,6 +7,7 @@
 #include "runtime/commands/model_data.h"
 #include "runtime/evaluate.h"
 #include "support/json_value.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -22,17 +23,17 @@ StatusOr<DatasetView> chooseView(const EvalFlags &flags, const ModelData &data) 
 
 void print(const EvalResult &result, bool json) {
   if (!json) {
-    fmt::print("loss: {:.4f}\n", result.loss);
+    say("loss: {:.4f}\n", result.loss);
     for (const auto &[name, value] : result.metrics)
-      fmt::print("{}: {:.4f}\n", name, value);
-    fmt::print("examples: {}\n", result.examples);
+      say("{}: {:.4f}\n", name, value);
+    say("examples: {}\n", result.examples);
     return;
   }
   JsonObject object;
   object.add("loss", result.loss);
   for (const auto &[name, value] : result.metrics)
     object.add(name, value);
-  fmt::print("{}\n", object.add("examples", result.examples).text());
+  say("{}\n", object.add("examples", result.examples).text());
 }
 
 } // namespace

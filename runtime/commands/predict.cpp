@@ -9,6 +9,7 @@
 #include "runtime/commands/commands.h"
 #include "support/json_value.h"
 #include "support/npy.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -67,13 +68,13 @@ std::vector<Prediction> rank(const float *logits, int64_t classes, const std::ve
 void show(const std::string &file, const std::vector<Prediction> &predictions, bool json) {
   if (!json) {
     for (const Prediction &p : predictions)
-      fmt::print("{}: {} {:.4f}\n", file, p.name, p.probability);
+      say("{}: {} {:.4f}\n", file, p.name, p.probability);
     return;
   }
   std::vector<std::string> list;
   for (const Prediction &p : predictions)
     list.push_back(JsonObject().add("class", p.name).add("probability", p.probability).text());
-  fmt::print("{}\n", JsonObject().add("file", file).addText("predictions", jsonArray(list)).text());
+  say("{}\n", JsonObject().add("file", file).addText("predictions", jsonArray(list)).text());
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include "runtime/commands/commands.h"
 #include "runtime/commands/model_data.h"
 #include "support/files.h"
+#include "support/say.h"
 
 namespace gradc {
 namespace {
@@ -64,9 +65,9 @@ Status writeProfile(const std::string &path, const std::vector<StepTime> &steps)
 }
 
 void print(const EvalResult &test) {
-  fmt::print("test loss: {:.4f}\n", test.loss);
+  say("test loss: {:.4f}\n", test.loss);
   for (const auto &[name, value] : test.metrics)
-    fmt::print("test {}: {:.4f}\n", name, value);
+    say("test {}: {:.4f}\n", name, value);
 }
 
 } // namespace
@@ -115,12 +116,11 @@ StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::tim
 
   Progress progress(*parseProgressMode(host.hostFlags().progress));
   Runners runners(host.programs(), host.device(), *variables, host.facts().data.inputs);
-  progress.message(
-      fmt::format("training {} on {} examples, {} for validation, seed {}, {}, into '{}'",
-                  host.facts().name, data->trainView().count, data->validationView().count,
-                  options.config.seed, host.device().description(), options.outFolder));
   TrainLoop loop(options, runners, *variables, host.threads(), data->trainView(), data->validationView(),
                  progress);
+  progress.message(fmt::format("training {} on {} examples, {} for validation, seed {}, {}, into '{}'",
+                               host.facts().name, data->trainView().count, data->validationView().count,
+                               options.config.seed, host.device().description(), options.outFolder));
   StatusOr<TrainResult> result = loop.run();
   if (!result)
     return std::unexpected(result.error());
