@@ -1,11 +1,24 @@
 #include "driver/load_model.h"
 
+#include <charconv>
+
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "driver/compile_flags.h"
 #include "driver/io.h"
 
 namespace gradc {
+namespace {
+
+/// CLI11 alone takes -1, and makes the largest seed of what is larger.
+bool isSeed(std::string_view text) {
+  uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+} // namespace
 
 void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags) {
   command.add_option("model", flags.file, "A model file (docs/model-file.md)")
@@ -15,7 +28,10 @@ void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags) {
       ->type_name("POINTER=VALUE")
       ->allow_extra_args(false);
   command.add_option("--seed", flags.overrides.seed, "Seed (default: the model's train.seed)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check([](const std::string &text) {
+        return isSeed(text) ? "" : fmt::format("a seed is 0 to 2^64 - 1, but got '{}'", text);
+      });
 }
 
 void addModelFlags(CLI::App &command, ModelFlags &flags) {
