@@ -8,5 +8,5 @@ event = next(line for line in map(json.loads, open(sys.argv[2])) if line.get("ev
 variables, arena, process = map(int, re.findall(r"\d+", event["text"]))
 assert variables == announced["variable_bytes"], f"announced {announced}, allocated {variables} for variables"
 assert arena == announced["arena_bytes"], f"announced {announced}, allocated {arena} for the arena"
-most = variables + arena + announced["batch_bytes"] + 100e6
+most = variables + arena + announced["batch_bytes"] + 60e6
 assert 0 < process <= most, f"resident {process} bytes, at most {most} were announced"
