@@ -34,6 +34,9 @@
 // computed in the layout that their consumers want, each layout once; other values get at most one relayout
 // per layout.
 //
+// A product of few rows by a large matrix that lies transposed, in any function, has its rows in the lanes: so the matrix
+// is read in its order, each element once, where lanes of its columns would have to be transposed first.
+//
 // Runs on primitives (after expand) and before fuse, which fuses only within one layout. Exact.
 #include <algorithm>
 #include <map>
@@ -311,10 +314,41 @@ private:
   std::vector<std::pair<ValueId, ValueId>> copies_;
 };
 
+/// Vectors of rows should be full, and the relayouts of rows and result little beside the product.
+bool isOfFewRows(const Function &fn, const OpData &op) {
+  constexpr int64_t kMostRows = 64, kManyColumns = 128;
+  if (op.def->name != "matmul" || !op.attrs.flag("transpose_b") || op.attrs.flag("transpose_a"))
+    return false;
+  const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]);
+  return a.rank() == 2 && b.rank() == 2 && a.dtype == DType::F32 && a.layout.empty() &&
+         a.shape[0] % kLanes == 0 && a.shape[0] <= kMostRows &&
+         std::min(b.shape[0], b.shape[1]) >= kManyColumns;
+}
+
+bool putRowsInLanes(Function &fn, PassContext &context) {
+  auto relayout = [](Builder &b, ValueId v, std::string_view layout) {
+    Dict attrs;
+    attrs.set("layout", Keyword{std::string(layout)});
+    return b.create("relayout", {v}, std::move(attrs));
+  };
+  return rewriteOps(fn, [&](OpId id, Builder &b) -> std::optional<std::vector<ValueId>> {
+    if (!isOfFewRows(fn, fn[id]))
+      return std::nullopt;
+    const ValueId matrix = fn[id].operands[1];
+    const ValueId rows = relayout(b, fn[id].operands[0], kLayoutN16);
+    const ValueId product = b.create("matmul", {rows, matrix}, fn[id].attrs);
+    fn[product].type.layout = kLayoutN16;
+    context.statistics["relayouts"] += 2;
+    return std::vector{relayout(b, product, "row_major")};
+  });
+}
+
 Result<bool> run(Module &module, PassContext &context) {
   bool changed = false;
-  for (auto &fn : module.functions)
+  for (auto &fn : module.functions) {
     changed |= LayoutAssigner(*fn, context).run();
+    changed |= putRowsInLanes(*fn, context);
+  }
   return changed;
 }
 
