@@ -179,9 +179,11 @@ std::string explainSchedule(const Function &fn) {
   const size_t width = widestName(fn);
   for (OpId op : fn.body().ops) {
     const Attr *schedule = fn[op].attrs.find("schedule");
-    text += fmt::format("  {:<{}}  {:<8}  {}{}{}\n", resultNames(fn, op), width,
+    const int64_t turn = turnOf(fn, op);
+    text += fmt::format("  {:<{}}  {:<8}  {}{}{}{}\n", resultNames(fn, op), width,
                         takesNoStep(fn, op) ? "view" : fn[op].attrs.str("kind"), opNames(fn, op),
-                        schedule ? "  " : "", schedule ? toString(*schedule) : "");
+                        schedule ? "  " : "", schedule ? toString(*schedule) : "",
+                        turn >= 0 ? fmt::format("  turn {}", turn) : "");
   }
   return text;
 }
