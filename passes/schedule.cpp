@@ -18,6 +18,7 @@
 #include <cmath>
 
 #include "ir/contraction.h"
+#include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
 #include "ir/winograd.h"
@@ -43,12 +44,15 @@ bool splittingPays(const Function &fn, OpId contraction) {
              rows = shared ? static_cast<double>(result.elements()) / columns
                            : static_cast<double>(result.shape[rank - 2]);
   const auto depth = static_cast<double>(operands[0].shape[transposed ? rank - 2 : rank - 1]);
+  const bool lanesAreRows = result.layout == kLayoutN16; // then the tiles' columns are the result's rows
+  const double packedRows = lanesAreRows ? columns : rows, packedColumns = lanesAreRows ? rows : columns;
   const double tiles = std::ceil(rows / 16) * std::ceil(columns / 16) * std::ceil(depth / 32);
-  constexpr double kPackCycles = 2, kOverhead = 2000; // an element, a kernel
+  // Rows are packed beside products, columns before them and through memory.
+  constexpr double kPackRow = 1, kPackColumn = 2, kOverhead = 2000; // an element, an element, a kernel
   // Where the depth is that of a weight gradient over thousands of tokens, sums and packed tiles pass through memory.
   constexpr double kDeep = 4096, kProducts = 6 * 16, kDeepProducts = 2.5 * kProducts; // a tile
-  return tiles * (depth > kDeep ? kDeepProducts : kProducts) + kPackCycles * (rows + columns) * depth +
-             kOverhead <
+  return tiles * (depth > kDeep ? kDeepProducts : kProducts) +
+             (kPackRow * packedRows + kPackColumn * packedColumns) * depth + kOverhead <
          0.85 * rows * columns * depth / 24;
 }
 
