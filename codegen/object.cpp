@@ -8,7 +8,7 @@
 namespace gradc {
 namespace {
 
-constexpr std::string_view kMagic = "gradc object 2\n";
+constexpr std::string_view kMagic = "gradc object 1\n";
 
 class Writer {
 public:
@@ -61,7 +61,6 @@ std::string serialize(const KernelObject &object) {
     body.put(step.items);
     body.put(step.scratchBytes);
     body.put(step.work);
-    body.put(step.examples);
   }
   body.put(std::string_view(object.bytes));
   return std::string(kMagic) + hex(hash128(body.text)) + body.text;
@@ -82,7 +81,7 @@ bool unserialize(std::string_view text, KernelObject &object) {
   for (uint64_t i = 0; i < steps; ++i) {
     KernelStep &step = object.code.steps.emplace_back();
     if (!reader.get(step.symbol) || !reader.get(step.items) || !reader.get(step.scratchBytes) ||
-        !reader.get(step.work) || !reader.get(step.examples))
+        !reader.get(step.work))
       return false;
   }
   return reader.get(object.bytes) && reader.atEnd();

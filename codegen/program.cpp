@@ -19,7 +19,6 @@
 #include "ir/cost.h"
 #include "ir/op.h"
 #include "ir/plan.h"
-#include "ir/turns.h"
 #include "support/check.h"
 #include "support/hash.h"
 
@@ -113,7 +112,6 @@ private:
   Status link(const CpuTarget &target);
   StatusOr<gradc_kernel> address(const std::string &symbol);
   Status makeSteps(const Function &fn, ProgramTable &table);
-  void addTurns(const Function &fn, ProgramTable &table) const;
 
   std::unique_ptr<Jit> jit_;
   std::deque<Unit> units_;
@@ -207,29 +205,8 @@ Status Program::makeSteps(const Function &fn, ProgramTable &table) {
       stepSymbols_.push_back(step.symbol);
     }
   }
-  addTurns(fn, table);
   table.finish(memory.arena, memory.scratch);
   return okStatus();
-}
-
-/// Of neighbours with one turn, if all have one step whose items are cut by the same examples.
-void Program::addTurns(const Function &fn, ProgramTable &table) const {
-  int32_t step = 0;
-  for (size_t begin = 0, end = 0; begin < kernels_.size(); begin = end) {
-    const OpId first = kernels_[begin].first;
-    const int64_t examples = examplesOf(fn, first);
-    const int32_t firstStep = step;
-    bool inTurns = turnOf(fn, first) >= 0;
-    for (end = begin; end == begin || (end < kernels_.size() && turnOf(fn, first) >= 0 &&
-                                       turnOf(fn, kernels_[end].first) == turnOf(fn, first));
-         ++end) {
-      const std::vector<KernelStep> &steps = kernels_[end].second->object.code.steps;
-      inTurns = inTurns && steps.size() == 1 && steps.front().examples == examples;
-      step += static_cast<int32_t>(steps.size());
-    }
-    if (inTurns && end - begin > 1)
-      table.addTurns({firstStep, step - firstStep, examples});
-  }
 }
 
 Status Program::build(const Module &module, const Function &fn, const CompileOptions &options) {

@@ -111,13 +111,11 @@ ProgramTable::Refs ProgramTable::addRefs(const std::vector<gradc_ref> &refs) {
 
 void ProgramTable::finish(int64_t arenaBytes, int64_t scratchBytes) {
   program_.steps = steps_.data();
-  program_.turns = turns_.data();
   program_.refs = refs_.data();
   program_.vars = vars_.data();
   program_.args = args_.data();
   program_.results = results_.data();
   program_.num_steps = static_cast<int64_t>(steps_.size());
-  program_.num_turns = static_cast<int64_t>(turns_.size());
   program_.num_vars = static_cast<int64_t>(vars_.size());
   program_.num_args = static_cast<int64_t>(args_.size());
   program_.num_results = static_cast<int64_t>(results_.size());

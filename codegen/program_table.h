@@ -32,7 +32,6 @@ public:
   };
   Refs addRefs(const std::vector<gradc_ref> &refs);
   void addStep(const gradc_step &step) { steps_.push_back(step); }
-  void addTurns(const gradc_turns &turns) { turns_.push_back(turns); }
 
   /// No more is added after this.
   void finish(int64_t arenaBytes, int64_t scratchBytes);
@@ -50,7 +49,6 @@ private:
   std::vector<std::string> varNames_;
   std::vector<int32_t> argIndex_, resultIndex_; // from the function's numbers to ports
   std::vector<gradc_step> steps_;
-  std::vector<gradc_turns> turns_;
   std::vector<gradc_ref> refs_;
   std::vector<gradc_port> vars_, args_, results_;
   gradc_program program_{};

@@ -94,10 +94,6 @@ std::string TableText::table(const std::string &name, const gradc_program &progr
   for (int64_t i = 0; i < lastRef; ++i)
     refs.push_back(
         fmt::format("{{{}, {}, {}}}", program.refs[i].space, program.refs[i].index, program.refs[i].offset));
-  std::vector<std::string> turns;
-  for (int64_t i = 0; i < program.num_turns; ++i)
-    turns.push_back(fmt::format("{{{}, {}, {}}}", program.turns[i].first_step, program.turns[i].num_steps,
-                                program.turns[i].examples));
   const std::string fields[] = {
       cString(program.name),
       array("gradc_step", name + "_steps", steps),
@@ -106,9 +102,9 @@ std::string TableText::table(const std::string &name, const gradc_program &progr
       array("gradc_port", name + "_args", portRows(program.args, program.num_args)),
       array("gradc_port", name + "_results", portRows(program.results, program.num_results)),
       "0"};
-  return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, 0, {}, {}}}", fmt::join(fields, ", "), program.num_steps,
+  return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, 0}}", fmt::join(fields, ", "), program.num_steps,
                      program.num_vars, program.num_args, program.num_results, program.arena_bytes,
-                     program.scratch_bytes, array("gradc_turns", name + "_turns", turns), turns.size());
+                     program.scratch_bytes);
 }
 
 void TableText::addProgram(const std::string &name, const CompiledProgram &compiled) {

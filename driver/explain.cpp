@@ -179,11 +179,9 @@ std::string explainSchedule(const Function &fn) {
   const size_t width = widestName(fn);
   for (OpId op : fn.body().ops) {
     const Attr *schedule = fn[op].attrs.find("schedule");
-    const int64_t turn = turnOf(fn, op);
-    text += fmt::format("  {:<{}}  {:<8}  {}{}{}{}\n", resultNames(fn, op), width,
+    text += fmt::format("  {:<{}}  {:<8}  {}{}{}\n", resultNames(fn, op), width,
                         takesNoStep(fn, op) ? "view" : fn[op].attrs.str("kind"), opNames(fn, op),
-                        schedule ? "  " : "", schedule ? toString(*schedule) : "",
-                        turn >= 0 ? fmt::format("  turn {}", turn) : "");
+                        schedule ? "  " : "", schedule ? toString(*schedule) : "");
   }
   return text;
 }

@@ -53,31 +53,19 @@ std::optional<Place> parsePlace(const Attr &attr) {
 
 bool isPlanned(const Function &fn) { return fn.attrs.has(kArenaAttr); }
 
-namespace {
-
-int64_t numberOf(const Function &fn, OpId kernel, std::string_view attribute) {
-  const Attr *attr = fn[kernel].attrs.find(attribute);
-  const int64_t *number = attr ? attr->as<int64_t>() : nullptr;
+int64_t launchOf(const Function &fn, OpId kernel) {
+  const Attr *launch = fn[kernel].attrs.find(kLaunchAttr);
+  const int64_t *number = launch ? launch->as<int64_t>() : nullptr;
   return number ? *number : -1;
-}
-
-} // namespace
-
-int64_t launchOf(const Function &fn, OpId kernel) { return numberOf(fn, kernel, kLaunchAttr); }
-int64_t turnOf(const Function &fn, OpId kernel) { return numberOf(fn, kernel, kTurnAttr); }
-
-bool runAtOnce(const Function &fn, OpId a, OpId b) {
-  return (launchOf(fn, a) >= 0 && launchOf(fn, a) == launchOf(fn, b)) ||
-         (turnOf(fn, a) >= 0 && turnOf(fn, a) == turnOf(fn, b));
 }
 
 std::vector<int64_t> momentsOf(const Function &fn) {
   std::vector<int64_t> moments;
-  OpId last = kNoOp;
+  int64_t launch = -1;
   for (OpId op : fn.body().ops) {
-    const bool joins = last != kNoOp && runAtOnce(fn, op, last);
+    const bool joins = !moments.empty() && launch >= 0 && launchOf(fn, op) == launch;
     moments.push_back(moments.empty() ? 0 : moments.back() + (joins ? 0 : 1));
-    last = op;
+    launch = launchOf(fn, op);
   }
   return moments;
 }

@@ -11,9 +11,7 @@
 // lies, and stands on views only. Arguments lie at {var = @NAME} where they are a variable's, else at {arg =
 // N}.
 //
-// Kernels of one launch run at once, in any order: none may touch what another one writes. Kernels of one turn
-// (ir/turns.h) run in order for some of the examples, and then for the next, by several threads: none may touch what
-// another one writes but by reading that very value.
+// Kernels of one launch run at once, in any order: none may touch what another one writes.
 //
 // A result may take the place of an operand that dies in its kernel, if the kernel reads the operand only at
 // the element that it then writes (elementwiseSafe). Code generation keeps its side of that: it computes all
@@ -43,7 +41,6 @@ inline constexpr int64_t kPlaceAlignment = 64;
 inline constexpr std::string_view kPlaceAttr = "place"; // of a kernel: a list, one entry per result
 inline constexpr std::string_view kLaunchAttr =
     "launch";                                           // of a kernel: neighbours with one number run at once
-inline constexpr std::string_view kTurnAttr = "turn";   // of a kernel: neighbours with one number take turns
 inline constexpr std::string_view kArenaAttr = "arena"; // of a function: bytes of its arena
 
 std::string toString(const Place &place); // "arena:128", "var:@w", "arg:0", "result:2"
@@ -54,11 +51,7 @@ std::optional<Place> parsePlace(const Attr &attr);
 bool isPlanned(const Function &fn);
 /// The number of the launch that the kernel shares with its neighbours; -1: it runs alone.
 int64_t launchOf(const Function &fn, OpId kernel);
-/// The number of the turn that the kernel has with its neighbours, or -1.
-int64_t turnOf(const Function &fn, OpId kernel);
-/// Whether two kernels have one launch or one turn.
-bool runAtOnce(const Function &fn, OpId a, OpId b);
-/// By position in the body, the moment at which an op runs: kernels of one launch or turn have the same.
+/// By position in the body, the moment at which an op runs: kernels of one launch have the same.
 std::vector<int64_t> momentsOf(const Function &fn);
 /// Where an argument of the function lies.
 Place argumentPlace(const Function &fn, int argument);

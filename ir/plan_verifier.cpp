@@ -10,7 +10,6 @@
 #include "ir/op.h"
 #include "ir/plan.h"
 #include "ir/spelling.h"
-#include "ir/turns.h"
 #include "ir/window_walk.h"
 
 namespace gradc {
@@ -67,11 +66,7 @@ public:
     for (size_t begin = 0, end = 0; begin < ops.size(); begin = end) {
       while (end < ops.size() && moments[end] == moments[begin])
         ++end;
-      const std::span<const OpId> kernels(ops.data() + begin, end - begin);
-      if (turnOf(fn_, kernels.front()) >= 0)
-        runTurns(kernels);
-      else
-        runLaunch(kernels);
+      runLaunch(std::span(ops).subspan(begin, end - begin));
     }
     for (size_t i = 0; i < fn_.body().yields.size(); ++i)
       checkResult(static_cast<int64_t>(i));
@@ -89,80 +84,37 @@ private:
     if (!std::ranges::all_of(kernels, [&](OpId op) { return checkForm(op); }))
       return;
     for (OpId op : kernels)
-      checkReads(op);
-    for (OpId op : kernels)
-      checkWrites(op, kernels, "launch");
-    for (OpId op : kernels)
-      writeAll(op);
-  }
-
-  /// Kernels that take turns: each reads and writes for some examples, while others may do so for other examples.
-  void runTurns(std::span<const OpId> kernels) {
-    const int64_t turn = turnOf(fn_, kernels.front());
-    if (!turns_.insert(turn).second)
-      error(fn_[kernels.front()].loc, "kernels of turn {} are no neighbours", turn);
-    if (!std::ranges::all_of(kernels, [&](OpId op) { return checkForm(op); }))
-      return;
+      for (ValueId v : fn_[op].operands)
+        checkRead(v, fn_[op].loc, "is read");
     for (OpId op : kernels) {
-      checkExamples(op, kernels);
-      checkReads(op);
-      checkWrites(op, kernels, "turn");
-      writeAll(op);
+      if (takesNoStep(fn_, op)) {
+        for (ValueId v : fn_[op].results) // a view holds what its operand holds
+          content_[index(v)] = content_[index(fn_[op].operands[0])];
+        continue;
+      }
+      for (size_t i = 0; i < fn_[op].results.size(); ++i)
+        checkWrite(op, static_cast<int>(i));
+      for (OpId mate : kernels)
+        if (mate != op)
+          checkMate(op, mate);
     }
+    for (OpId op : kernels)
+      if (!takesNoStep(fn_, op))
+        for (ValueId v : fn_[op].results)
+          write(v);
   }
 
-  /// Each of a turn's kernels goes by the same examples, and what it reads of the others, too.
-  void checkExamples(OpId op, std::span<const OpId> kernels) {
-    const int64_t examples = examplesOf(fn_, op), others = examplesOf(fn_, kernels.front());
-    if (examples == 0)
-      error(fn_[op].loc, "{} has turn {}, but its kernel cannot be cut by examples",
-            nameOf(fn_[op].results[0]), turnOf(fn_, op));
-    else if (examples != others && others != 0)
-      error(fn_[op].loc, "{} has {} examples, but the first kernel of turn {} has {}",
-            nameOf(fn_[op].results[0]), examples, turnOf(fn_, op), others);
-    for (size_t i = 0; i < fn_[op].operands.size(); ++i)
-      if (const ValueId read = fn_[op].operands[i];
-          std::ranges::find(kernels, fn_[read].def) != kernels.end() &&
-          !followsExamples(fn_, op, static_cast<int>(i)))
-        error(fn_[op].loc, "an example of {} needs others of {}, which is made in the same turn",
-              nameOf(fn_[op].results[0]), nameOf(read));
-  }
-
-  void checkReads(OpId op) {
-    for (ValueId v : fn_[op].operands)
-      checkRead(v, fn_[op].loc, "is read");
-  }
-
-  void checkWrites(OpId op, std::span<const OpId> kernels, std::string_view together) {
-    if (takesNoStep(fn_, op)) {
-      for (ValueId v : fn_[op].results) // a view holds what its operand holds
-        content_[index(v)] = content_[index(fn_[op].operands[0])];
-      return;
-    }
-    for (size_t i = 0; i < fn_[op].results.size(); ++i)
-      checkWrite(op, static_cast<int>(i));
-    for (OpId mate : kernels)
-      if (mate != op)
-        checkMate(op, mate, together);
-  }
-
-  void writeAll(OpId op) {
-    if (!takesNoStep(fn_, op))
-      for (ValueId v : fn_[op].results)
-        write(v);
-  }
-
-  /// What a kernel writes, another one of its launch or turn neither reads nor writes; in a turn it may read that value.
-  void checkMate(OpId op, OpId mate, std::string_view together) {
+  /// What a kernel writes, another one of its launch neither reads nor writes.
+  void checkMate(OpId op, OpId mate) {
     for (ValueId v : fn_[op].results) {
       for (ValueId read : fn_[mate].operands)
-        if (overlap(v, read) && !(turnOf(fn_, op) >= 0 && read == v))
-          error(fn_[op].loc, "{} is written at {} while a kernel of the same {} reads {}", nameOf(v),
-                toString(placeOf(v)), together, nameOf(read));
+        if (overlap(v, read))
+          error(fn_[op].loc, "{} is written at {} while a kernel of the same launch reads {}", nameOf(v),
+                toString(placeOf(v)), nameOf(read));
       for (ValueId other : fn_[mate].results)
         if (index(op) < index(mate) && overlap(v, other))
-          error(fn_[op].loc, "{} and {}, written in the same {}, overlap at {}", nameOf(v), nameOf(other),
-                together, toString(placeOf(v)));
+          error(fn_[op].loc, "{} and {}, written in the same launch, overlap at {}", nameOf(v), nameOf(other),
+                toString(placeOf(v)));
     }
   }
 
@@ -322,7 +274,7 @@ private:
   std::vector<std::optional<Place>> places_;
   std::vector<ValueId> content_; // by value: the value whose elements it shows
   std::map<std::string, Memory> memories_;
-  std::set<int64_t> launches_, turns_; // met so far
+  std::set<int64_t> launches_; // met so far
   int64_t arenaBytes_ = 0;
 };
 

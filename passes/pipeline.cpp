@@ -78,8 +78,6 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     if (options.precision == Precision::F32Amx)
       schedule.set("split", true);
     add("schedule", std::move(schedule));
-    // Which kernels take turns decides what memory they may share.
-    add("turns");
   }
   add("plan-memory", std::move(memory));
   return pipeline;

@@ -18,8 +18,7 @@
 // (elementwiseSafe).
 // - A reshape that moves nothing shares its operand's place and takes no step.
 // - A result that is an argument or another result too is copied.
-// - Kernels of one launch run at once, those of one turn nearly so: none of them takes over memory that another one
-// reads or writes.
+// - Kernels of one launch run at once: none of them takes over memory that another one reads.
 // - Offsets: best fit, in the best of four orders (passes/arena_util.cpp), multiples of 64.
 //
 // A function that has a plan is left alone. Runs last, on kernels (after outline and schedule). What a kernel
@@ -158,12 +157,16 @@ private:
   bool mayOverwrite(ValueId v, ValueId old, const std::vector<OpId> &readers) const {
     const OpId writer = fn_[v].def;
     for (OpId reader : readers) {
-      if (reader != writer && (comesAfter(reader, writer) || runAtOnce(fn_, reader, writer)))
+      if (reader != writer && (comesAfter(reader, writer) || runAtOnce(reader, writer)))
         return false;
       if (reader == writer && !safeInPlace(writer, rootOf(old), static_cast<int>(fn_[v].number)))
         return false;
     }
     return true;
+  }
+
+  bool runAtOnce(OpId a, OpId b) const {
+    return launchOf(fn_, a) >= 0 && launchOf(fn_, a) == launchOf(fn_, b);
   }
 
   bool safeInPlace(OpId kernel, ValueId root, int result) const {
@@ -176,20 +179,20 @@ private:
 
   // ---- order
 
-  /// The op and the kernels that share its launch or turn, in order.
-  std::vector<OpId> mates(OpId op) const {
-    if (!runAtOnce(fn_, op, op))
+  /// The op and the kernels that share its launch, in order.
+  std::vector<OpId> launchMates(OpId op) const {
+    if (launchOf(fn_, op) < 0)
       return {op};
     std::vector<OpId> mates;
     std::ranges::copy_if(fn_.body().ops, std::back_inserter(mates),
-                         [&](OpId other) { return runAtOnce(fn_, op, other); });
+                         [&](OpId other) { return runAtOnce(op, other); });
     return mates;
   }
 
-  /// What must have ended before the op and its mates; those of a turn are among it.
+  /// What must have ended before the op's launch.
   std::vector<OpId> predecessors(OpId op) const {
     std::vector<OpId> all;
-    for (OpId mate : mates(op)) {
+    for (OpId mate : launchMates(op)) {
       for (ValueId v : fn_[mate].operands)
         if (fn_[v].def != kNoOp)
           all.push_back(fn_[v].def);
@@ -203,10 +206,10 @@ private:
   bool comesAfter(OpId op, OpId other) const {
     return gradc::comesAfter(
         fn_, op, [&](OpId at) { return predecessors(at); },
-        [&](OpId at) { return at == other || runAtOnce(fn_, at, other); });
+        [&](OpId at) { return at == other || runAtOnce(at, other); });
   }
 
-  /// Sorts kernels so that each stands after its predecessors and beside its mates, otherwise as they stood.
+  /// Sorts kernels so that each stands after its predecessors and beside those of its launch, otherwise as they stood.
   void orderKernels() {
     const std::vector<OpId> ops = fn_.body().ops;
     std::vector<bool> done(fn_.numOps());
@@ -214,12 +217,12 @@ private:
     auto place = [&](auto &self, OpId op) -> void {
       if (done[index(op)])
         return;
-      const std::vector<OpId> together = mates(op);
-      for (OpId mate : together)
+      const std::vector<OpId> mates = launchMates(op);
+      for (OpId mate : mates)
         done[index(mate)] = true;
       for (OpId before : predecessors(op))
         self(self, before);
-      sorted.insert(sorted.end(), together.begin(), together.end());
+      sorted.insert(sorted.end(), mates.begin(), mates.end());
     };
     for (OpId op : ops)
       place(place, op);
@@ -255,13 +258,11 @@ private:
       fixed_[v] = {Place::Space::Arena, buffers_[buffer].offset, {}};
   }
 
-  /// Whether another kernel of the same launch or turn reads the value, or made it.
-  bool usedAtOnce(OpId op, ValueId root) const {
-    const OpId maker = fn_[root].def;
-    return runAtOnce(fn_, op, op) && ((maker != kNoOp && runAtOnce(fn_, maker, op)) ||
-                                      std::ranges::any_of(readersOf(root), [&](OpId reader) {
-                                        return reader != op && runAtOnce(fn_, reader, op);
-                                      }));
+  /// Whether another kernel of the same launch reads the value.
+  bool readAtOnce(OpId op, ValueId root) const {
+    return launchOf(fn_, op) >= 0 && std::ranges::any_of(readersOf(root), [&](OpId reader) {
+             return reader != op && runAtOnce(reader, op);
+           });
   }
 
   void giveBuffer(OpId op, int result, int64_t now, const std::map<ValueId, Life> &lives) {
@@ -274,7 +275,7 @@ private:
       auto buffer = bufferOf_.find(rootOf(operand));
       if (buffer == bufferOf_.end() || takenOver_.contains(buffer->first) ||
           buffers_[buffer->second].last != now || !safeInPlace(op, buffer->first, result) ||
-          usedAtOnce(op, buffer->first))
+          readAtOnce(op, buffer->first))
         continue;
       ++context_.statistics["results in place"];
       buffers_[buffer->second].last = last;

@@ -42,12 +42,6 @@ typedef struct gradc_step {
   double flops, bytes;   /* operations, and bytes read and written, of one run: for reports; 0: not known */
 } gradc_step;
 
-/* Neighbouring steps that may run example by example, each its items / examples: what they hand on then stays in a cache. */
-typedef struct gradc_turns {
-  int32_t first_step, num_steps;
-  int64_t examples;
-} gradc_turns;
-
 /* A tensor that the program reads or writes from outside. Shapes are logical; layout as ir/layout.h names it. */
 typedef struct gradc_port {
   const char *name;
@@ -66,8 +60,6 @@ typedef struct gradc_program {
   const void *constants;
   int64_t num_steps, num_vars, num_args, num_results;
   int64_t arena_bytes, scratch_bytes, constant_bytes;
-  const gradc_turns *turns; /* in order */
-  int64_t num_turns;
 } gradc_program;
 
 #ifdef __cplusplus

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <numeric>
 
 #include "support/check.h"
 
@@ -98,79 +97,26 @@ std::vector<StepTime> stepTimes(const gradc_program &program, const std::vector<
   return times;
 }
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-} // namespace
-
-void Executor::runStep(int64_t number) {
-  const gradc_step &step = program_.steps[number];
+void Executor::runStep(const gradc_step &step) {
   void *const *buffers = pointers_.data() + step.first_ref;
-  const bool profiled = !profile_.empty();
-  const Clock::time_point start = profiled ? Clock::now() : Clock::time_point();
   pool_.parallelFor(step.items, step.work, [&](int64_t begin, int64_t end, int worker) {
     step.kernel(&contexts_[worker], buffers, begin, end);
   });
-  if (profiled)
-    profile_[number].add(secondsSince(start));
-}
-
-/// Some examples for each thread, so that none waits long for another.
-bool Executor::takesTurns(const gradc_turns &turns) const {
-  constexpr int64_t kExamplesPerThread = 4;
-  return pool_.threads() == 1 || turns.examples >= kExamplesPerThread * pool_.threads();
-}
-
-/// The profile shares the time out by what all threads together spent in each step.
-void Executor::runTurns(const gradc_turns &turns) {
-  const gradc_step *steps = program_.steps + turns.first_step;
-  const bool profiled = !profile_.empty();
-  std::vector<double> spent(profiled ? turns.num_steps * pool_.threads() : 0);
-  double work = 0;
-  for (int32_t i = 0; i < turns.num_steps; ++i)
-    work += steps[i].work;
-  const Clock::time_point begin = Clock::now();
-  pool_.parallelFor(turns.examples, work, [&](int64_t first, int64_t end, int worker) {
-    for (int64_t example = first; example < end; ++example)
-      for (int32_t i = 0; i < turns.num_steps; ++i) {
-        const int64_t items = steps[i].items / turns.examples;
-        const Clock::time_point start = profiled ? Clock::now() : begin;
-        steps[i].kernel(&contexts_[worker], pointers_.data() + steps[i].first_ref, items * example,
-                        items * (example + 1));
-        if (profiled)
-          spent[worker * turns.num_steps + i] += secondsSince(start);
-      }
-  });
-  if (!profiled)
-    return;
-  const double share = secondsSince(begin) / std::reduce(spent.begin(), spent.end());
-  for (int32_t i = 0; i < turns.num_steps; ++i) {
-    double seconds = 0;
-    for (int worker = 0; worker < pool_.threads(); ++worker)
-      seconds += spent[worker * turns.num_steps + i];
-    profile_[turns.first_step + i].add(seconds * share);
-  }
 }
 
 void Executor::run() {
   if (!resolved_ || workspaceGeneration_ != workspace_.generation())
     resolveAll();
-  const gradc_turns *turns = program_.turns, *lastTurns = turns + program_.num_turns;
-  for (int64_t i = 0; i < program_.num_steps;) {
-    if (turns == lastTurns || turns->first_step != i) {
-      runStep(i++);
-      continue;
-    }
-    if (takesTurns(*turns))
-      runTurns(*turns);
-    else
-      for (int32_t step = 0; step < turns->num_steps; ++step)
-        runStep(i + step);
-    i += turns++->num_steps;
+  if (profile_.empty()) {
+    for (int64_t i = 0; i < program_.num_steps; ++i)
+      runStep(program_.steps[i]);
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  for (int64_t i = 0; i < program_.num_steps; ++i) {
+    const Clock::time_point start = Clock::now();
+    runStep(program_.steps[i]);
+    profile_[i].add(std::chrono::duration<double>(Clock::now() - start).count());
   }
 }
 

@@ -69,9 +69,7 @@ private:
   void bind(std::vector<void *> &table, int64_t index, void *data);
   void *resolve(const gradc_ref &ref) const;
   void resolveAll();
-  void runStep(int64_t number);
-  bool takesTurns(const gradc_turns &turns) const;
-  void runTurns(const gradc_turns &turns);
+  void runStep(const gradc_step &step);
 
   const gradc_program &program_;
   ThreadPool &pool_;

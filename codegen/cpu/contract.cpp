@@ -265,8 +265,6 @@ KernelCode emitContract(KernelContext &k) {
       [&](const auto &nest) {
         emitNest(tiles, nest, row, column);
         step.items = nest.items();
-        if constexpr (std::is_same_v<std::decay_t<decltype(nest)>, MatmulNest>)
-          step.examples = nest.outerItems();
         step.scratchBytes = nest.scratchBytes();
       },
       plan->nest);

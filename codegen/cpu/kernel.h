@@ -22,9 +22,6 @@ struct KernelStep {
   int64_t items = 1;        // grid items
   int64_t scratchBytes = 0; // per worker
   double work = 0;          // estimated seconds of one thread
-  /// Equal runs of items in order, each of which computes an example: a slice along the results' first dimension. 1:
-  /// the items are not cut so.
-  int64_t examples = 1;
 };
 
 /// What the emitter of a kernel says besides the code; stored with the object in the cache.

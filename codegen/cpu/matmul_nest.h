@@ -43,8 +43,6 @@ struct MatmulNest {
   RegisterTile tile;
 
   int64_t items() const;
-  /// Equal runs of items, one for each index of the outermost batch dimension.
-  int64_t outerItems() const { return batches.empty() ? 1 : batches.front().size; }
   int64_t scratchBytes() const;
   /// The accumulators of a row tile and one column.
   int64_t partialBytes() const { return tile.rows * kVectorLanes * 4; }

@@ -85,7 +85,6 @@ private:
   }
   void chooseLanes();
   void chooseUnrolling();
-  int64_t rowsOfExample(int64_t rows) const;
   void emitRows(llvm::Value *first);
   void place(Row &row, llvm::Value *number);
   ReductionLoops loops(Row &row) const;
@@ -149,14 +148,6 @@ void RowsEmitter::chooseUnrolling() {
     together_ *= 2;
 }
 
-/// Of all `rows`, those of an index of the first dimension, where that is kept and can be cut; else 0.
-int64_t RowsEmitter::rowsOfExample(int64_t rows) const {
-  if (kept_.empty() || kept_.front() != 0 || laneDim_ == 0)
-    return 0;
-  const int64_t each = rows / plan_.shape[0];
-  return each % together_ == 0 ? each : 0;
-}
-
 KernelCode RowsEmitter::emit() {
   Emit &e = k_.e;
   const RegionData &body = k_.body();
@@ -172,11 +163,6 @@ KernelCode RowsEmitter::emit() {
   double cycles = vectors * cyclesPerVector(k_.fn, k_.region(), perElement(), false) + 20;
   int64_t perItem = std::clamp<int64_t>(static_cast<int64_t>(kCyclesPerItem / cycles), 1, rows);
   perItem = ceilDiv(perItem, together_) * together_;
-  if (const int64_t each = rowsOfExample(rows); each >= perItem) { // an item is of one example
-    while (each % perItem != 0)
-      perItem -= together_;
-    step.examples = rows / each;
-  }
   step.items = ceilDiv(rows, perItem);
   step.work = static_cast<double>(rows) * cycles / kCyclesPerSecond;
 

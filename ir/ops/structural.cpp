@@ -55,10 +55,6 @@ GRADC_OPS(structural) {
                   .kind = AttrKind::I64,
                   .doc = "kernels with one number run at once, from the launches pass",
                   .min = 0},
-                 {.name = "turn",
-                  .kind = AttrKind::I64,
-                  .doc = "kernels with one number take turns over the examples, from the turns pass",
-                  .min = 0},
                  {.name = "place",
                   .kind = AttrKind::Any,
                   .doc = "for each result its place in memory, from the "

@@ -83,50 +83,6 @@ TEST(Executor, RunsStepsInOrderOverEverySpace) {
   }
 }
 
-/// Step a hands an example on to step b before it begins the next: what b sees of a's later examples is not there yet.
-TEST(Executor, StepsTakeTurns) {
-  static const gradc_turns turns[] = {{.first_step = 0, .num_steps = 2, .examples = 8}};
-  gradc_program program = kProgram;
-  program.turns = turns;
-  program.num_turns = 1;
-  static std::vector<std::pair<const void *, int64_t>> calls;
-  static const gradc_kernel note = [](const gradc_ctx *ctx, void *const *buffers, int64_t begin,
-                                      int64_t end) {
-    calls.emplace_back(buffers[1], begin);
-    twice(ctx, buffers, begin, end);
-  };
-  std::vector<gradc_step> steps(std::begin(kSteps), std::end(kSteps));
-  steps[0].kernel = steps[1].kernel = note;
-  program.steps = steps.data();
-  for (int threads : {1, 2, 4}) { // with 4 threads there are too few examples
-    calls.clear();
-    ThreadPool pool(threads);
-    Workspace workspace;
-    ASSERT_TRUE(workspace.reserve(program, pool).ok());
-    Executor executor(program, pool, workspace);
-    std::vector<float> x(256, 1.0f), y(256, 0.0f);
-    float sum = 0;
-    executor.bindVar(0, &sum);
-    executor.bindArg(0, x.data());
-    executor.bindResult(0, y.data());
-    if (threads > 1)
-      program.steps = kSteps, executor.setProfiling(true); // `note` is for one thread
-    executor.run();
-    EXPECT_EQ(y, std::vector<float>(256, 4.0f));
-    EXPECT_EQ(sum, 512 + 0.5f);
-    if (threads > 1) {
-      EXPECT_GT(executor.profile()[0].seconds, 0);
-      EXPECT_GT(executor.profile()[1].seconds, 0);
-      continue;
-    }
-    ASSERT_EQ(calls.size(), 16u);
-    for (size_t i = 0; i < calls.size(); ++i) {
-      EXPECT_EQ(calls[i].second, static_cast<int64_t>(i / 2 * 2));
-      EXPECT_EQ(calls[i].first == y.data(), i % 2 == 1);
-    }
-  }
-}
-
 TEST(Executor, RebindingAndProfiling) {
   ThreadPool pool(2);
   Workspace workspace;
