@@ -1,14 +1,8 @@
 #include "driver/model_programs.h"
 
 #include <chrono>
-#include <cstring>
 
-#ifdef __GLIBC__
-#include <link.h>
-#include <malloc.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
+#include "driver/resident_memory.h"
 
 namespace gradc {
 namespace {
@@ -17,34 +11,6 @@ using Clock = std::chrono::steady_clock;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-#ifdef __GLIBC__
-/// Takes LLVM's code out of the process's memory, 40 MB after a compilation. It stays in the page cache, from where the
-/// next one gets back what it runs.
-int giveBackCode(dl_phdr_info *library, size_t, void *) {
-  if (!std::strstr(library->dlpi_name, "libLLVM"))
-    return 0;
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  for (int i = 0; i < library->dlpi_phnum; ++i) {
-    const ElfW(Phdr) &segment = library->dlpi_phdr[i];
-    if (segment.p_type != PT_LOAD || (segment.p_flags & (PF_X | PF_W)) != PF_X)
-      continue; // data may have been written, by the dynamic linker at least
-    const uintptr_t begin = library->dlpi_addr + segment.p_vaddr, end = begin + segment.p_memsz;
-    const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
-    if (first < last)
-      (void)madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
-  }
-  return 0;
-}
-#endif
-
-/// What compiling has freed and used would stay resident beside the memory that training takes next.
-void giveBackMemory() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-  dl_iterate_phdr(giveBackCode, nullptr);
-#endif
 }
 
 } // namespace

@@ -54,6 +54,13 @@ enum class Want : uint8_t { AsIs, RowMajor, Lanes };
 /// Batches that fill less than half of a vector stay row-major, with neighbouring pixels or columns in the lanes.
 constexpr int64_t kSmallBatch = kLanes / 2;
 
+ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
+  Dict attrs;
+  attrs.set("layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")});
+  ++context.statistics["relayouts"];
+  return b.create("relayout", {v}, std::move(attrs));
+}
+
 /// Weight gradients of convolutions, and convolutions by tiles of bf16, have no other fast form.
 bool needsLanes(const Function &fn) {
   return std::ranges::any_of(fn.body().ops, [&](OpId op) {
@@ -267,12 +274,9 @@ private:
   }
 
   ValueId relayout(ValueId v, Want want) {
-    Dict attrs;
-    attrs.set("layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")});
-    ++context_.statistics["relayouts"];
     const ValueData &data = fn_[v];
     b_.named(data.name).at(data.def == kNoOp ? data.loc : fn_[data.def].loc);
-    ValueId copy = b_.create("relayout", {v}, std::move(attrs));
+    ValueId copy = createRelayout(b_, v, want, context_);
     mark(carries_, copy, carries(v));
     return copy;
   }
@@ -326,20 +330,14 @@ bool isOfFewRows(const Function &fn, const OpData &op) {
 }
 
 bool putRowsInLanes(Function &fn, PassContext &context) {
-  auto relayout = [](Builder &b, ValueId v, std::string_view layout) {
-    Dict attrs;
-    attrs.set("layout", Keyword{std::string(layout)});
-    return b.create("relayout", {v}, std::move(attrs));
-  };
   return rewriteOps(fn, [&](OpId id, Builder &b) -> std::optional<std::vector<ValueId>> {
     if (!isOfFewRows(fn, fn[id]))
       return std::nullopt;
     const ValueId matrix = fn[id].operands[1];
-    const ValueId rows = relayout(b, fn[id].operands[0], kLayoutN16);
+    const ValueId rows = createRelayout(b, fn[id].operands[0], Want::Lanes, context);
     const ValueId product = b.create("matmul", {rows, matrix}, fn[id].attrs);
     fn[product].type.layout = kLayoutN16;
-    context.statistics["relayouts"] += 2;
-    return std::vector{relayout(b, product, "row_major")};
+    return std::vector{createRelayout(b, product, Want::RowMajor, context)};
   });
 }
 

@@ -66,7 +66,8 @@ struct RegisterTileShape {
   bool absentTerms = false;
   /// Not 0: how far ahead of its use the row operand is fetched into L2, in bytes: to where the next tile reads it.
   int64_t rowPrefetch = 0;
-  /// Neighbouring steps share vectors of the column operand, and there are no registers to keep them: each loads its own.
+  /// Neighbouring steps share vectors of the column operand, and there are no registers to keep them: each loads its own,
+  /// by volatile loads, which LLVM does not merge into one that it would have to spill.
   bool reloadColumns = false;
   /// Called at the beginning of each iteration of the outermost loop, to emit what is spread over the tile's time;
   /// with one iteration where there is no loop.

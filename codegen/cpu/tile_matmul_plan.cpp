@@ -40,6 +40,7 @@ public:
 
   void choose() {
     const int64_t fitting = std::max<int64_t>(1, l2Bytes_ / 2 / (chunks_ * chunkBytes()));
+    // Two groups pack all rows twice, but beside products; that is less than sums that wait in memory.
     if (rowPanels_ > 1 && (2 * fitting < columnPanels_ || readsFarRows()))
       return chooseDeep();
     // As many column panels as half of the cache holds, fewer where items would be too few for many threads.

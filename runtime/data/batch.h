@@ -14,8 +14,8 @@ namespace gradc {
 struct BatchInput {
   const Field *field = nullptr;
   void *target = nullptr;
-  bool lanes =
-      false; // layout n16: blocks of 16 examples, position in the block innermost, zeros after the last
+  /// Layout n16: blocks of 16 examples, position in the block innermost, zeros after the last.
+  bool lanes = false;
   DType dtype = DType::F32; // of the target: u8 that become anything but f32 stay bytes
 };
 
