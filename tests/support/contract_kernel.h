@@ -66,9 +66,19 @@ struct ConvCase {
   int64_t groups = 1;
 };
 
-/// Its attributes (`kernel` and `input` where a gradient has them) and types as text.
+/// Its attributes (`kernel` and `input` where a gradient has them) and types as text, and the kernels of them.
 struct ConvTexts {
   std::string attrs, kernel, input, x, w, y;
+
+  Case forward(const std::string &algorithm = "direct") const {
+    return {"conv2d(%p, %q) {" + attrs + "}", x, w, y, algorithm};
+  }
+  Case gradInput(const std::string &algorithm = "direct") const {
+    return {"conv2d_grad_input(%p, %q) {" + input + attrs + "}", y, w, x, algorithm};
+  }
+  Case gradWeight(const std::string &algorithm = "direct") const {
+    return {"conv2d_grad_weight(%p, %q) {" + kernel + attrs + "}", x, y, w, algorithm};
+  }
 };
 
 ConvTexts texts(const ConvCase &c, bool n16);

@@ -37,24 +37,18 @@ const ConvCase kConvCases[] = {
 };
 
 TEST_F(ContractKernel, Conv) {
-  for (const ConvCase &c : kConvCases) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
-  }
+  for (const ConvCase &c : kConvCases)
+    checkAll(texts(c, true).forward());
 }
 
 TEST_F(ContractKernel, ConvGradInput) {
-  for (const ConvCase &c : kConvCases) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
-  }
+  for (const ConvCase &c : kConvCases)
+    checkAll(texts(c, true).gradInput());
 }
 
 TEST_F(ContractKernel, ConvGradWeight) {
-  for (const ConvCase &c : kConvCases) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
-  }
+  for (const ConvCase &c : kConvCases)
+    checkAll(texts(c, true).gradWeight());
 }
 
 /// Items of several tiles of channels: what is read of the input serves all of them.
@@ -68,10 +62,8 @@ TEST_F(ContractKernel, ConvGradWeightOfLargeImages) {
         ConvCase{32, 10, 17, 18, 70, 3, 3, {2, 2}, {1, 1, 0, 1}, {1, 1}, 2},
         // 1×1 with strides, whose pixels are gathered first; not where the last position lies in the padding
         ConvCase{32, 12, 9, 8, 90, 1, 1, {2, 2}}, ConvCase{32, 12, 9, 8, 90, 1, 1, {2, 2}, {0, 0, 0, 2}},
-        ConvCase{40, 30, 7, 11, 120, 1, 1, {1, 3}, {0, 0, 0, 0}, {1, 1}, 2}}) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w});
-  }
+        ConvCase{40, 30, 7, 11, 120, 1, 1, {1, 3}, {0, 0, 0, 0}, {1, 1}, 2}})
+    checkAll(texts(c, true).gradWeight());
 }
 
 const ConvCase kPixelCases[] = {
@@ -94,17 +86,13 @@ const ConvCase kPixelCases[] = {
 };
 
 TEST_F(ContractKernel, ConvPixels) {
-  for (const ConvCase &c : kPixelCases) {
-    const ConvTexts t = texts(c, false);
-    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y});
-  }
+  for (const ConvCase &c : kPixelCases)
+    checkAll(texts(c, false).forward());
 }
 
 TEST_F(ContractKernel, ConvPixelsGradInput) {
-  for (const ConvCase &c : kPixelCases) {
-    const ConvTexts t = texts(c, false);
-    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x});
-  }
+  for (const ConvCase &c : kPixelCases)
+    checkAll(texts(c, false).gradInput());
 }
 
 /// Batches that fill no block, one, and a part of the next.
@@ -113,9 +101,9 @@ TEST_F(ContractKernel, ConvOfEveryBatch) {
     ConvCase c{n, 2, 6, 5, 3, 3, 3, {1, 1}, {1, 1, 1, 1}};
     for (bool n16 : {true, false}) {
       const ConvTexts t = texts(c, n16);
-      check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, 1);
-      check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x}, "native", {0, 0}, 2);
-      check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+      check(t.forward(), "native", {0, 0}, 1);
+      check(t.gradInput(), "native", {0, 0}, 2);
+      check(t.gradWeight(), "native", {0, 0}, 3);
     }
   }
 }
@@ -126,9 +114,8 @@ TEST_F(ContractKernel, ConvInSmallCaches) {
   l2Bytes = 4 << 10;
   for (const ConvCase &c : kConvCases) {
     const ConvTexts t = texts(c, true);
-    check({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y}, "native", {0, 0}, seed++);
-    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0},
-          seed++);
+    check(t.forward(), "native", {0, 0}, seed++);
+    check(t.gradWeight(), "native", {0, 0}, seed++);
   }
 }
 
@@ -138,9 +125,13 @@ TEST_F(ContractKernel, ConvGeneric) {
        {ConvCase{3, 2, 5, 6, 3, 3, 3, {1, 1}, {1, 1, 1, 1}}, ConvCase{16, 2, 4, 4, 2, 2, 2, {2, 2}},
         ConvCase{19, 2, 4, 4, 2, 2, 2}, ConvCase{5, 4, 6, 7, 6, 3, 2, {2, 1}, {2, 1, 0, 1}, {1, 2}, 2}}) {
     const ConvTexts t = texts(c, false), lanes = texts(c, true);
-    check({"conv2d(%p, %q) {" + t.attrs + "}", lanes.x, t.w, t.y}, "native", {0, 0}, 1);
-    check({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", lanes.y, t.w, t.x}, "native", {0, 0}, 2);
-    check({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w}, "native", {0, 0}, 3);
+    ConvTexts fromLanes = t;
+    fromLanes.x = lanes.x;
+    check(fromLanes.forward(), "native", {0, 0}, 1);
+    fromLanes = t;
+    fromLanes.y = lanes.y;
+    check(fromLanes.gradInput(), "native", {0, 0}, 2);
+    check(t.gradWeight(), "native", {0, 0}, 3);
   }
 }
 

@@ -32,25 +32,20 @@ const ConvCase kWinogradCases[] = {
 };
 
 TEST_F(ContractKernel, WinogradConv) {
-  for (const ConvCase &c : kWinogradCases) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d(%p, %q) {" + t.attrs + "}", t.x, t.w, t.y, "winograd"});
-  }
+  for (const ConvCase &c : kWinogradCases)
+    checkAll(texts(c, true).forward("winograd"));
 }
 
 TEST_F(ContractKernel, WinogradGradInput) {
-  for (const ConvCase &c : kWinogradCases) {
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d_grad_input(%p, %q) {" + t.input + t.attrs + "}", t.y, t.w, t.x, "winograd"});
-  }
+  for (const ConvCase &c : kWinogradCases)
+    checkAll(texts(c, true).gradInput("winograd"));
 }
 
 TEST_F(ContractKernel, WinogradGradWeight) {
   for (const ConvCase &c : kWinogradCases) {
     if (c.channels > 100) // the reference takes long, and depth is no special case
       continue;
-    const ConvTexts t = texts(c, true);
-    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w, "winograd"});
+    checkAll(texts(c, true).gradWeight("winograd"));
   }
 }
 
@@ -63,9 +58,8 @@ TEST_F(ContractKernel, WinogradGradWeightInSlabs) {
                                  {segments, 1 << 20},
                                  {oneSegment, 32 << 10},
                                  {oneSegment, 256 << 10}}) {
-    const ConvTexts t = texts(c, true);
     l2Bytes = bytes;
-    checkAll({"conv2d_grad_weight(%p, %q) {" + t.kernel + t.attrs + "}", t.x, t.y, t.w, "winograd"});
+    checkAll(texts(c, true).gradWeight("winograd"));
   }
 }
 
