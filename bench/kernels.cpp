@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#include "codegen/cpu/contract_plan.h"
+#include "codegen/cpu/contract/contract_plan.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/peaks.h"
 #include "ir/layout.h"

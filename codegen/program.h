@@ -51,7 +51,8 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileProgram(const Module &module, 
                                                           const CompileOptions &options);
 
 /// The model's names of a step as a symbol: "train_step.b64.conv1+conv1.bias+relu.sapphirerapids".
-std::string stepAlias(std::string_view function, int64_t batch, std::string_view step, const CpuTarget &target);
+std::string stepAlias(std::string_view function, int64_t batch, std::string_view step,
+                      const CpuTarget &target);
 
 /// The code of every distinct kernel of a function, in order, each under a comment with the names of its steps. Of a
 /// planned function the table of steps follows, and their names as aliases.

@@ -32,7 +32,7 @@
 // weights, whose Aᵀ has the high powers, it is at most 5·10⁻⁷: for one image of 27×27 in tiles of 2×2 and 8 segments, for 16
 // in tiles of 4×4 and 16 segments. Those with fewer stay direct.
 //
-// Each transform goes down the columns, then along the rows; its expressions are in codegen/cpu/winograd_transform.cpp.
+// Each transform goes down the columns, then along the rows; its expressions are in codegen/cpu/winograd/winograd_transform.cpp.
 // With that every bit is a function of the shapes and the data, as ir/order.h promises. An infinity or a NaN makes its
 // whole tile NaN, and all taps of its channel's weights.
 #pragma once

@@ -16,6 +16,14 @@ ALLOWED = {
     "driver": ["ir/", "support/", "passes/", "frontend/", "runtime/", "codegen/"],
     "api": ["ir/", "support/", "passes/", "frontend/", "runtime/", "codegen/", "driver/"],
 }
+# the rooms of the CPU's generator: what they may include of each other; codegen/cpu/'s own headers serve them all
+ROOMS = {
+    "codegen/cpu/elements/": [],
+    "codegen/cpu/contract/": ["codegen/cpu/elements/"],
+    "codegen/cpu/loops/": ["codegen/cpu/elements/", "codegen/cpu/contract/"],
+    "codegen/cpu/amx/": ["codegen/cpu/elements/", "codegen/cpu/contract/"],
+    "codegen/cpu/winograd/": ["codegen/cpu/elements/", "codegen/cpu/contract/"],
+}
 # foreign headers: where alone they may stand
 CONFINED = [
     (r"llvm/|llvm-c/", r"codegen/cpu/.*", "LLVM's headers stand in codegen/cpu only"),
@@ -25,6 +33,10 @@ CONFINED = [
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
+def room_of(path):
+    return next((room for room in ROOMS if path.startswith(room)), None)
+
+
 def problem(path, quote, header):
     folder = path.split("/")[0]
     for pattern, place, why in CONFINED:
@@ -32,6 +44,9 @@ def problem(path, quote, header):
             return why
     if quote == "<" or header.endswith(".inc") or header.startswith("llvm/"):
         return None
+    room, other = room_of(path), room_of(header)
+    if room and other and other not in [room] + ROOMS[room]:
+        return f"{room} may include {', '.join(ROOMS[room]) or 'no other room'}"
     if any(header.startswith(prefix) for prefix in [folder + "/"] + ALLOWED[folder]):
         return None
     if header.split("/")[0] in ALLOWED:
@@ -58,6 +73,8 @@ def self_test():
     assert problem("codegen/cpu/a.cpp", '"', "runtime/executor.h")
     assert problem("ir/a.cpp", '"', "op.h")
     assert problem("passes/a.cpp", '"', "llvm/IR/Module.h")
+    assert problem("codegen/cpu/elements/a.cpp", '"', "codegen/cpu/contract/a.h")
+    assert not problem("codegen/cpu/amx/a.cpp", '"', "codegen/cpu/contract/a.h")
     assert problem("frontend/a.h", "<", "nlohmann/json.hpp")
     assert not problem("codegen/cpu/a.cpp", '"', "runtime/abi.h")
     assert not problem("ir/a.cpp", '"', "ir/ops/util.h")

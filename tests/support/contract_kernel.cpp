@@ -5,7 +5,7 @@
 #include <memory>
 #include <random>
 
-#include "codegen/cpu/contract_plan.h"
+#include "codegen/cpu/contract/contract_plan.h"
 #include "ir/layout.h"
 #include "ir/text.h"
 #include "ir/winograd.h"

@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "codegen/cpu/contract/register_tile.h"
 #include "codegen/cpu/kernel.h"
-#include "codegen/cpu/register_tile.h"
 #include "tests/support/contract_reference.h"
 #include "tests/support/kernel_jit.h"
 

@@ -16,8 +16,8 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 
+#include "codegen/cpu/contract/tile_kernel.h"
 #include "codegen/cpu/emit.h"
-#include "codegen/cpu/tile_kernel.h"
 #include "runtime/abi.h"
 #include "support/check.h"
 

@@ -1,4 +1,4 @@
-// The arithmetic of bf16 tiles (codegen/cpu/tile_product.h) in plain loops, for unit tests of kernels that use them.
+// The arithmetic of bf16 tiles (codegen/cpu/amx/tile_product.h) in plain loops, for unit tests of kernels that use them.
 #pragma once
 
 #include <cmath>

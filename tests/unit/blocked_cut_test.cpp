@@ -1,7 +1,7 @@
 // How large products are cut into blocks. What they compute is tested in contract_kernel_test.cpp.
 #include <gtest/gtest.h>
 
-#include "codegen/cpu/blocked_nest.h"
+#include "codegen/cpu/contract/blocked_nest.h"
 
 namespace gradc {
 namespace {

@@ -1,4 +1,4 @@
-// Convolutions by bf16 tiles against the chains that codegen/cpu/tile_conv.h and tile_conv_weight.h define: every bit
+// Convolutions by bf16 tiles against the chains that codegen/cpu/amx/tile_conv.h and tile_conv_weight.h define: every bit
 // must agree, with the tile unit and without, for odd shapes and any partition of the grid.
 #include "ir/op.h"
 #include "ir/text.h"

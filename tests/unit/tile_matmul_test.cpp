@@ -1,4 +1,4 @@
-// Products by bf16 tiles against the chain that codegen/cpu/tile_product.h defines: every bit must agree, with the tile
+// Products by bf16 tiles against the chain that codegen/cpu/amx/tile_product.h defines: every bit must agree, with the tile
 // unit and without, for every layout, partition of the grid and place of the rounding.
 #include <array>
 #include <bit>

@@ -1,0 +1,307 @@
+#include "codegen/cpu/contract/contract_plan.h"
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "ir/order.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kFloat = 4;
+constexpr int64_t kVector = kVectorLanes * kFloat; // a pixel of 16 images, or 16 neighbours of a row
+
+/// A contraction op with its types and complete attributes.
+struct Operation {
+  const Type &a, &b, &result;
+  Dict attrs;
+  ReductionOrder order;
+};
+
+/// lanes = batch: rows are columns of b, tile columns are blocks of 16 rows of a.
+ContractPlan batchLanes(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+  const int64_t depth = op.a.shape[1], units = op.result.shape[1];
+  const bool transposed = op.attrs.flag("transpose_b"); // b[units, depth]
+  MatmulNest nest;
+  nest.rows = units;
+  nest.columns = laneBlocks(op.result.shape[0]);
+  nest.rowStride = transposed ? depth * kFloat : kFloat;
+  nest.columnStride = depth * kVector;
+  nest.reduction = Reduction::loop(depth, transposed ? kFloat : units * kFloat, kVector, Reduction::step());
+  nest.rowBytes = units * depth * kFloat;
+  nest.rowAxis = 1;
+  nest.columnAxis = nest.laneAxis = 0;
+  nest.tile = tile;
+  blockForCache(nest, target.l2Bytes);
+  return {nest, 1, 0};
+}
+
+/// Along an operand in n16, whose last block may be cut short; `panel` is the distance of the other's rows.
+Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
+  const int64_t full = depth / kLanes, rest = depth % kLanes;
+  auto inBlock = [&](int64_t count) { return Reduction::loop(count, kFloat, panel, Reduction::step()); };
+  std::vector<Reduction::Part> parts;
+  if (full)
+    parts.push_back({.reduction = Reduction::loop(full, blockBytes, kLanes * panel, inBlock(kLanes))});
+  if (rest)
+    parts.push_back({full * blockBytes, full * kLanes * panel, ~0u, inBlock(rest)});
+  return Reduction::sequence(std::move(parts));
+}
+
+/// lanes = last dimension of the result. `panel` is the distance in bytes of b's rows.
+MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
+  const int whole = op.result.rank(), rank = op.b.rank(); // one b for all rows: they are one dimension
+  const int64_t columns = op.result.shape[whole - 1];
+  const int64_t rows = rank < whole ? op.result.elements() / columns : op.result.shape[rank - 2];
+  const bool transposed = op.attrs.flag("transpose_a"); // a[…, depth, rows]
+  const int64_t depth = op.a.shape[transposed ? whole - 2 : whole - 1];
+  MatmulNest nest;
+  nest.rank = rank;
+  nest.rowDims = whole - rank + 1;
+  nest.rowAxis = rank - 2;
+  nest.columnAxis = nest.laneAxis = rank - 1;
+  nest.rows = rows;
+  nest.rowsOutside =
+      rows >= depth; // else b is larger than the result, and half of its columns for each thread pay
+  nest.columns = ceilDiv(columns, kLanes);
+  nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  nest.columnStride = kVector;
+  if (op.a.layout == kLayoutN16) { // a[depth/16][rows][16]
+    nest.rowStride = kVector;
+    nest.reduction = overBlocks(depth, rows * kVector, panel);
+  } else {
+    nest.rowStride = transposed ? kFloat : depth * kFloat;
+    nest.reduction = Reduction::loop(depth, transposed ? rows * kFloat : kFloat, panel, Reduction::step());
+    nest.rowBytes = storageBytes(op.a);
+  }
+  int64_t aStride = rows * depth * kFloat, bStride = depth * columns * kFloat;
+  for (int axis = rank - 3; axis >= 0; --axis) {
+    nest.batches.insert(nest.batches.begin(), {axis, op.result.shape[axis], aStride, bStride});
+    aStride *= op.result.shape[axis];
+    bStride *= op.result.shape[axis];
+  }
+  return nest;
+}
+
+/// The same, and batchLanes, for one large product.
+std::optional<ContractPlan> blocked(const Operation &op, bool batchLanes, RegisterTile tile,
+                                    const CpuTarget &target) {
+  using Storage = BlockedNest::Storage;
+  const bool transposeA = op.attrs.flag("transpose_a"), transposeB = op.attrs.flag("transpose_b");
+  const int whole = op.result.rank();
+  const int64_t columns = op.result.shape[batchLanes ? 0 : whole - 1],
+                rows = batchLanes ? op.result.shape[1] : op.result.elements() / columns;
+  const int64_t depth = op.b.shape[transposeB ? 1 : 0];
+  if (op.b.rank() != 2 || !(batchLanes ? wantsBlocks(rows, columns, depth, transposeB, target.l2Bytes)
+                                       : wantsBlocks(rows, columns, depth)))
+    return std::nullopt;
+  BlockedNest nest;
+  nest.rows = rows;
+  nest.columns = laneBlocks(columns);
+  nest.depth = depth;
+  nest.batchLanes = batchLanes;
+  nest.rowDims = whole - 1;
+  nest.tile = tile;
+  if (batchLanes) {
+    nest.row = transposeB ? BlockedNest::Operand{Storage::DepthInner, depth * kFloat}
+                          : BlockedNest::Operand{Storage::IndexInner, rows * kFloat};
+    nest.column = {Storage::Blocks, depth * kVector};
+  } else {
+    if (op.a.layout == kLayoutN16) // a[depth/16][rows][16]
+      nest.row = {Storage::Blocks, rows * kVector};
+    else
+      nest.row = transposeA ? BlockedNest::Operand{Storage::IndexInner, rows * kFloat}
+                            : BlockedNest::Operand{Storage::DepthInner, depth * kFloat};
+    nest.column = transposeB ? BlockedNest::Operand{Storage::DepthInner, depth * kFloat}
+                             : BlockedNest::Operand{Storage::IndexInner, columns * kFloat};
+    nest.lastLanes = columns % kLanes ? static_cast<int>(columns % kLanes) : kVectorLanes;
+  }
+  chooseBlocks(nest, target.l1Bytes, target.l2Bytes);
+  return batchLanes ? ContractPlan{nest, 1, 0} : ContractPlan{nest, 0, 1};
+}
+
+ContractPlan columnLanes(const Operation &op) {
+  return {columnLanesNest(op, op.result.shape[op.result.rank() - 1] * kFloat), 0, 1};
+}
+
+/// As columnLanes, with b[…, columns, depth] transposed panel by panel.
+ContractPlan packedLanes(const Operation &op, RegisterTile tile) {
+  const int64_t depth = op.b.shape[op.b.rank() - 1];
+  MatmulNest nest = columnLanesNest(op, tile.vectors * kVector);
+  nest.packDepth = depth;
+  return {nest, 0, 1};
+}
+
+/// lanes = partial sums along the depth: rows of b by rows of a.
+ContractPlan dotLanes(const Operation &op) {
+  DotNest nest;
+  nest.units = op.result.shape[1];
+  nest.examples = op.result.shape[0];
+  nest.depth = op.a.shape[1];
+  return {nest, 1, 0};
+}
+
+/// lanes = batch in both operands and the result: a product per example.
+ContractPlan exampleLanes(const Operation &op) {
+  const int rank = op.result.rank();
+  const int64_t rows = op.result.shape[rank - 2], columns = op.result.shape[rank - 1];
+  const bool transposeA = op.attrs.flag("transpose_a"), transposeB = op.attrs.flag("transpose_b");
+  const int64_t depth = op.a.shape[transposeA ? rank - 2 : rank - 1];
+  MatmulNest nest;
+  nest.rank = rank;
+  nest.rowAxis = rank - 2;
+  nest.columnAxis = rank - 1;
+  nest.laneAxis = 0;
+  nest.broadcastRows = false;
+  nest.rows = rows;
+  nest.columns = columns;
+  nest.rowStride = (transposeA ? 1 : depth) * kVector;
+  nest.columnStride = (transposeB ? depth : 1) * kVector;
+  nest.reduction = Reduction::loop(depth, (transposeA ? rows : 1) * kVector,
+                                   (transposeB ? 1 : columns) * kVector, Reduction::step());
+  int64_t aStride = rows * depth * kVector, bStride = depth * columns * kVector;
+  for (int axis = rank - 3; axis >= 0; --axis) {
+    const int64_t size = axis == 0 ? laneBlocks(op.result.shape[0]) : op.result.shape[axis];
+    nest.batches.insert(nest.batches.begin(), {axis, size, aStride, bStride});
+    aStride *= size;
+    bStride *= size;
+  }
+  return {nest, 0, 1};
+}
+
+/// Strides of weights[filters, channels/groups, kh, kw].
+struct WeightStrides {
+  int64_t filter, channel, row;
+  explicit WeightStrides(const Shape &w)
+      : filter(w[1] * w[2] * w[3] * kFloat), channel(w[2] * w[3] * kFloat), row(w[3] * kFloat) {}
+};
+
+/// Strides of a [N, C, H, W]<n16> tensor.
+struct ImageStrides {
+  int64_t block, channel, row;
+  explicit ImageStrides(const Shape &x)
+      : block(x[1] * x[2] * x[3] * kVector), channel(x[2] * x[3] * kVector), row(x[3] * kVector) {}
+};
+
+/// What both forms of convolutions have in common; `pixel`: bytes of one in the operand.
+template <class Nest> Nest convNest(const Operation &op, bool gradient, int64_t pixel) {
+  const Shape &in = op.a.shape, &w = op.b.shape, &out = op.result.shape;
+  const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
+                             dilation = op.attrs.ints("dilation");
+  const WeightStrides weights(w);
+  Nest nest;
+  nest.groups = op.attrs.i64("groups");
+  nest.channels = out[1] / nest.groups;
+  nest.depth = in[1] / nest.groups;
+  auto axis = [&](int i, int64_t low) {
+    return gradient ? ConvAxis::gradInput(out[2 + i], in[2 + i], w[2 + i], stride[i], dilation[i], low)
+                    : ConvAxis::forward(in[2 + i], out[2 + i], w[2 + i], stride[i], dilation[i], low);
+  };
+  nest.height = axis(0, padding[0]);
+  nest.width = axis(1, padding[2]);
+  nest.weightChannel = gradient ? weights.channel : weights.filter;
+  nest.weightDepth = gradient ? weights.filter : weights.channel;
+  nest.weightGroup = w[0] / nest.groups * weights.filter;
+  nest.weightRow = weights.row;
+  nest.inRow = in[3] * pixel;
+  nest.inDepth = in[2] * nest.inRow;
+  nest.inGroup = nest.depth * nest.inDepth;
+  return nest;
+}
+
+ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const CpuTarget &target) {
+  ConvNest nest = convNest<ConvNest>(op, gradient, kVector);
+  nest.blocks = laneBlocks(op.result.shape[0]);
+  nest.inBlock = ImageStrides(op.a.shape).block;
+  nest.kernelHeight = op.b.shape[2];
+  nest.kernelWidth = op.b.shape[3];
+  nest.tile = tile;
+  blockForCache(nest, target.l2Bytes);
+  return {nest, 1, 0};
+}
+
+ContractPlan convPixels(const Operation &op, bool gradient) {
+  ConvPixelNest nest = convNest<ConvPixelNest>(op, gradient, kFloat);
+  nest.examples = op.result.shape[0];
+  nest.inExample = op.a.shape[1] * nest.inDepth;
+  return {nest, 1, 0};
+}
+
+/// What both nests for weight gradients have in common.
+template <class Nest> Nest weightGradient(const Operation &op, RegisterTile tile) {
+  const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
+  const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
+                             dilation = op.attrs.ints("dilation");
+  const ImageStrides input(x), grad(dy);
+  Nest nest;
+  nest.blocks = laneBlocks(x[0]);
+  nest.groups = op.attrs.i64("groups");
+  nest.channels = dy[1] / nest.groups;
+  nest.depth = w[1];
+  nest.height = {x[2], dy[2], w[2], stride[0], dilation[0], padding[0]};
+  nest.width = {x[3], dy[3], w[3], stride[1], dilation[1], padding[2]};
+  nest.gradBlock = grad.block;
+  nest.gradGroup = nest.channels * grad.channel;
+  nest.gradChannel = grad.channel;
+  nest.gradRow = grad.row;
+  nest.inBlock = input.block;
+  nest.inGroup = nest.depth * input.channel;
+  nest.inDepth = input.channel;
+  nest.inRow = input.row;
+  nest.segments = op.order.split;
+  nest.tile = tile;
+  return nest;
+}
+
+ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+  auto nest = weightGradient<ConvWeightNest>(op, tile);
+  blockForCache(nest, target.l1Bytes, target.l2Bytes);
+  return {nest, 1, 0};
+}
+
+ContractPlan convTaps(const Operation &op, RegisterTile tile, const CpuTarget &target) {
+  auto nest = weightGradient<ConvTapsNest>(op, tile);
+  blockForCache(nest, target.l2Bytes);
+  return {nest, 1, 0};
+}
+
+std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, bool gradient,
+                                     RegisterTile tile, const CpuTarget &target) {
+  switch (form) {
+  case ContractionForm::Generic:
+  case ContractionForm::ChannelLanes:               // winograd_weight_nest.h
+  case ContractionForm::Tiles: return std::nullopt; // tile_matmul.h
+  case ContractionForm::BatchLanes:
+    if (std::optional<ContractPlan> plan = blocked(op, true, tile, target))
+      return plan;
+    return batchLanes(op, tile, target);
+  case ContractionForm::ColumnLanes:
+  case ContractionForm::PackedLanes:
+    if (std::optional<ContractPlan> plan = blocked(op, false, tile, target))
+      return plan;
+    return form == ContractionForm::ColumnLanes ? columnLanes(op) : packedLanes(op, tile);
+  case ContractionForm::DotLanes: return dotLanes(op);
+  case ContractionForm::ExampleLanes: return exampleLanes(op);
+  case ContractionForm::ConvPixels: return convPixels(op, gradient);
+  case ContractionForm::Conv: return conv(op, gradient, tile, target);
+  case ContractionForm::ConvWeight: return convWeight(op, tile, target);
+  case ContractionForm::ConvTaps: return convTaps(op, tile, target);
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile,
+                                            const CpuTarget &target) {
+  const OpData &data = fn[op];
+  const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
+                            withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
+  const bool gradient = data.def->name == "conv2d_grad_input";
+  std::optional<ContractPlan> plan =
+      planForm(contractionShape(fn, op).form, operation, gradient, tile, target);
+  if (plan)
+    std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
+  return plan;
+}
+
+} // namespace gradc

@@ -1,0 +1,446 @@
+#include "codegen/cpu/contract/conv_nest.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "support/check.h"
+
+namespace gradc {
+
+ConvAxis ConvAxis::forward(int64_t inSize, int64_t outSize, int64_t kernel, int64_t stride, int64_t dilation,
+                           int64_t padding) {
+  return {
+      inSize,
+      {{.count = outSize, .taps = kernel, .inStart = -padding, .inPerOut = stride, .inPerTap = dilation}}};
+}
+
+ConvAxis ConvAxis::gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel, int64_t stride,
+                             int64_t dilation, int64_t padding) {
+  CHECK(stride == 1 || dilation == 1);
+  ConvAxis axis{gradSize, {}};
+  for (int64_t phase = 0; phase < std::min(stride, inputSize); ++phase) {
+    // input = out · stride - padding + tap · dilation, solved for out.
+    const int64_t tapStart = (phase + padding) % stride;
+    axis.phases.push_back({.outStart = phase,
+                           .outStep = stride,
+                           .count = ceilDiv(inputSize - phase, stride),
+                           .tapStart = tapStart,
+                           .tapStep = stride,
+                           .taps = std::max<int64_t>(0, ceilDiv(kernel - tapStart, stride)),
+                           .inStart = (phase + padding - tapStart) / stride,
+                           .inPerOut = 1,
+                           .inPerTap = -dilation});
+  }
+  return axis;
+}
+
+namespace {
+
+constexpr int64_t kFloat = 4;
+constexpr int64_t kPixel = kVectorLanes * kFloat;
+constexpr int64_t kCopiedTogether = 8; // pixels
+
+/// All weights of one channel of the result.
+int64_t packedChannelBytes(const ConvNest &nest) {
+  return nest.kernelHeight * nest.kernelWidth * nest.depth * kFloat;
+}
+
+/// Bands of rows of the result, phase by phase: runs of at most bandRows rows, of which the last may be shorter.
+std::vector<TileRun> bandRuns(const ConvNest &nest) {
+  std::vector<TileRun> runs;
+  for (const ConvPhase &phase : nest.height.phases) {
+    const int64_t bands = ceilDiv(phase.count, nest.bandRows);
+    const int64_t rows = ceilDiv(phase.count, bands);
+    runs.push_back({0, rows, ceilDiv(phase.count, rows)});
+  }
+  return runs;
+}
+
+/// The most rows of the operand that so many rows of the result read.
+int64_t bandInputRows(const ConvNest &nest, int64_t rows) {
+  int64_t most = 0;
+  for (const ConvPhase &phase : nest.height.phases) {
+    const int64_t outs = std::min(rows, phase.count) - 1, taps = std::max<int64_t>(phase.taps, 1) - 1;
+    most = std::max(most, outs * phase.inPerOut + taps * std::abs(phase.inPerTap) + 1);
+  }
+  return std::min(most, nest.height.inSize);
+}
+
+/// Tiles of neighbouring pixels for which the same taps exist: bit j of taps[t] says that tap t reads the operand
+/// for pixel j of the tile.
+struct PixelRun {
+  TileRun run;
+  std::vector<uint32_t> taps;
+
+  bool complete() const {
+    const uint32_t all = (1u << run.size) - 1;
+    return std::ranges::all_of(taps, [&](uint32_t mask) { return mask == all; });
+  }
+};
+
+std::vector<PixelRun> pixelRuns(const ConvPhase &phase, int64_t inSize, int64_t maxSize) {
+  std::vector<PixelRun> runs;
+  for (const TileRun &tiles : balancedTiles(phase.count, maxSize)) {
+    for (int64_t start = tiles.start; start < tiles.end(); start += tiles.size) {
+      std::vector<uint32_t> taps(phase.taps, 0);
+      for (int64_t t = 0; t < phase.taps; ++t)
+        for (int64_t j = 0; j < tiles.size; ++j) {
+          const int64_t in = phase.inStart + phase.inPerOut * (start + j) + phase.inPerTap * t;
+          taps[t] |= static_cast<uint32_t>(in >= 0 && in < inSize) << j;
+        }
+      if (!runs.empty() && runs.back().run.size == tiles.size && runs.back().taps == taps)
+        ++runs.back().run.count;
+      else
+        runs.push_back({{start, tiles.size, 1}, std::move(taps)});
+    }
+  }
+  return runs;
+}
+
+/// First and number of taps that exist for result position j of a phase.
+struct TapRange {
+  int64_t first, count;
+};
+TapRange tapRange(const ConvPhase &phase, int64_t inSize, int64_t j) {
+  TapRange range{0, 0};
+  for (int64_t t = 0; t < phase.taps; ++t) {
+    const int64_t in = phase.inStart + phase.inPerOut * j + phase.inPerTap * t;
+    if (in < 0 || in >= inSize)
+      continue;
+    if (range.count++ == 0)
+      range.first = t;
+  }
+  return range;
+}
+
+/// What tapRange says over all positions.
+struct TapFacts {
+  bool always = true; // every tap exists everywhere
+  bool sometimesNone = false;
+};
+TapFacts tapFacts(const ConvPhase &phase, int64_t inSize) {
+  TapFacts facts;
+  for (int64_t j = 0; j < phase.count; ++j) {
+    const TapRange range = tapRange(phase, inSize, j);
+    facts.always &= range.count == phase.taps;
+    facts.sometimesNone |= range.count == 0;
+  }
+  return facts;
+}
+
+class ConvEmitter {
+public:
+  ConvEmitter(TileKernels &tiles, const ConvNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
+
+  void emit(llvm::Value *weights, llvm::Value *input) {
+    const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
+    const std::vector<TileRun> bands = bandRuns(nest_);
+    const Values nothingPacked = nest_.packInput ? Values{e.i64(-1)} : Values{};
+    e.loop(e.itemBegin(), e.itemEnd(), 1, nothingPacked, [&](llvm::Value *item, const Values &packed) {
+      // From the innermost out: channel tile, group, band of rows, block of images.
+      llvm::Value *channelTile = e.mod(item, nest_.channelTiles());
+      llvm::Value *place = e.div(item, nest_.channelTiles());
+      llvm::Value *group = e.mod(place, nest_.groups);
+      llvm::Value *rest = e.div(place, nest_.groups);
+      llvm::Value *block = e.div(rest, countTiles(bands));
+      llvm::Value *image = e.offset(input, e.mul(block, nest_.inBlock));
+      int phase = 0;
+      emitTileSwitch(e, bands, e.mod(rest, countTiles(bands)), [&](llvm::Value *row, const TileRun &run) {
+        Band band{block,
+                  group,
+                  phase++,
+                  row,
+                  nullptr,
+                  e.offset(image, e.mul(group, nest_.inGroup)),
+                  e.offset(weights, e.mul(group, weightGroup()))};
+        band.end = e.atMost(e.add(row, e.i64(run.size)), height(band).count);
+        if (nest_.packInput)
+          packOnce(band, e.b.CreateICmpEQ(place, packed[0]));
+        emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
+          auto one = [&](llvm::Value *at) { rowOfTiles(placeTaps(band, at), channel, channels.size); };
+          if (run.size == 1)
+            one(row);
+          else
+            e.loop(row, band.end, 1, one, false);
+        });
+      });
+      return nest_.packInput ? Values{place} : Values{};
+    });
+  }
+
+private:
+  /// Rows row .. end - 1 of the result, of one phase, block of images and group.
+  struct Band {
+    llvm::Value *block, *group;
+    int phase;
+    llvm::Value *row, *end;
+    llvm::Value *input, *weights; // input: position 0 of the first channel
+  };
+  /// One row of it.
+  struct Row {
+    const Band &band;
+    /// The operand at the first kernel row that exists; numbers: block, channel, row, column, extent.
+    TileKernels::Args args;
+    llvm::Value *firstTap = nullptr; // that kernel row
+  };
+  struct InputStrides {
+    int64_t depth, row, pixel;
+  };
+  struct WeightStrides {
+    int64_t channel, depth, row, column;
+  };
+
+  const ConvPhase &height(const Band &band) const { return nest_.height.phases[band.phase]; }
+
+  InputStrides inputStrides() const {
+    if (nest_.packInput)
+      return {kPixel, nest_.width.inSize * nest_.packedPixel(), nest_.packedPixel()};
+    return {nest_.inDepth, nest_.inRow, kPixel};
+  }
+  /// Of a tile with so many channels.
+  WeightStrides weightStrides(int64_t channels) const {
+    if (!nest_.packWeights)
+      return {nest_.weightChannel, nest_.weightDepth, nest_.weightRow, nest_.weightColumn};
+    const int64_t column = nest_.depth * channels * kFloat;
+    return {kFloat, channels * kFloat, nest_.kernelWidth * column, column};
+  }
+  int64_t weightGroup() const {
+    return nest_.packWeights ? nest_.channels * packedChannelBytes(nest_) : nest_.weightGroup;
+  }
+
+  /// Copies the rows of the operand that the band reads, unless `done`, and lets it read them there.
+  void packOnce(Band &band, llvm::Value *done) {
+    const ConvPhase &phase = height(band);
+    if (phase.taps == 0)
+      return;
+    const int64_t span = phase.inPerTap * (phase.taps - 1);
+    llvm::Value *low =
+        e.add(e.mul(band.row, phase.inPerOut), e.i64(phase.inStart + std::min<int64_t>(span, 0)));
+    llvm::Value *high = e.add(e.mul(band.end, phase.inPerOut),
+                              e.i64(phase.inStart - phase.inPerOut + std::max<int64_t>(span, 0) + 1));
+    low = e.atLeast(low, 0);
+    high = e.atMost(high, nest_.height.inSize);
+    emitIf(
+        e, done, [] {},
+        [&] {
+          const TileKernels::Args args{.row = e.offset(band.input, e.mul(low, nest_.inRow)),
+                                       .column = e.scratch(),
+                                       .buffers = e.argument(1),
+                                       .numbers = {e.b.CreateSub(high, low)}};
+          tiles_.call("pack", args, [&](const TileKernels::Args &inner) { copyRows(inner); });
+        });
+    band.input = e.offset(e.scratch(), e.mul(e.b.CreateNeg(low), inputStrides().row));
+  }
+
+  /// [depth][row][column] to [row][column][depth], by 16 images.
+  void copyRows(const TileKernels::Args &args) {
+    const InputStrides to = inputStrides();
+    llvm::Type *type = e.vectorType(DType::F32);
+    auto copy = [&](llvm::Value *from, llvm::Value *into, int64_t pixels) {
+      Values vectors;
+      for (int64_t i = 0; i < pixels; ++i)
+        vectors.push_back(e.b.CreateAlignedLoad(type, e.offset(from, i * kPixel), llvm::Align(kFloat)));
+      for (int64_t i = 0; i < pixels; ++i)
+        e.b.CreateAlignedStore(vectors[i], e.offset(into, i * to.pixel), llvm::Align(kFloat));
+    };
+    e.loop(e.i64(0), args.numbers[0], 1, [&](llvm::Value *row) {
+      llvm::Value *from = e.offset(args.row, e.mul(row, nest_.inRow));
+      llvm::Value *into = e.offset(args.column, e.mul(row, to.row));
+      e.count(nest_.depth, [&](llvm::Value *channel) {
+        llvm::Value *source = e.offset(from, e.mul(channel, nest_.inDepth));
+        llvm::Value *target = e.offset(into, e.mul(channel, to.depth));
+        emitTileLoops(e, balancedTiles(nest_.width.inSize, kCopiedTogether),
+                      [&](llvm::Value *column, const TileRun &run) {
+                        copy(e.offset(source, e.mul(column, kPixel)),
+                             e.offset(target, e.mul(column, to.pixel)), run.size);
+                      });
+      });
+    });
+  }
+
+  /// A row of the band, with the operands at the first kernel row that exists for it, and the number of these.
+  Row placeTaps(const Band &band, llvm::Value *row) {
+    const ConvPhase &phase = height(band);
+    Row at{band, {}, nullptr};
+    at.args.buffers = e.argument(1);
+    at.args.numbers = {band.block, nullptr, e.add(e.mul(row, phase.outStep), e.i64(phase.outStart)), nullptr};
+    llvm::Value *in = e.add(e.mul(row, phase.inPerOut), e.i64(phase.inStart)); // of tap 0
+    llvm::Value *first = e.i64(0);
+    if (!tapFacts(phase, nest_.height.inSize).always) {
+      llvm::Value *last; // one past the last tap
+      if (phase.inPerTap > 0) {
+        first = ceilDivide(e.atLeast(e.b.CreateNeg(in), 0), phase.inPerTap);
+        last = ceilDivide(e.atLeast(e.b.CreateSub(e.i64(nest_.height.inSize), in), 0), phase.inPerTap);
+      } else {
+        const int64_t step = -phase.inPerTap;
+        first = ceilDivide(e.atLeast(e.add(in, e.i64(1 - nest_.height.inSize)), 0), step);
+        last = ceilDivide(e.atLeast(e.add(in, e.i64(1)), 0), step);
+      }
+      last = e.atMost(last, phase.taps);
+      at.args.numbers.push_back(e.atLeast(e.b.CreateSub(last, first), 0));
+    }
+    at.firstTap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
+    at.args.column = e.offset(band.input, e.mul(e.add(in, e.mul(first, phase.inPerTap)), inputStrides().row));
+    return at;
+  }
+
+  llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
+    return e.div(e.add(value, e.i64(divisor - 1)), divisor);
+  }
+
+  /// All pixel tiles of one row for one tile of channels.
+  void rowOfTiles(const Row &at, llvm::Value *channel, int64_t channels) {
+    const WeightStrides weights = weightStrides(channels);
+    const int64_t pixelStride = inputStrides().pixel;
+    const int64_t toChannel = nest_.packWeights ? packedChannelBytes(nest_) : nest_.weightChannel;
+    llvm::Value *row =
+        e.offset(e.offset(at.band.weights, e.mul(channel, toChannel)), e.mul(at.firstTap, weights.row));
+    int variant = 0;
+    for (const ConvPhase &phase : nest_.width.phases)
+      for (const PixelRun &pixels : pixelRuns(phase, nest_.width.inSize, nest_.tile.vectors)) {
+        emitTileLoops(e, {pixels.run}, [&](llvm::Value *pixel, const TileRun &) {
+          TileKernels::Args args = at.args;
+          args.row = e.offset(row, phase.tapStart * weights.column);
+          args.column = e.offset(args.column, e.add(e.mul(pixel, phase.inPerOut * pixelStride),
+                                                    e.i64(phase.inStart * pixelStride)));
+          args.numbers[1] = e.add(e.mul(at.band.group, nest_.channels), channel);
+          args.numbers[3] = e.add(e.mul(pixel, phase.outStep), e.i64(phase.outStart));
+          tiles_.call(fmt::format("{}x{}.{}.{}", channels, pixels.run.size, at.band.phase, variant), args,
+                      [&](const TileKernels::Args &inner) {
+                        tileBody(inner, height(at.band), phase, pixels, channels);
+                      });
+        });
+        ++variant;
+      }
+  }
+
+  void tileBody(const TileKernels::Args &args, const ConvPhase &height, const ConvPhase &width,
+                const PixelRun &pixels, int64_t channels) {
+    RegisterTileShape shape;
+    for (int64_t i = 0; i < channels; ++i)
+      shape.rowOffsets.push_back(i * weightStrides(channels).channel);
+    for (int64_t j = 0; j < pixels.run.size; ++j)
+      shape.columnOffsets.push_back(j * width.inPerOut * inputStrides().pixel);
+    const Values extents(args.numbers.begin() + 4, args.numbers.end());
+    Values sums = zeroAccumulators(e, shape);
+    if (height.taps > 0 && width.taps > 0)
+      sums = emitRegisterTile(e, shape, reduction(height, width, pixels, channels), args.row, args.column,
+                              extents, std::move(sums));
+    LaneMath math(e);
+    std::vector<TileVector> tile;
+    for (int64_t i = 0; i < channels; ++i)
+      for (int64_t j = 0; j < pixels.run.size; ++j)
+        tile.push_back(
+            {sums[i * pixels.run.size + j],
+             LaneIndex::of({math.consecutive(e.mul(args.numbers[0], kVectorLanes), kVectorLanes),
+                            math.uniform(e.add(args.numbers[1], e.i64(i))), math.uniform(args.numbers[2]),
+                            math.uniform(e.add(args.numbers[3], e.i64(j * width.outStep)))})});
+    tiles_.store.store(tile);
+  }
+
+  /// Kernel rows, kernel columns, channels of the operand.
+  Reduction reduction(const ConvPhase &height, const ConvPhase &width, const PixelRun &pixels,
+                      int64_t channels) const {
+    const WeightStrides weights = weightStrides(channels);
+    const InputStrides in = inputStrides();
+    const Reduction depth = Reduction::loop(nest_.depth, weights.depth, in.depth, Reduction::step());
+    const int64_t weightStep = width.tapStep * weights.column, inStep = width.inPerTap * in.pixel;
+    std::vector<Reduction::Part> parts;
+    if (pixels.complete())
+      parts.push_back({.reduction = Reduction::loop(width.taps, weightStep, inStep, depth)});
+    else
+      for (int64_t t = 0; t < width.taps; ++t)
+        if (pixels.taps[t])
+          parts.push_back({t * weightStep, t * inStep, pixels.taps[t], depth});
+    const TapFacts facts = tapFacts(height, nest_.height.inSize);
+    Reduction rows = Reduction::runtimeLoop(0, facts.sometimesNone, height.tapStep * weights.row,
+                                            height.inPerTap * in.row, std::move(parts));
+    if (facts.always) {
+      rows.extentSlot = Reduction::kStatic;
+      rows.extent = height.taps;
+    }
+    return rows;
+  }
+
+  TileKernels &tiles_;
+  Emit &e;
+  const ConvNest &nest_;
+};
+
+} // namespace
+
+int64_t ConvNest::items() const { return blocks * countTiles(bandRuns(*this)) * groups * channelTiles(); }
+
+int64_t ConvNest::packedPixel() const {
+  constexpr int64_t kPage = 4096;
+  return depth * kPixel + (depth * kPixel % kPage == 0 ? kPixel : 0);
+}
+
+int64_t ConvNest::scratchBytes() const {
+  return packInput ? bandInputRows(*this, bandRows) * width.inSize * packedPixel() : 0;
+}
+
+int64_t ConvNest::packedWeightBytes() const {
+  return packWeights ? groups * channels * packedChannelBytes(*this) : 0;
+}
+
+void blockForCache(ConvNest &nest, int64_t l2Bytes) {
+  // A copied vector must feed so many multiply-adds that the copy does not show.
+  constexpr int64_t kEnoughUses = 64, kEnoughDepth = 8, kEnoughItems = 32;
+  nest.packWeights = nest.depth * nest.kernelHeight * nest.kernelWidth * nest.channels >= 4096;
+  nest.packInput = nest.depth >= kEnoughDepth && nest.channels * nest.kernelWidth >= kEnoughUses;
+  nest.bandRows = 1;
+  if (!nest.packInput)
+    return;
+  const int64_t budget = l2Bytes / 2, most = l2Bytes * 7 / 8;
+  if (nest.scratchBytes() > most) {
+    nest.packInput = false;
+    return;
+  }
+  auto better = [&](int64_t rows) {
+    ConvNest longer = nest;
+    longer.bandRows = rows;
+    return longer.scratchBytes() <= budget &&
+           longer.blocks * countTiles(bandRuns(longer)) * longer.groups >= kEnoughItems;
+  };
+  while (better(nest.bandRows + 1))
+    ++nest.bandRows;
+}
+
+int64_t packWeightsItems(const ConvNest &nest) { return nest.groups * nest.channelTiles(); }
+
+void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::Value *packed) {
+  const std::vector<TileRun> channelRuns = balancedTiles(nest.channels, nest.tile.rows);
+  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+    llvm::Value *group = e.div(item, nest.channelTiles());
+    llvm::Value *source = e.offset(weights, e.mul(group, nest.weightGroup));
+    llvm::Value *target = e.offset(packed, e.mul(group, nest.channels * packedChannelBytes(nest)));
+    emitTileSwitch(
+        e, channelRuns, e.mod(item, nest.channelTiles()), [&](llvm::Value *first, const TileRun &run) {
+          const int64_t column = nest.depth * run.size * kFloat, row = nest.kernelWidth * column;
+          e.count(nest.depth, [&](llvm::Value *channel) {
+            e.count(run.size, [&](llvm::Value *i) {
+              llvm::Value *from = e.offset(source, e.mul(e.add(first, i), nest.weightChannel));
+              from = e.offset(from, e.mul(channel, nest.weightDepth));
+              llvm::Value *to = e.offset(target, e.mul(first, packedChannelBytes(nest)));
+              to = e.offset(e.offset(to, e.mul(channel, run.size * kFloat)), e.mul(i, kFloat));
+              e.count(nest.kernelHeight, [&](llvm::Value *kernelRow) {
+                for (int64_t t = 0; t < nest.kernelWidth; ++t) {
+                  llvm::Value *at =
+                      e.offset(e.offset(from, e.mul(kernelRow, nest.weightRow)), t * nest.weightColumn);
+                  e.b.CreateStore(e.b.CreateLoad(e.b.getFloatTy(), at),
+                                  e.offset(e.offset(to, e.mul(kernelRow, row)), t * column));
+                }
+              });
+            });
+          });
+        });
+  });
+}
+
+void emitNest(TileKernels &tiles, const ConvNest &nest, llvm::Value *weights, llvm::Value *input) {
+  ConvEmitter(tiles, nest).emit(weights, input);
+}
+
+} // namespace gradc

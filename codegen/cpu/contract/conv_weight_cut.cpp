@@ -1,0 +1,151 @@
+// How the gradients of a convolution's weights are cut into items and steps.
+#include <algorithm>
+
+#include "codegen/cpu/contract/conv_taps_nest.h"
+#include "codegen/cpu/contract/conv_weight_nest.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kPixel = kVectorLanes * 4;
+
+} // namespace
+
+int64_t ConvWeightNest::items() const {
+  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depths(), depthTile);
+}
+
+int64_t ConvWeightNest::scratchBytes() const {
+  if (blocks / segments * ceilDiv(height.gradSize, bandRows) == 1)
+    return 0;
+  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * channelTiles *
+         partialBytes();
+}
+
+namespace {
+
+/// Images that stay in no cache should be read by few items, though by enough for some threads, whose sums stay in L2.
+void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kFewItems = 6;
+  if (nest.blocks * nest.inBlock <= l2Bytes / 2)
+    return;
+  const int64_t all = countTiles(nest.channelRuns());
+  for (int64_t tiles = 2; tiles <= all; ++tiles) {
+    ConvWeightNest larger = nest;
+    larger.channelTiles = tiles;
+    if (larger.items() >= kFewItems && larger.scratchBytes() <= l2Bytes / 4)
+      nest.channelTiles = tiles;
+  }
+}
+
+/// Makes the nest read what a step before has gathered, where it pays. Sums of segments have the workspace.
+void gatherInput(ConvWeightNest &nest) {
+  const bool strided = nest.height.stride > 1 || nest.width.stride > 1;
+  auto padded = [](const ConvWeightAxis &axis) {
+    return axis.padding > 0 || (axis.gradSize - 1) * axis.stride >= axis.inSize;
+  };
+  if (!nest.columnsAreDepth() || !strided || nest.segments > 1 || padded(nest.height) || padded(nest.width))
+    return;
+  nest.gathers = true;
+  nest.sourceDepth = nest.inDepth;
+  nest.sourceRow = nest.height.stride * nest.inRow;
+  nest.sourcePixel = nest.width.stride * kPixel;
+  nest.height = {nest.height.gradSize, nest.height.gradSize};
+  nest.width = {nest.width.gradSize, nest.width.gradSize};
+  nest.inRow = nest.width.inSize * kPixel;
+  nest.inDepth = (nest.height.inSize * nest.width.inSize | 1) * kPixel; // planes an odd number of lines apart
+  nest.inGroup = nest.depth * nest.inDepth;
+  nest.inBlock = nest.groups * nest.inGroup;
+}
+
+} // namespace
+
+void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
+  // More input channels an item read the gradient fewer times, as long as there are items for many threads.
+  constexpr int64_t kEnoughItems = 32;
+  nest.depthTile = nest.channelTiles = nest.bandRows = 1;
+  gatherInput(nest);
+  const int64_t once = nest.scratchBytes(), items = nest.items();
+  if (!nest.columnsAreDepth())
+    nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)),
+                                         1, nest.depth);
+  constexpr int64_t kWay = 4096; // bytes of one way: lines that far apart compete for a set
+  const int64_t gradRow = nest.width.gradSize * kPixel, inRow = nest.width.inSize * kPixel;
+  const int64_t halo = (nest.height.taps - 1) * nest.height.dilation;
+  const bool conflicts = nest.gradChannel % kWay == 0; // the rows of all channels compete
+  int64_t rows = nest.height.gradSize;
+  auto bytes = [&] {
+    const int64_t grad = conflicts ? ceilDiv(rows * gradRow, kWay) * kWay : rows * gradRow;
+    return nest.tile.rows * grad + (rows * nest.height.stride + halo) * inRow;
+  };
+  while (rows > 1 && bytes() > l1Bytes * 7 / 8)
+    --rows;
+  nest.bandRows =
+      ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
+  // Else a band of the input is in L1 for all taps, as it is.
+  if (nest.columnsAreDepth() || bytes() > l1Bytes)
+    chooseChannelTiles(nest, l2Bytes);
+}
+
+int64_t ConvTapsNest::items() const {
+  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depth, depthTile);
+}
+
+int64_t ConvTapsNest::steps() const {
+  return blocks / segments / stepBlocks * ceilDiv(height.gradSize, stepRows);
+}
+
+int64_t ConvTapsNest::scratchBytes() const {
+  return steps() == 1
+             ? 0
+             : channelTiles * depthTile * countTiles(balancedTiles(taps(), tile.vectors)) * partialBytes();
+}
+
+namespace {
+
+/// Bytes of both operands that all items together read from beyond the cache: an item reads the gradient of its
+/// channels once, and its input channels once for all items that have them where it has a single step.
+int64_t bytesRead(const ConvTapsNest &nest) {
+  const int64_t input = nest.depth * nest.height.inSize * nest.width.inSize;
+  const int64_t grad = nest.channels * nest.height.gradSize * nest.width.gradSize;
+  const int64_t parts = ceilDiv(countTiles(nest.channelRuns()), nest.channelTiles);
+  return nest.blocks * kPixel *
+         (input * (nest.steps() == 1 ? 1 : parts) + grad * ceilDiv(nest.depth, nest.depthTile));
+}
+
+/// What an item may be, as long as there are items for some threads: three eighths of the cache hold the input
+/// channels of a step, a quarter the accumulators that wait.
+bool fitsCache(const ConvTapsNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kEnoughItems = 16;
+  const int64_t planes = nest.stepBlocks * nest.height.inSize * nest.width.inSize * kPixel;
+  return (nest.depthTile == 1 || nest.depthTile * planes <= l2Bytes * 3 / 8) &&
+         nest.scratchBytes() <= l2Bytes / 4 && nest.items() >= kEnoughItems;
+}
+
+/// The input channels and tiles of channels of an item that read the least for the nest's steps.
+ConvTapsNest bestItem(ConvTapsNest nest, int64_t l2Bytes) {
+  nest.depthTile = nest.channelTiles = 1;
+  ConvTapsNest best = nest;
+  for (nest.depthTile = 1; nest.depthTile <= nest.depth; ++nest.depthTile)
+    for (nest.channelTiles = 1; nest.channelTiles <= countTiles(nest.channelRuns()); ++nest.channelTiles)
+      if (fitsCache(nest, l2Bytes) && bytesRead(nest) < bytesRead(best))
+        best = nest;
+  return best;
+}
+
+} // namespace
+
+void blockForCache(ConvTapsNest &nest, int64_t l2Bytes) {
+  // The gradient of a tile stays in one part of the cache, the input channels of an item in another.
+  const int64_t gradRow = nest.tile.rows * nest.width.gradSize * kPixel, blocks = nest.blocks / nest.segments;
+  nest.stepRows = std::clamp<int64_t>(l2Bytes / 2 / gradRow, 1, nest.height.gradSize);
+  nest.stepBlocks = 1;
+  ConvTapsNest best = bestItem(nest, l2Bytes);
+  nest.stepBlocks = blocks;
+  if (nest.stepRows * blocks * gradRow <= l2Bytes / 2)
+    if (const ConvTapsNest whole = bestItem(nest, l2Bytes); bytesRead(whole) <= bytesRead(best))
+      best = whole;
+  nest = best;
+}
+
+} // namespace gradc

@@ -1,0 +1,150 @@
+#include "codegen/cpu/loops/window_nest.h"
+
+#include "ir/layout.h"
+#include "ir/op.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kPixel = kVectorLanes * 4;
+
+} // namespace
+
+int64_t WindowNest::scratchBytes() const { return apart_ ? 0 : win_.kernel[0] * win_.input[1] * kPixel; }
+
+int64_t WindowNest::items() const {
+  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
+  const int64_t planes = laneBlocks(shape[0]) * shape[1];
+  return apart_ ? planes * win_.output[0] : planes;
+}
+
+double WindowNest::work(double cycles) const {
+  constexpr double kCyclesPerSecond = 3e9, kCyclesPerTap = 3;
+  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
+  const auto planes = static_cast<double>(laneBlocks(shape[0]) * shape[1]);
+  const auto vectors = static_cast<double>(win_.input[0] * win_.input[1]);
+  const auto taps = static_cast<double>(win_.output[0] * win_.output[1] * win_.kernel[0] * win_.kernel[1]);
+  return planes * (vectors * cycles + taps * kCyclesPerTap) / kCyclesPerSecond;
+}
+
+/// The elements of the gradient that a window holds, in the order of its taps.
+std::vector<LaneIndex> WindowNest::taps(ElementEmitter &m, const LaneIndex &window) const {
+  std::vector<LaneIndex> at;
+  for (int64_t kh = 0; kh < win_.kernel[0]; ++kh)
+    for (int64_t kw = 0; kw < win_.kernel[1]; ++kw) {
+      LaneIndex place = window;
+      place.groups[2].at = m.math.add(m.math.mul(window.groups[2].at, win_.stride[0]), kh);
+      place.groups[3].at = m.math.add(m.math.mul(window.groups[3].at, win_.stride[1]), kw);
+      at.push_back(place);
+    }
+  return at;
+}
+
+/// What each tap gets of the window's gradient: the first of equals wins, and the first NaN over all.
+Values WindowNest::shares(ElementEmitter &m, const LaneIndex &window) const {
+  llvm::IRBuilder<> &b = m.e.b;
+  const OpData &op = (*fn_)[op_];
+  const std::vector<LaneIndex> at = taps(m, window);
+  llvm::Value *best = m.emit(op.operands[0], at[0]), *share = m.emit(op.operands[1], window);
+  Values takesOver(at.size());
+  for (size_t t = 1; t < at.size(); ++t) {
+    llvm::Value *value = m.emit(op.operands[0], at[t]);
+    takesOver[t] = b.CreateAnd(b.CreateFCmpUGT(value, best), b.CreateFCmpORD(best, best));
+    best = b.CreateSelect(takesOver[t], value, best);
+  }
+  llvm::Value *zero = m.e.constant(fn_->type(op.results[0]).dtype, 0), *last = nullptr;
+  Values gradients(at.size());
+  for (size_t t = at.size(); t-- > 0;) {
+    llvm::Value *wins = t == 0 ? last : last ? b.CreateAnd(takesOver[t], last) : takesOver[t];
+    gradients[t] = wins ? b.CreateSelect(wins, share, zero) : share;
+    if (t > 0) {
+      llvm::Value *otherwise = b.CreateNot(takesOver[t]);
+      last = last ? b.CreateAnd(last, otherwise) : otherwise;
+    }
+  }
+  return gradients;
+}
+
+void WindowNest::emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high,
+                      const Finished &finished) const {
+  Emit &e = m.e;
+  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
+  const int64_t channels = shape[1];
+  const int64_t rows = apart_ ? win_.output[0] : 1;
+  e.loop(low, high, 1, [&](llvm::Value *item) {
+    ElementEmitter::Scope scope(m);
+    llvm::Value *rest = e.div(item, rows);
+    llvm::Value *block = e.mul(e.div(rest, channels), kLanes);
+    LaneIndex plane = LaneIndex::of({m.math.consecutive(block, kLanes), m.math.uniform(e.mod(rest, channels)),
+                                     m.math.uniform(e.mod(item, rows)), m.math.constant(0)});
+    if (shape[0] % kLanes != 0)
+      plane.mask = m.math.lessThan(plane.groups[0].at, shape[0]);
+    if (!apart_)
+      return this->plane(m, plane, finished);
+    e.count(win_.output[1], [&](llvm::Value *column) {
+      ElementEmitter::Scope inner(m);
+      LaneIndex window = plane;
+      window.groups[3].at = m.math.uniform(column);
+      finished(taps(m, window), shares(m, window));
+    });
+  });
+}
+
+/// The rows of the gradient that a row of windows touches lie in a ring of as many rows as a window has.
+llvm::Value *WindowNest::ringRow(Emit &e, llvm::Value *row) const {
+  return e.offset(e.scratch(), e.mul(e.mod(row, win_.kernel[0]), win_.input[1] * kPixel));
+}
+
+void WindowNest::plane(ElementEmitter &m, const LaneIndex &plane, const Finished &finished) const {
+  Emit &e = m.e;
+  const llvm::Align align(4);
+  llvm::Type *type = e.vectorType(DType::F32);
+  e.count(scratchBytes() / kPixel, [&](llvm::Value *i) {
+    e.b.CreateAlignedStore(llvm::Constant::getNullValue(type), e.offset(e.scratch(), e.mul(i, kPixel)),
+                           align);
+  });
+  e.count(win_.output[0], [&](llvm::Value *windowRow) {
+    llvm::Value *first = e.mul(windowRow, win_.stride[0]);
+    Values rows;
+    for (int64_t kh = 0; kh < win_.kernel[0]; ++kh)
+      rows.push_back(ringRow(e, e.add(first, e.i64(kh))));
+    e.count(win_.output[1], [&](llvm::Value *windowColumn) {
+      ElementEmitter::Scope scope(m);
+      LaneIndex window = plane;
+      window.groups[2].at = m.math.uniform(windowRow);
+      window.groups[3].at = m.math.uniform(windowColumn);
+      const Values gradients = shares(m, window);
+      for (int64_t t = 0; t < std::ssize(gradients); ++t) {
+        llvm::Value *column = e.add(e.mul(windowColumn, win_.stride[1]), e.i64(t % win_.kernel[1]));
+        llvm::Value *sum = e.offset(rows[t / win_.kernel[1]], e.mul(column, kPixel));
+        e.b.CreateAlignedStore(e.b.CreateFAdd(e.b.CreateAlignedLoad(type, sum, align), gradients[t]), sum,
+                               align);
+      }
+    });
+    finishRows(m, plane, first, e.add(first, e.i64(win_.stride[0])), finished);
+  });
+  finishRows(m, plane, e.i64(win_.output[0] * win_.stride[0]), e.i64(win_.input[0]), finished);
+}
+
+/// No window adds to these rows any more; their places in the ring are for others, which begin with zeros.
+void WindowNest::finishRows(ElementEmitter &m, const LaneIndex &plane, llvm::Value *low, llvm::Value *high,
+                            const Finished &finished) const {
+  Emit &e = m.e;
+  const llvm::Align align(4);
+  llvm::Type *type = e.vectorType(DType::F32);
+  e.loop(low, high, 1, [&](llvm::Value *row) {
+    llvm::Value *sums = ringRow(e, row);
+    e.count(win_.input[1], [&](llvm::Value *column) {
+      ElementEmitter::Scope scope(m);
+      LaneIndex at = plane;
+      at.groups[2].at = m.math.uniform(row);
+      at.groups[3].at = m.math.uniform(column);
+      llvm::Value *sum = e.offset(sums, e.mul(column, kPixel));
+      llvm::Value *gradient = e.b.CreateAlignedLoad(type, sum, align);
+      e.b.CreateAlignedStore(llvm::Constant::getNullValue(type), sum, align);
+      finished({at}, {gradient});
+    });
+  });
+}
+
+} // namespace gradc

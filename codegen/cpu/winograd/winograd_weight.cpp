@@ -1,0 +1,287 @@
+// The steps of a gradient towards the weights by Winograd's algorithm: see codegen/cpu/winograd/winograd_weight_nest.h.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codegen/cpu/elements/reduction.h"
+#include "codegen/cpu/winograd/winograd_weight_nest.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
+/// Of one round of products in the whole nest: so many, and the sums that wait, stay in L1.
+constexpr int64_t kPartTiles = 8;
+
+/// Tiles, and where what belongs to them begins.
+struct Slab {
+  llvm::Value *first, *end; // tiles
+  llvm::Value *image, *gradient, *products;
+};
+struct Panels {
+  llvm::Value *first, *end;
+};
+
+class ProductsEmitter {
+public:
+  ProductsEmitter(TileKernels &tiles, const WinogradWeightNest &nest)
+      : tiles_(tiles), e(tiles.e), nest_(nest) {}
+
+  int64_t imageBytes() const { return nest_.points() * nest_.imagePlane(); }
+  int64_t gradientBytes() const { return nest_.points() * nest_.gradientPlane(); }
+  int64_t productBytes() const { return nest_.points() * nest_.productPlane(); } // of one M
+  int64_t patchBytes() const { return nest_.points() * kVector; } // what emitWinogradOperand needs
+  int64_t transformScratch() const { return patchBytes() + nest_.gradientScratch(); }
+  /// The sums of a panel, of all segments.
+  int64_t segmentScratch() const {
+    return nest_.whole && nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector
+                                             : 0;
+  }
+  int64_t panels() const { return countTiles(nest_.panelRuns()); }
+
+  llvm::Value *firstTile(llvm::Value *segment) {
+    return e.div(e.mul(segment, nest_.image.tiles()), nest_.segments);
+  }
+  Panels all() { return {e.i64(0), e.i64(panels())}; }
+  Panels partOf(llvm::Value *part) {
+    llvm::Value *first = e.mul(part, nest_.partPanels());
+    return {first, e.atMost(e.add(first, e.i64(nest_.partPanels())), e.i64(panels()))};
+  }
+
+  /// V and U of some tiles of a slab that begins at `start`.
+  void transform(const Slab &slab, llvm::Value *start, llvm::Value *x, llvm::Value *dy,
+                 llvm::Value *scratch) {
+    llvm::Value *at = e.mul(e.b.CreateSub(slab.first, start), nest_.depth() * kVector);
+    emitWinogradOperand(tiles_, nest_.image, x, e.offset(slab.image, at), scratch, slab.first, slab.end);
+    emitWinogradGradient(tiles_, nest_,
+                         {.gradient = dy,
+                          .target = slab.gradient,
+                          .scratch = e.offset(scratch, patchBytes()),
+                          .firstTile = slab.first,
+                          .endTile = slab.end,
+                          .slabStart = start});
+  }
+
+  /// M += V·U of one point, or M = V·U; in the whole nest, of all segments.
+  void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, bool add) {
+    llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
+    llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
+    llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
+    e.loop(panels.first, panels.end, 1, [&](llvm::Value *panel) {
+      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &run) {
+        llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
+        const Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
+                          e.b.CreateSub(slab.end, slab.first), run.size};
+        if (nest_.whole)
+          multiplySegments(all);
+        else
+          multiplyTiles(all, add);
+      });
+    });
+  }
+
+private:
+  /// Of all channels of the image and a panel of the gradient's.
+  struct Product {
+    llvm::Value *image, *gradient, *sums, *tiles;
+    int64_t vectors;
+  };
+
+  void multiplyTiles(const Product &p, bool add) {
+    emitTileLoops(
+        e, balancedTiles(nest_.depth(), nest_.tile.rows), [&](llvm::Value *row, const TileRun &rows) {
+          const TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
+                                       p.gradient,
+                                       e.argument(1),
+                                       {p.tiles},
+                                       e.offset(p.sums, e.mul(row, p.vectors * kVector))};
+          tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
+                      [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+        });
+  }
+
+  /// Segment by segment, a few tiles at a time, whose operands stay in L1 for all rows; then the segments' tree.
+  void multiplySegments(const Product &p) {
+    const int64_t bytes = nest_.depth() * p.vectors * kVector;
+    const bool tree = nest_.segments > 1;
+    e.count(nest_.segments, [&](llvm::Value *segment) {
+      llvm::Value *first = firstTile(segment), *end = firstTile(e.add(segment, e.i64(1)));
+      llvm::Value *sums = tree ? e.offset(e.scratch(), e.mul(segment, bytes)) : p.sums;
+      auto part = [&](llvm::Value *start, bool add) {
+        llvm::Value *partEnd = e.atMost(e.add(start, e.i64(kPartTiles)), end);
+        multiplyTiles({e.offset(p.image, e.mul(start, nest_.depth() * kVector)),
+                       e.offset(p.gradient, e.mul(start, kVectorLanes * p.vectors * kVector)), sums,
+                       e.b.CreateSub(partEnd, start), p.vectors},
+                      add);
+      };
+      part(first, false);
+      e.loop(e.add(first, e.i64(kPartTiles)), end, kPartTiles,
+             [&](llvm::Value *start) { part(start, true); });
+    });
+    if (tree)
+      tiles_.call(fmt::format("tree{}", p.vectors), {e.scratch(), p.sums, e.argument(1), {}},
+                  [&](const TileKernels::Args &inner) { treeBody(inner, bytes); });
+  }
+
+  void treeBody(const TileKernels::Args &args, int64_t bytes) {
+    e.count(bytes / kVector, [&](llvm::Value *i) {
+      Values parts;
+      for (int64_t s = 0; s < nest_.segments; ++s)
+        parts.push_back(e.b.CreateAlignedLoad(e.vectorType(DType::F32),
+                                              e.offset(e.offset(args.row, e.mul(i, kVector)), s * bytes),
+                                              llvm::Align(64)));
+      e.b.CreateAlignedStore(emitTree(e, Leaf::Add, DType::F32, std::move(parts)),
+                             e.offset(args.column, e.mul(i, kVector)), llvm::Align(64));
+    });
+  }
+
+  void tileBody(const TileKernels::Args &args, int64_t rows, int64_t vectors, bool add) {
+    RegisterTileShape shape;
+    for (int64_t i = 0; i < rows; ++i)
+      shape.rowOffsets.push_back(i * kVector);
+    for (int64_t j = 0; j < vectors; ++j)
+      shape.columnOffsets.push_back(j * kVector);
+    const Reduction images = Reduction::loop(kVectorLanes, kFloat, vectors * kVector, Reduction::step());
+    const Reduction depth =
+        Reduction::runtimeLoop(0, false, nest_.depth() * kVector, kVectorLanes * vectors * kVector, images);
+    Values sums = zeroAccumulators(e, shape);
+    auto place = [&](size_t i) { return e.offset(args.partials, static_cast<int64_t>(i) * kVector); };
+    for (size_t i = 0; add && i < sums.size(); ++i)
+      sums[i] = e.b.CreateAlignedLoad(e.vectorType(DType::F32), place(i), llvm::Align(64));
+    sums = emitRegisterTile(e, shape, depth, args.row, args.column, {args.numbers[0]}, std::move(sums));
+    for (size_t i = 0; i < sums.size(); ++i)
+      e.b.CreateAlignedStore(sums[i], place(i), llvm::Align(64));
+  }
+
+  TileKernels &tiles_;
+  Emit &e;
+  const WinogradWeightNest &nest_;
+};
+
+/// Seconds at 100 billion operations a second.
+double seconds(double operations) { return 1e-11 * operations; }
+
+class StepsEmitter {
+public:
+  StepsEmitter(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest, int image, int gradient)
+      : k_(k), e(k.e), nest_(nest), products_(tiles, nest), image_(image), gradient_(gradient) {}
+
+  /// One step: an item is a segment.
+  KernelStep nearStep() {
+    const KernelStep step{.symbol = k_.symbol,
+                          .items = nest_.segments,
+                          .scratchBytes = products_.imageBytes() + products_.gradientBytes() +
+                                          products_.transformScratch(),
+                          .work = productWork()};
+    e.beginKernel(step.symbol);
+    llvm::Value *x = e.buffer(image_), *dy = e.buffer(gradient_), *workspace = e.buffer(k_.workspaceBuffer());
+    llvm::Value *image = e.scratch(), *gradient = e.offset(image, products_.imageBytes());
+    llvm::Value *scratch = e.offset(gradient, products_.gradientBytes());
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *segment) {
+      llvm::Value *products = e.offset(workspace, e.mul(segment, products_.productBytes()));
+      llvm::Value *first = products_.firstTile(segment), *end = products_.firstTile(e.add(segment, e.i64(1)));
+      e.clear(products, products_.productBytes() / kVector, 64);
+      e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
+        const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
+        products_.transform(slab, start, x, dy, scratch);
+        e.count(nest_.points(),
+                [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true); });
+      });
+    });
+    e.endFunction();
+    return step;
+  }
+
+  /// Two steps for each slab.
+  std::vector<KernelStep> farSteps() {
+    if (nest_.whole)
+      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, false)};
+    std::vector<KernelStep> steps;
+    for (int64_t segment = 0; segment < nest_.segments; ++segment)
+      for (int64_t first = nest_.firstTile(segment), end = nest_.firstTile(segment + 1), start = first;
+           start < end; start += nest_.slab) {
+        const int64_t count = std::min(nest_.slab, end - start);
+        steps.push_back(transformStep(segment, start, count));
+        steps.push_back(multiplyStep(segment, start, count, start > first));
+      }
+    return steps;
+  }
+
+  int64_t workspaceBytes() const {
+    const int64_t products = nest_.sums() * products_.productBytes();
+    return nest_.near ? products : products + products_.imageBytes() + products_.gradientBytes();
+  }
+
+private:
+  double productWork() const {
+    return seconds(2.0 * kVectorLanes * static_cast<double>(nest_.points() * nest_.image.tiles()) *
+                   static_cast<double>(nest_.depth() * nest_.channels));
+  }
+
+  Slab slabInWorkspace(int64_t segment, int64_t start, int64_t count) {
+    llvm::Value *workspace = e.buffer(k_.workspaceBuffer());
+    llvm::Value *image = e.offset(workspace, nest_.sums() * products_.productBytes());
+    return {e.i64(start), e.i64(start + count), image, e.offset(image, products_.imageBytes()),
+            e.offset(workspace, segment * products_.productBytes())};
+  }
+
+  /// An item is a few neighbouring tiles.
+  KernelStep transformStep(int64_t segment, int64_t start, int64_t count) {
+    constexpr int64_t kEnoughItems = 32, kMost = 4;
+    const int64_t tiles = std::clamp<int64_t>(count / kEnoughItems, 1, kMost);
+    const KernelStep step{.symbol = fmt::format("{}.operands{}", k_.symbol, start),
+                          .items = ceilDiv(count, tiles),
+                          .scratchBytes = products_.transformScratch(),
+                          .work = 1e-7 * static_cast<double>(count * (nest_.depth() + nest_.channels))};
+    e.beginKernel(step.symbol);
+    llvm::Value *x = e.buffer(image_), *dy = e.buffer(gradient_);
+    Slab slab = slabInWorkspace(segment, start, count);
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      Slab some = slab;
+      some.first = e.add(slab.first, e.mul(item, tiles));
+      some.end = e.atMost(e.add(some.first, e.i64(tiles)), slab.end);
+      products_.transform(some, slab.first, x, dy, e.scratch());
+    });
+    e.endFunction();
+    return step;
+  }
+
+  /// An item is a part of a point's products.
+  KernelStep multiplyStep(int64_t segment, int64_t start, int64_t count, bool add) {
+    const KernelStep step{.symbol = start == 0 ? k_.symbol : fmt::format("{}.products{}", k_.symbol, start),
+                          .items = nest_.points() * nest_.parts,
+                          .scratchBytes = products_.segmentScratch(),
+                          .work = productWork() * static_cast<double>(count) /
+                                  static_cast<double>(nest_.image.tiles())};
+    e.beginKernel(step.symbol);
+    const Slab slab = slabInWorkspace(segment, start, count);
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      products_.multiply(slab, products_.partOf(e.mod(item, nest_.parts)), e.div(item, nest_.parts), add);
+    });
+    e.endFunction();
+    return step;
+  }
+
+  KernelContext &k_;
+  Emit &e;
+  const WinogradWeightNest &nest_;
+  ProductsEmitter products_;
+  int image_, gradient_;
+};
+
+} // namespace
+
+KernelCode emitWinogradWeight(KernelContext &k, TileStore &store, const WinogradWeightNest &nest, int image,
+                              int gradient) {
+  TileKernels tiles(k.e, store, k.symbol);
+  StepsEmitter emitter(k, tiles, nest, image, gradient);
+  KernelCode code{.workspaceBytes = emitter.workspaceBytes()};
+  if (nest.near)
+    code.steps.push_back(emitter.nearStep());
+  else
+    code.steps = emitter.farSteps();
+  code.steps.push_back(emitWinogradWeightResults(k, tiles, nest));
+  return code;
+}
+
+} // namespace gradc

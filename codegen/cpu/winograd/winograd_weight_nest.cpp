@@ -1,0 +1,59 @@
+#include "codegen/cpu/winograd/winograd_weight_nest.h"
+
+#include <algorithm>
+
+#include "ir/layout.h"
+#include "ir/op.h"
+#include "support/check.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kVector = kVectorLanes * 4;
+
+/// V, U and M of an item may take that much of L2. Where they do not fit, M would go to L3 and back for every few
+/// tiles: then V and U of all tiles go there instead, once, if they are not too large.
+void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8, kWholeInL2 = 32;
+  const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
+  const int64_t products = pixel * nest.depth() * nest.groups();
+  const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
+  const int64_t tiles = (l2Bytes * 6 / 10 - products) / tile;
+  nest.whole = tiles < kFewestTiles && nest.image.tiles() * tile <= kWholeInL2 * l2Bytes;
+  nest.near = nest.segments >= kFewestItems && !nest.whole;
+  nest.slab = nest.whole ? nest.image.tiles() : std::min(tiles >= kFewestTiles ? tiles : kManyTiles, longest);
+  nest.parts = std::min(kParts, countTiles(nest.panelRuns()));
+  nest.image.columns = nest.slab;
+}
+
+} // namespace
+
+int64_t WinogradWeightNest::gradientPlane() const {
+  return winogradPlane(slab * kVectorLanes * groups() * kVector);
+}
+int64_t WinogradWeightNest::productPlane() const { return winogradPlane(groups() * depth() * kVector); }
+
+WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile tile, int64_t l2Bytes) {
+  CHECK(!winogradObjection(fn, id));
+  const OpData &op = fn[id];
+  const Shape &x = fn.type(op.operands[0]).shape, &dy = fn.type(op.operands[1]).shape;
+  const std::vector<int64_t> padding = withDefaults(*op.def, op.attrs).ints("padding");
+  WinogradWeightNest nest;
+  nest.image.blocks = laneBlocks(x[0]);
+  nest.image.depth = x[1];
+  nest.image.inHeight = x[2];
+  nest.image.inWidth = x[3];
+  nest.image.outHeight = dy[2];
+  nest.image.outWidth = dy[3];
+  nest.image.inTop = -padding[0];
+  nest.image.inLeft = -padding[2];
+  nest.image.algorithm = winogradOf(fn, id);
+  nest.gradient = nest.image.algorithm.swapped();
+  nest.channels = dy[1];
+  nest.tile = tile;
+  nest.segments = winogradSegments(fn, id);
+  blockForCache(nest, l2Bytes);
+  return nest;
+}
+
+} // namespace gradc
