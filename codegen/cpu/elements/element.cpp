@@ -177,6 +177,23 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
   return result;
 }
 
+namespace {
+
+constexpr int64_t kLineBytes = 64;
+
+void storeVector(Emit &e, llvm::Value *value, llvm::Value *at, llvm::Align align, bool streams) {
+  if (!streams) {
+    e.b.CreateAlignedStore(value, at, align);
+    return;
+  }
+  llvm::LLVMContext &context = e.module.getContext();
+  llvm::StoreInst *store = e.b.CreateAlignedStore(value, at, llvm::Align(kLineBytes));
+  store->setMetadata(llvm::LLVMContext::MD_nontemporal,
+                     llvm::MDNode::get(context, llvm::ConstantAsMetadata::get(e.b.getInt32(1))));
+}
+
+} // namespace
+
 void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneIndex &index,
                            llvm::Value *value) {
   LaneValue at = address(type, index);
@@ -193,7 +210,7 @@ void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneInd
   if (at.uniform())
     e.b.CreateAlignedStore(e.b.CreateExtractElement(value, uint64_t{0}), base, align);
   else if (wholeBlock || (at.affine() && at.step == 1 && !index.mask))
-    e.b.CreateAlignedStore(value, base, align);
+    storeVector(e, value, base, align, streams && at.multiple * size % kLineBytes == 0);
   else if (at.affine() && at.step == 1)
     e.b.CreateMaskedStore(value, base, align, index.mask);
   else {

@@ -72,6 +72,8 @@ public:
   Emit &e;
   LaneMath math;
   const Function &fn;
+  /// Whole lines are stored past the caches; the buffers begin lines.
+  bool streams = false;
 
 private:
   llvm::Value *compute(ValueId value, const LaneIndex &index);

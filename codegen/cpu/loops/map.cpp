@@ -9,6 +9,7 @@
 #include "codegen/cpu/interleave.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loops/loop_nest.h"
+#include "codegen/cpu/loops/streaming.h"
 #include "codegen/cpu/loops/window_nest.h"
 #include "codegen/nests.h"
 #include "ir/layout.h"
@@ -38,7 +39,11 @@ public:
     LoopNest loops(nest.type, mergeableDims(k_.fn, k_.region(), roots(nest), nest.type.shape), cycles);
     step.work += loops.work();
     auto [low, high] = range(first, loops.items());
-    loops.emit(m_, low, high, [&](const LaneIndex &index) { storeAll(nest, {index}); });
+    emitStreamed(k_, [&](bool streams) {
+      ElementEmitter::Scope scope(m_);
+      m_.streams = streams;
+      loops.emit(m_, low, high, [&](const LaneIndex &index) { storeAll(nest, {index}); });
+    });
     return loops.items();
   }
 

@@ -8,6 +8,7 @@
 #include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loops/loop_nest.h"
+#include "codegen/cpu/loops/streaming.h"
 #include "codegen/reduction_levels.h"
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -111,6 +112,7 @@ private:
   std::vector<int> kept_;
   bool partialsInLanes_ = false;
   bool unrolled_ = false;
+  bool streams_ = false;
   int64_t together_ = 1; // rows whose code is mixed
   int laneDim_ = -1;     // the kept dimension that lies in the lanes, or -1
   Values operands_, results_;
@@ -174,7 +176,10 @@ KernelCode RowsEmitter::emit() {
   llvm::Value *low = e.mul(e.itemBegin(), perItem), *high = e.mul(e.itemEnd(), perItem);
   if (rows % perItem != 0)
     high = e.atMost(high, rows);
-  e.loop(low, high, together_, [&](llvm::Value *number) { emitRows(number); });
+  emitStreamed(k_, [&](bool streams) {
+    streams_ = streams;
+    e.loop(low, high, together_, [&](llvm::Value *number) { emitRows(number); });
+  });
   e.endFunction();
   return code;
 }
@@ -183,6 +188,7 @@ void RowsEmitter::emitRows(llvm::Value *first) {
   std::vector<std::unique_ptr<Row>> rows;
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
+    rows.back()->m.streams = streams_;
     for (size_t arg = 0; arg < operands_.size(); ++arg)
       rows.back()->m.bindBuffer(k_.body().args[arg], operands_[arg]);
   }

@@ -1,0 +1,60 @@
+#include "codegen/cpu/loops/streaming.h"
+
+#include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/TargetParser/Triple.h"
+
+#include "ir/layout.h"
+
+namespace gradc {
+namespace {
+
+/// Twice what a core finds again in the last cache. A stored line is read first and written later, so that stores past
+/// the caches move two thirds; below this they would send to memory what the next kernel reads.
+constexpr int64_t kStreamedBytes = int64_t{128} << 20;
+constexpr int64_t kLineBytes = 64;
+
+bool movesMuch(const KernelContext &k) {
+  int64_t bytes = 0;
+  for (const std::vector<ValueId> *values : {&k.body().args, &k.body().yields})
+    for (ValueId value : *values)
+      bytes += storageBytes(k.fn.type(value));
+  return bytes >= kStreamedBytes;
+}
+
+/// Whether each result begins a line and none takes an operand's place.
+llvm::Value *areApart(KernelContext &k) {
+  llvm::IRBuilder<> &b = k.e.b;
+  llvm::Value *holds = b.getTrue();
+  for (size_t i = 0; i < k.body().yields.size(); ++i) {
+    llvm::Value *result = k.e.buffer(k.resultBuffer(static_cast<int>(i)));
+    llvm::Value *within = b.CreateAnd(b.CreatePtrToInt(result, b.getInt64Ty()), kLineBytes - 1);
+    holds = b.CreateAnd(holds, b.CreateICmpEQ(within, k.e.i64(0)));
+    for (size_t arg = 0; arg < k.body().args.size(); ++arg)
+      holds = b.CreateAnd(holds, b.CreateICmpNE(result, k.e.buffer(k.operandBuffer(static_cast<int>(arg)))));
+  }
+  return holds;
+}
+
+} // namespace
+
+void emitStreamed(KernelContext &k, const std::function<void(bool streams)> &body) {
+  if (!movesMuch(k))
+    return body(false);
+  Emit &e = k.e;
+  auto block = [&](const char *name) {
+    return llvm::BasicBlock::Create(e.module.getContext(), name, e.function());
+  };
+  llvm::BasicBlock *apart = block("apart"), *together = block("together"), *done = block("end");
+  e.b.CreateCondBr(areApart(k), apart, together);
+  e.b.SetInsertPoint(apart);
+  body(true);
+  if (llvm::Triple(e.target.triple).isX86()) // elsewhere these stores are ordered as all others
+    e.b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(together);
+  body(false);
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(done);
+}
+
+} // namespace gradc
