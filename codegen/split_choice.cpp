@@ -5,11 +5,11 @@
 
 #include "ir/layout.h"
 #include "ir/plan.h"
+#include "runtime/abi.h"
 
 namespace gradc {
 namespace {
 
-constexpr double kSplitSeconds = 4e-6;         // the pool does not share what is shorter
 constexpr double kCacheToCache = 14e9;         // bytes a second that another core's cache has written
 constexpr int64_t kInCache = int64_t{1} << 20; // more than that has left the other's cache
 
@@ -24,7 +24,7 @@ std::vector<bool> keptByOneThread(const Function &fn, std::span<const KernelTime
     for (ValueId v : op.results)
       bytes += readByOne[v];
     const double saved = kernels[i].seconds / 2, lost = bytes / 2 / kCacheToCache;
-    const bool isShort = kernels[i].seconds < kSplitSeconds;
+    const bool isShort = kernels[i].seconds < GRADC_SPLIT_SECONDS;
     kept[i] = !isShort && lost > saved;
     if (isShort || kept[i])
       for (ValueId operand : op.operands)

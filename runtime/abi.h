@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+/* A step of less work (gradc_step.work) stays with one thread: a fork costs more than it saves. */
+#define GRADC_SPLIT_SECONDS 4e-6
+
 /* What a kernel knows about the thread that runs it. */
 typedef struct gradc_ctx {
   void *scratch; /* of this worker, 64-byte aligned, at least the step's scratch_bytes */
@@ -38,7 +41,7 @@ typedef struct gradc_step {
   int32_t first_ref, num_refs;
   int64_t items;         /* grid items */
   int64_t scratch_bytes; /* per worker */
-  double work;           /* estimated seconds of one thread; the pool splits only where it pays */
+  double work;           /* estimated seconds of one thread; 0: not known */
   double flops, bytes;   /* operations, and bytes read and written, of one run: for reports; 0: not known */
 } gradc_step;
 

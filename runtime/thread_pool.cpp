@@ -8,13 +8,13 @@
 
 #include <sched.h>
 
+#include "runtime/abi.h"
 #include "support/amx.h"
 #include "support/check.h"
 
 namespace gradc {
 namespace {
 
-constexpr double kSplitSeconds = 4e-6;  // below this a fork costs more than it saves
 constexpr double kChunkSeconds = 2e-6;  // smaller chunks are all claiming
 constexpr int64_t kChunksPerThread = 4; // enough to balance, few enough to stay cheap
 constexpr int64_t kUnitsPerThread = 8;  // of these sizes, the first to be claimed first:
@@ -166,7 +166,7 @@ bool ThreadPool::claimHigh(int64_t &chunk, Function &function, void *&arg, int64
 }
 
 bool ThreadPool::isShared(int64_t items, double work) {
-  return items > 1 && (work <= 0 || work >= kSplitSeconds);
+  return items > 1 && (work <= 0 || work >= GRADC_SPLIT_SECONDS);
 }
 
 void ThreadPool::parallelFor(int64_t items, double work, Function function, void *arg) {
