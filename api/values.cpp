@@ -12,7 +12,7 @@ std::unexpected<Error> failed(const Status &status) {
 }
 
 std::unexpected<Error> failed(const Diagnostics &diagnostics) {
-  return std::unexpected(Error{static_cast<int>(ExitCode::InvalidInput), diagnostics.render()});
+  return std::unexpected(Error{static_cast<int>(diagnostics.exitCode()), diagnostics.render()});
 }
 
 std::unexpected<Error> failed(std::string text) {

@@ -105,7 +105,7 @@ void printReports(const CompileFlags &flags, const PassManager &manager) {
 
 ExitCode finish(const Diagnostics &diag) {
   say(stderr, "{}", diag.render(isatty(STDERR_FILENO) != 0));
-  return diag.hasErrors() ? ExitCode::InvalidInput : ExitCode::Ok;
+  return diag.exitCode();
 }
 
 ExitCode fail(const Status &status) {

@@ -38,7 +38,7 @@ Status cannotPlan(ProgramKind kind, int64_t batch, const Diagnostics &diag) {
   std::string report = diag.render();
   while (report.ends_with('\n'))
     report.pop_back();
-  return {ExitCode::InvalidInput,
+  return {diag.exitCode(),
           fmt::format("cannot compile @{} for a batch of {}\n{}", functionName(kind), batch, report)};
 }
 

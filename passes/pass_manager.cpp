@@ -66,7 +66,8 @@ Result<void> PassManager::dump(const Module &module, std::string_view name, Diag
   file << print(module, {.locations = options_.printLocations});
   file.close();
   if (!file)
-    return std::unexpected(diag.error({}, "cannot write '{}'", path));
+    return std::unexpected(
+        diag.ioError("cannot write '{}': {}", path, failed ? failed.message() : std::strerror(errno)));
   return {};
 }
 

@@ -52,6 +52,11 @@ public:
   template <class... Args> Reported error(Location loc, fmt::format_string<Args...> format, Args &&...args) {
     return report(Severity::Error, std::move(loc), fmt::format(format, std::forward<Args>(args)...));
   }
+  /// An error that is no fault of the input: a file cannot be written.
+  template <class... Args> Reported ioError(fmt::format_string<Args...> format, Args &&...args) {
+    isIo_ = true;
+    return report(Severity::Error, {}, fmt::format(format, std::forward<Args>(args)...));
+  }
   template <class... Args> void warning(Location loc, fmt::format_string<Args...> format, Args &&...args) {
     (void)report(Severity::Warning, std::move(loc), fmt::format(format, std::forward<Args>(args)...));
   }
@@ -67,6 +72,10 @@ public:
   Reported failed() const;
   bool hasErrors() const { return errors_ != 0; }
   size_t errorCount() const { return errors_; }
+  /// What the command line makes of it.
+  ExitCode exitCode() const {
+    return errors_ == 0 ? ExitCode::Ok : isIo_ ? ExitCode::Io : ExitCode::InvalidInput;
+  }
   const std::vector<Diagnostic> &all() const { return diagnostics_; }
 
   /// All diagnostics as text, in the order reported; `color` adds terminal colours.
@@ -79,6 +88,7 @@ private:
   std::vector<Diagnostic> diagnostics_;
   std::map<std::string, std::string, std::less<>> sources_;
   size_t errors_ = 0;
+  bool isIo_ = false; // one of them is ioError's
 };
 
 /// The candidate nearest to `word` by edit distance, or empty when none is near enough to propose

@@ -140,7 +140,8 @@ TEST_F(PassManagerTest, ReportsADumpFolderThatCannotBeWritten) {
   dump.printDir = "/proc/no/such/folder";
   Diagnostics diag;
   EXPECT_FALSE(PassManager(dump).run(module, {}, diag));
-  EXPECT_THAT(diag.render(), HasSubstr("cannot write '/proc/no/such/folder/000-input.gir'"));
+  EXPECT_THAT(diag.render(), HasSubstr("cannot write '/proc/no/such/folder/000-input.gir': No such file or directory"));
+  EXPECT_EQ(diag.exitCode(), ExitCode::Io);
 }
 
 TEST(PipelineText, PrintsWhatItReads) {
