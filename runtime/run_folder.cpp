@@ -1,8 +1,8 @@
 #include "runtime/run_folder.h"
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <span>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,9 +14,10 @@
 namespace gradc {
 namespace {
 
-constexpr const char *kLog = "metrics.jsonl", *kDescription = "run.json", *kProbe = ".gradc-probe";
-constexpr const char *kReplaced[] = {kLog, kDescription, "best.safetensors", "last.safetensors",
-                                     "report.html"};
+/// What a run writes; from the log on it is of the older run until the first checkpoint is there.
+constexpr char kFiles[][20] = {".gradc-probe",     "last.ckpt",        "metrics.jsonl", "run.json",
+                               "best.safetensors", "last.safetensors", "report.html"};
+constexpr const char *kProbe = kFiles[0], *kLog = kFiles[2], *kDescription = kFiles[3];
 
 /// The "step" of a line of the log, or -1; also tells whether it is an epoch's.
 int64_t stepOf(const std::string &line, bool &epoch) {
@@ -34,7 +35,13 @@ StatusOr<RunFolder> RunFolder::open(std::string path) {
   std::filesystem::create_directories(path, error);
   if (error)
     return ioFailure(fmt::format("cannot create '{}': {}", path, error.message()));
-  RunFolder folder(std::move(path));
+  StatusOr<Descriptor> lock = lockFolder(path);
+  if (!lock)
+    return std::unexpected(lock.error());
+  if (lock->isOpen()) // else another run may be about to rename them
+    for (const char *name : kFiles)
+      removeLeftovers(path, name);
+  RunFolder folder(std::move(path), std::move(*lock));
   const std::string probe = folder.file(kProbe);
   if (Status status = writeFileAtomically(probe, "probe\n"); !status.ok())
     return std::unexpected(status);
@@ -77,7 +84,7 @@ Status RunFolder::flushLog() {
   const std::string path = file(kLog);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0)
-    return ioError(fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
+    return ioError(systemMessage("open", path));
   const Status status = writeAll(fd, pending_, path);
   ::close(fd);
   pending_.clear();
@@ -88,9 +95,9 @@ Status RunFolder::flushLog() {
 Status RunFolder::takeOver() {
   if (ours_)
     return okStatus();
-  for (const char *name : kReplaced)
+  for (const char *name : std::span(kFiles).subspan<2>())
     if (::unlink(file(name).c_str()) != 0 && errno != ENOENT)
-      return ioError(fmt::format("cannot remove '{}': {}", file(name), std::strerror(errno)));
+      return ioError(systemMessage("remove", file(name)));
   ours_ = true;
   return description_.empty() ? okStatus() : writeFileAtomically(file(kDescription), description_);
 }

@@ -2,6 +2,7 @@
 //
 // A new run into a folder that holds an old one leaves everything of the old one in place until the new run's first
 // checkpoint is whole; only then do the old files go. So stopping early, or a disk that is full, loses nothing.
+// While one run has the folder no other gets it.
 #pragma once
 
 #include <map>
@@ -11,14 +12,15 @@
 #include "runtime/checkpoint.h"
 #include "runtime/records.h"
 #include "runtime/variables.h"
+#include "support/files.h"
 #include "support/result.h"
 
 namespace gradc {
 
 class RunFolder {
 public:
-  /// Creates the folder with its parents and writes a file for a try: an unwritable folder is said before the
-  /// first step, not after the first epoch.
+  /// Creates the folder with its parents, removes what a killed run left half written, and writes a file for a try: an
+  /// unwritable folder is said before the first step, not after the first epoch.
   static StatusOr<RunFolder> open(std::string path);
 
   const std::string &path() const { return path_; }
@@ -41,9 +43,10 @@ public:
   Status writeReport(const std::string &html);
 
 private:
-  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+  RunFolder(std::string path, Descriptor lock) : lock_(std::move(lock)), path_(std::move(path)) {}
   Status takeOver();
 
+  Descriptor lock_;
   std::string path_, pending_, description_;
   bool ours_ = false; // the files in the folder are of this run
 };

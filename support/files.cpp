@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,21 +16,6 @@
 
 namespace gradc {
 namespace {
-
-std::string systemMessage(std::string_view what, std::string_view path) {
-  return fmt::format("cannot {} '{}': {}", what, path, std::strerror(errno));
-}
-
-/// A descriptor that is closed at the end of its scope.
-struct Descriptor {
-  explicit Descriptor(int fd) : fd(fd) {}
-  Descriptor(const Descriptor &) = delete;
-  ~Descriptor() {
-    if (fd >= 0)
-      ::close(fd);
-  }
-  int fd;
-};
 
 int openRetrying(const char *path, int flags, mode_t mode = 0) {
   int fd;
@@ -48,25 +35,46 @@ std::string folderOf(const std::string &path) {
 /// Makes the rename itself durable. Some file systems cannot sync folders; that is no error of the file's.
 void syncFolder(const std::string &path) {
   Descriptor folder(openRetrying(folderOf(path).c_str(), O_RDONLY | O_DIRECTORY));
-  if (folder.fd >= 0)
-    (void)::fsync(folder.fd);
+  if (folder.isOpen())
+    (void)::fsync(folder.get());
+}
+
+/// Of `path`, beside it; removeLeftovers() knows them by their form.
+std::string temporaryName(const std::string &path, unsigned number) {
+  return fmt::format("{}.{}-{}.tmp", path, ::getpid(), number);
+}
+
+bool isTemporaryOf(const char *file, std::string_view name) {
+  if (std::strncmp(file, name.data(), name.size()) != 0 || file[name.size()] != '.')
+    return false;
+  file += name.size() + 1;
+  return std::strcmp(file + std::strspn(file, "0123456789-"), ".tmp") == 0;
 }
 
 } // namespace
 
+std::string systemMessage(std::string_view what, std::string_view path) {
+  return fmt::format("cannot {} '{}': {}", what, path, std::strerror(errno));
+}
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
 StatusOr<std::string> readFile(const std::string &path, int64_t maxBytes) {
   Descriptor file(openRetrying(path.c_str(), O_RDONLY));
-  if (file.fd < 0)
+  if (!file.isOpen())
     return ioFailure(systemMessage("open", path));
   struct stat info {};
   std::string bytes;
   size_t used = 0;
-  if (::fstat(file.fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size < maxBytes)
+  if (::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size < maxBytes)
     bytes.resize(static_cast<size_t>(info.st_size) + 1); // one more, so that the end is seen without growing
   for (;;) {
     if (used == bytes.size())
       bytes.resize(used + used / 2 + 65536);
-    ssize_t got = ::read(file.fd, bytes.data() + used, bytes.size() - used);
+    ssize_t got = ::read(file.get(), bytes.data() + used, bytes.size() - used);
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
@@ -103,7 +111,7 @@ StatusOr<AtomicFile> AtomicFile::open(std::string path) {
   }
   static std::atomic<unsigned> counter{0}; // only makes names of temporary files differ
   for (;;) {
-    std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
+    std::string temporary = temporaryName(path, counter++);
     int fd = openRetrying(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (fd >= 0)
       return AtomicFile(std::move(path), std::move(temporary), fd);
@@ -137,21 +145,39 @@ Status AtomicFile::commit() {
 }
 
 StatusOr<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return ioFailure(fmt::format("cannot open '{}': {}", path, std::strerror(errno)));
+  Descriptor file(openRetrying(path.c_str(), O_RDONLY));
+  if (!file.isOpen())
+    return ioFailure(systemMessage("open", path));
   struct stat facts {};
-  const bool known = ::fstat(fd, &facts) == 0;
+  const bool known = ::fstat(file.get(), &facts) == 0;
+  // A size of 0 is refused as what it is, an invalid argument.
   const size_t size = known && S_ISREG(facts.st_mode) ? static_cast<size_t>(facts.st_size) : 0;
-  void *data = size == 0 ? nullptr : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-  const int problem = size == 0 ? EINVAL : errno;
-  ::close(fd);
-  if (size == 0 || data == MAP_FAILED)
-    return ioFailure(fmt::format("cannot map '{}': {}", path, std::strerror(problem)));
+  void *data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (data == MAP_FAILED)
+    return ioFailure(systemMessage("map", path));
   return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
 }
 
 MappedFile::~MappedFile() { ::munmap(data_, size_); }
+
+StatusOr<Descriptor> lockFolder(const std::string &folder) {
+  Descriptor lock(openRetrying(folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!lock.isOpen() || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0)
+    return lock;
+  if (errno == EWOULDBLOCK)
+    return ioFailure(fmt::format("'{}' is in use: another run writes into it", folder));
+  return Descriptor();
+}
+
+void removeLeftovers(const std::string &folder, std::string_view name) {
+  DIR *files = ::opendir(folder.c_str());
+  if (!files)
+    return;
+  while (const dirent *file = ::readdir(files))
+    if (isTemporaryOf(file->d_name, name))
+      ::unlinkat(::dirfd(files), file->d_name, 0);
+  ::closedir(files);
+}
 
 Status writeFileAtomically(const std::string &path, std::string_view bytes) {
   StatusOr<AtomicFile> file = AtomicFile::open(path);

@@ -6,12 +6,34 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "support/result.h"
 
 namespace gradc {
 
 inline constexpr int64_t kMaxFileBytes = int64_t{1} << 34;
+
+/// A file descriptor, closed at the end of its owner's life; -1: none.
+class Descriptor {
+public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor &operator=(Descriptor &&other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor();
+
+  bool isOpen() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+
+private:
+  int fd_;
+};
+
+/// "cannot open 'x.json': No such file or directory", as errno has it.
+std::string systemMessage(std::string_view what, std::string_view path);
 
 /// The bytes of a file, at most `maxBytes` (a device or pipe may have no end).
 StatusOr<std::string> readFile(const std::string &path, int64_t maxBytes = kMaxFileBytes);
@@ -57,6 +79,14 @@ private:
   std::string temporary_; // empty: `path_` itself is written
   int fd_;
 };
+
+/// Keeps a folder for its owner: who asks for it meanwhile, in this process or another one, is refused. The kernel
+/// lets go of it when the process ends, however it does. Not open where the file system has no locks.
+StatusOr<Descriptor> lockFolder(const std::string &folder);
+
+/// Removes what writers of `name` in the folder, and in no other, left because they were killed. Nobody may be writing
+/// it now.
+void removeLeftovers(const std::string &folder, std::string_view name);
 
 /// Writes all bytes to a file descriptor; `path` is for the message.
 Status writeAll(int fd, std::string_view bytes, std::string_view path);

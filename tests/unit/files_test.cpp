@@ -72,6 +72,35 @@ TEST_F(Files, AFailedWriteLeavesTheOldFile) {
   EXPECT_EQ(entries(), 1);
 }
 
+TEST_F(Files, AFolderIsLockedByOne) {
+  {
+    StatusOr<Descriptor> lock = lockFolder(path(""));
+    ASSERT_TRUE(lock);
+    EXPECT_TRUE(lock->isOpen());
+    StatusOr<Descriptor> second = lockFolder(path(""));
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().text, "'" + path("") + "' is in use: another run writes into it");
+    EXPECT_EQ(second.error().code, ExitCode::Io);
+  }
+  EXPECT_TRUE(lockFolder(path("")));
+  StatusOr<Descriptor> none = lockFolder(path("none")); // no lock is no error
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->isOpen());
+}
+
+TEST_F(Files, LeftoversAreThoseOfOneFile) {
+  const char *const others[] = {"x.npz.7-0.tmp", "y.7-0.tmp", "x.tmp", "x.my-0.tmp", "x7-0.tmp", "x.7-0"};
+  for (const char *name : others)
+    ASSERT_TRUE(writeFileAtomically(path(name), "").ok());
+  ASSERT_TRUE(writeFileAtomically(path("x.7-0.tmp"), "").ok());
+  ASSERT_TRUE(writeFileAtomically(path("x.4194304-12.tmp"), "").ok());
+  removeLeftovers(path(""), "x");
+  EXPECT_EQ(entries(), static_cast<int64_t>(std::size(others)));
+  for (const char *name : others)
+    EXPECT_TRUE(fs::exists(path(name))) << name;
+  removeLeftovers(path("none"), "x");
+}
+
 TEST_F(Files, WithoutCommitNothingHappens) {
   {
     StatusOr<AtomicFile> file = AtomicFile::open(path("x"));
