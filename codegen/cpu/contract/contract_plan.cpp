@@ -47,6 +47,14 @@ Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
   return Reduction::sequence(std::move(parts));
 }
 
+/// Products of which two stay in L2, of operands and results that do not.
+bool fetchesNext(const Operation &op, int64_t products) {
+  constexpr int64_t kNear = 512 << 10;
+  const int64_t operands = storageBytes(op.a) + storageBytes(op.b);
+  return products > 1 && op.a.layout.empty() && operands / products <= kNear &&
+         operands + storageBytes(op.result) > kNear;
+}
+
 /// lanes = last dimension of the result. `panel` is the distance in bytes of b's rows.
 MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
   const int whole = op.result.rank(), rank = op.b.rank(); // one b for all rows: they are one dimension
@@ -79,6 +87,7 @@ MatmulNest columnLanesNest(const Operation &op, int64_t panel) {
     aStride *= op.result.shape[axis];
     bStride *= op.result.shape[axis];
   }
+  nest.fetchesNext = fetchesNext(op, matmulGrid(nest).batches);
   return nest;
 }
 

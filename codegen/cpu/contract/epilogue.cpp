@@ -60,6 +60,14 @@ void EpilogueStore::prefetch(std::span<const TileVector> tile) {
       }
 }
 
+void EpilogueStore::prefetchResult(const LaneIndex &at) {
+  for (size_t i = 0; i < results_.size(); ++i) {
+    const LaneIndex place = placeOf(results_[i], at);
+    llvm::Value *element = emitter_->address(k_.fn.type(k_.body().yields[i]), place).base;
+    emitPrefetch(k_.e, k_.e.offset(results_[i].pointer, k_.e.mul(element, sizeof(float))), Cache::L1, true);
+  }
+}
+
 void EpilogueStore::store(std::span<const TileVector> finished) {
   std::vector<TileVector> tile(finished.begin(), finished.end());
   for (TileVector &vector : tile)
@@ -104,12 +112,15 @@ void EpilogueStore::storeVector(const LaneIndex &at) {
   Values values;
   for (const Result &result : results_)
     values.push_back(emitter_->emit(result.value, at));
-  for (size_t i = 0; i < values.size(); ++i) {
-    LaneIndex place = at;
-    for (OpId move : results_[i].moves)
-      place = movedTo(*emitter_, move, place);
-    emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i].pointer, place, values[i]);
-  }
+  for (size_t i = 0; i < values.size(); ++i)
+    emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i].pointer, placeOf(results_[i], at),
+                    values[i]);
+}
+
+LaneIndex EpilogueStore::placeOf(const Result &result, LaneIndex at) {
+  for (OpId move : result.moves)
+    at = movedTo(*emitter_, move, at);
+  return at;
 }
 
 llvm::Value *EpilogueStore::pointer(llvm::Value *buffers, int number) {

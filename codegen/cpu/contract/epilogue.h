@@ -18,6 +18,7 @@ public:
   /// Something is worth to be fetched early.
   bool prefetches() const;
   void prefetch(std::span<const TileVector> tile) override;
+  void prefetchResult(const LaneIndex &at) override;
   void store(std::span<const TileVector> tile) override;
   bool isLong() const override;
 
@@ -38,6 +39,7 @@ private:
     llvm::Value *pointer;
   };
   Result resultOf(int number, llvm::Value *buffers);
+  LaneIndex placeOf(const Result &result, LaneIndex at);
   Values pointers_;
   std::vector<Result> results_;
 };

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/contract/batch_fetch.h"
 #include "codegen/cpu/contract/panel.h"
 
 namespace gradc {
@@ -21,7 +22,8 @@ constexpr int64_t kLongRun = 12 << 10;
 
 class MatmulEmitter {
 public:
-  MatmulEmitter(TileKernels &tiles, const MatmulNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
+  MatmulEmitter(TileKernels &tiles, const MatmulNest &nest)
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, nest) {}
 
   void emit(llvm::Value *rowOperand, llvm::Value *columnOperand) {
     const MatmulGrid grid = matmulGrid(nest_);
@@ -39,9 +41,12 @@ public:
       llvm::Value *columnTile = nest_.rowsOutside ? innerTile : outerTile;
       TileKernels::Args args{rowOperand, columnOperand, buffers, {}};
       decodeBatch(e.div(rest, rowTiles * grid.columnItems / inner), args);
+      llvm::Value *nextColumns =
+          nest_.fetchesNext ? e.offset(args.column, nest_.batches.back().columnStride) : nullptr;
       emitTileSwitch(e, grid.rowRuns, rowTile, [&](llvm::Value *row, const TileRun &rowRun) {
         auto tile = [&](llvm::Value *column, const TileRun &columnRun) {
-          callTile(args, row, rowRun.size, column, columnRun);
+          callTile(args, row, rowRun.size, column, columnRun,
+                   shares({args.row, nextColumns, row, column, rowRun.size, nest_.columns}));
         };
         if (grid.columnItems == 1)
           emitTileLoops(e, grid.columnRuns, tile);
@@ -61,13 +66,16 @@ private:
       emitTileSwitch(
           e, grid.columnRuns, e.mod(item, grid.columnItems), [&](llvm::Value *column, const TileRun &run) {
             const int64_t rowBytes = nest_.packDepth * kFloat;
-            emitPanelTranspose(e, e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)), rowBytes,
+            llvm::Value *source = e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)),
+                        *nextPanel = e.offset(source, run.size * kVectorLanes * rowBytes);
+            emitPanelTranspose(e, source, rowBytes,
                                (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
                                nest_.packDepth, panel, nest_.tile.vectors * nest_.columnStride);
             emitTileLoops(e, grid.rowRuns, [&](llvm::Value *row, const TileRun &rowRun) {
               TileKernels::Args inner = args;
               inner.column = panel;
-              callTile(inner, row, rowRun.size, column, run);
+              callTile(inner, row, rowRun.size, column, run,
+                       shares({args.row, nextPanel, row, e.i64(0), rowRun.size, run.size}));
             });
           });
     });
@@ -178,7 +186,7 @@ private:
     std::vector<TileVector> vectors;
     for (int i = 0; i < tile.rows; ++i)
       for (int j = 0; j < tile.columns; ++j)
-        vectors.push_back({sums[i * tile.columns + j], indexOf(args, e.i64(i), j, kVectorLanes)});
+        vectors.push_back({sums[i * tile.columns + j], indexOf(args, e.i64(i), e.i64(j), kVectorLanes)});
     tiles_.store.store(vectors);
   }
 
@@ -199,14 +207,17 @@ private:
     }
   }
 
+  Values shares(const BatchFetch::Tile &tile) { return nest_.fetchesNext ? fetch_.shares(tile) : Values{}; }
+
   void callTile(TileKernels::Args args, llvm::Value *row, int64_t rows, llvm::Value *column,
-                const TileRun &columnRun) {
+                const TileRun &columnRun, const Values &shares) {
     const bool last = isLast(columnRun);
     args.row = e.offset(args.row, e.mul(row, nest_.rowStride));
     if (!nest_.packDepth)
       args.column = e.offset(args.column, e.mul(column, nest_.columnStride));
     args.numbers.push_back(row);
     args.numbers.push_back(column);
+    args.numbers.insert(args.numbers.end(), shares.begin(), shares.end());
     tiles_.call(fmt::format("{}x{}{}", rows, columnRun.size, last ? "m" : ""), args,
                 [&](const TileKernels::Args &inner) {
                   tileBody(inner, static_cast<int>(rows), static_cast<int>(columnRun.size),
@@ -217,14 +228,12 @@ private:
   void tileBody(const TileKernels::Args &args, int rows, int columns, int lastLanes) {
     RegisterTileShape shape = tileShape(rows, columns);
     shape.lastLanes = nest_.packDepth ? kVectorLanes : lastLanes; // panels are filled up with zeros
-    if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kLine)
+    if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kLine && !nest_.fetchesNext)
       shape.rowPrefetch = rows * nest_.rowStride;
-    // The epilogue's operands a few rows at a time: all at once they would keep the reduction's own from coming.
     shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
-      const int64_t share = ceilDiv(rows, iterations);
-      TileKernels::Args next = args;
-      next.numbers.back() = e.add(next.numbers.back(), e.i64(columns));
-      tiles_.store.prefetch(tileVectors(next, e.mul(iteration, share), share, columns, lastLanes));
+      fetchEpilogue(args, rows, columns, lastLanes, iteration, iterations);
+      if (nest_.fetchesNext)
+        fetchNext(args, rows, columns, iteration, iterations);
     };
     Values sums =
         emitRegisterTile(e, shape, nest_.reduction, args.row, args.column, {}, zeroAccumulators(e, shape));
@@ -233,25 +242,48 @@ private:
     });
   }
 
+  /// The epilogue's operands a few rows at a time: all at once they would keep the reduction's own from coming.
+  void fetchEpilogue(const TileKernels::Args &args, int rows, int columns, int lastLanes,
+                     llvm::Value *iteration, int64_t iterations) {
+    const int64_t share = ceilDiv(rows, iterations);
+    TileKernels::Args next = args;
+    llvm::Value *&column = next.numbers[nest_.batches.size() + 1];
+    column = e.add(column, e.i64(columns));
+    tiles_.store.prefetch(tileVectors(next, e.mul(iteration, share), share, columns, lastLanes));
+  }
+
+  /// What the next product reads, and where the tile below this one will be stored.
+  void fetchNext(const TileKernels::Args &args, int rows, int columns, llvm::Value *iteration,
+                 int64_t iterations) {
+    const size_t first = nest_.batches.size() + 2;
+    fetch_.emit(args.numbers[first], args.numbers[first + 1], rows, columns, iteration, iterations);
+    const int64_t each = ceilDiv(int64_t{rows} * columns, iterations);
+    for (int64_t i = 0; i < each; ++i) {
+      llvm::Value *vector = e.add(e.mul(iteration, each), e.i64(i)), *row = e.div(vector, columns);
+      tiles_.store.prefetchResult(
+          indexOf(args, e.add(row, e.i64(rows)), e.mod(vector, columns), kVectorLanes));
+    }
+  }
+
   /// Rows first .. first + rows - 1 of a tile.
   std::vector<TileVector> tileVectors(const TileKernels::Args &args, llvm::Value *first, int64_t rows,
                                       int columns, int lastLanes) {
     std::vector<TileVector> tile;
     for (int64_t i = 0; i < rows; ++i)
       for (int j = 0; j < columns; ++j)
-        tile.push_back(
-            {nullptr, indexOf(args, e.add(first, e.i64(i)), j, j + 1 == columns ? lastLanes : kVectorLanes)});
+        tile.push_back({nullptr, indexOf(args, e.add(first, e.i64(i)), e.i64(j),
+                                         j + 1 == columns ? lastLanes : kVectorLanes)});
     return tile;
   }
 
-  LaneIndex indexOf(const TileKernels::Args &args, llvm::Value *i, int j, int lanes) {
+  LaneIndex indexOf(const TileKernels::Args &args, llvm::Value *i, llvm::Value *j, int lanes) {
     LaneMath math(e);
     const size_t batches = nest_.batches.size();
     std::vector<LaneValue> dims(nest_.rank, math.constant(0));
     for (size_t k = 0; k < batches; ++k)
       dims[nest_.batches[k].axis] = laneValue(nest_.batches[k].axis, args.numbers[k]);
     dims[nest_.rowAxis] = laneValue(nest_.rowAxis, e.add(args.numbers[batches], i));
-    dims[nest_.columnAxis] = laneValue(nest_.columnAxis, e.add(args.numbers[batches + 1], e.i64(j)));
+    dims[nest_.columnAxis] = laneValue(nest_.columnAxis, e.add(args.numbers[batches + 1], j));
     LaneIndex index = LaneIndex::of(std::move(dims), lanes == kVectorLanes ? nullptr : e.laneMask(lanes));
     index.groups[nest_.rowAxis].count = nest_.rowDims;
     return index;
@@ -267,6 +299,7 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const MatmulNest &nest_;
+  BatchFetch fetch_;
 };
 
 } // namespace

@@ -23,6 +23,9 @@ struct MatmulNest {
   int64_t rowStride = 0, columnStride = 0; // bytes between rows of the row operand, columns of the other
   Reduction reduction;
   int64_t rowBytes = 0; // of the whole row operand
+  /// Short products whose operands lie behind each other in memory, too many to stay in the caches: each fetches what
+  /// the next one reads.
+  bool fetchesNext = false;
   /// Items count row tiles outside of column tiles: a thread that takes the first half of a layer's weight gradient
   /// then works on the weights of the units that it computes forward.
   bool rowsOutside = false;
