@@ -93,10 +93,11 @@ void TileMatmulParts::packRow(llvm::Value *source, llvm::Value *target, llvm::Va
   llvm::Value *from = e.offset(source, e.mul(row, matrix.rowStride));
   llvm::Value *to = e.offset(target, e.mul(row, kTilePitch));
   forChunks(matrix.depth, low, high, [&](llvm::Value *number, int64_t depth) {
-    const int64_t bytes = 2 * matrix.depthBlock; // of a chunk
-    llvm::Value *here = e.offset(from, e.mul(number, bytes));
-    for (int64_t line = 0; line < bytes; line += 64) // of the chunk after the next one
-      emitPrefetch(e, e.offset(here, 2 * bytes + line), Cache::L1);
+    constexpr int64_t kLine = 64;
+    llvm::Value *here = e.offset(from, e.mul(number, 2 * matrix.depthBlock));
+    const int64_t halves = matrix.depthBlock < kLine ? 1 : 2; // those of a chunk that have lines of their own
+    for (int64_t half = 0; half < halves; ++half)             // of the chunk after the next one
+      emitPrefetch(e, e.offset(here, (4 + half) * matrix.depthBlock), Cache::L1);
     emitPackRow(e, matrix, packing, here, depth, e.offset(to, e.mul(number, chunkBytes())));
   });
 }
