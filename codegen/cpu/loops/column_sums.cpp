@@ -6,6 +6,7 @@
 
 #include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/kernel.h"
+#include "codegen/cpu/loops/streaming.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -78,7 +79,10 @@ private:
                     .work = rows * static_cast<double>(vectors_) * kCyclesPerVector / kCyclesPerSecond};
     e.beginKernel(step.symbol);
     ElementEmitter m(e, k_.fn, k_.region());
-    bindBuffers(m);
+    const bool inOrder = parts == 1 && !byLanes();
+    for (size_t i = 0; i < k_.body().args.size(); ++i)
+      bindWalked(m, k_, k_.body().args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))),
+                 {DType::F32, shape_, {}}, inOrder);
     workspace_ = e.buffer(k_.workspaceBuffer());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       ElementEmitter::Scope scope(m);

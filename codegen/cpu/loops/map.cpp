@@ -24,7 +24,8 @@ public:
   MapEmitter(KernelContext &k, bool single) : k_(k), m_(k.e, k.fn, k.region()), single_(single) {
     const RegionData &body = k.body();
     for (size_t i = 0; i < body.args.size(); ++i)
-      m_.bindBuffer(body.args[i], k.e.buffer(k.operandBuffer(static_cast<int>(i))));
+      bindWalked(m_, k, body.args[i], k.e.buffer(k.operandBuffer(static_cast<int>(i))),
+                 k.fn.type(body.yields[0]), kFirst);
     for (size_t i = 0; i < body.yields.size(); ++i)
       results_.push_back(k.e.buffer(k.resultBuffer(static_cast<int>(i))));
   }
@@ -93,6 +94,8 @@ private:
       values.push_back(k_.body().yields[i]);
     return values;
   }
+
+  static constexpr bool kFirst = true; // all is read once
 
   KernelContext &k_;
   ElementEmitter m_;

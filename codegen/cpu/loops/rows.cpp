@@ -77,6 +77,7 @@ private:
     ElementEmitter m;
     std::vector<LaneValue> dims; // of the full shape
     llvm::Value *mask = nullptr;
+    bool first = true; // nothing has gone through it yet, and memory is walked in its order
 
     explicit Row(KernelContext &k) : m(k.e, k.fn, k.region()) {}
   };
@@ -88,6 +89,7 @@ private:
   void chooseUnrolling();
   void emitRows(llvm::Value *first);
   void place(Row &row, llvm::Value *number);
+  bool transposes() const;
   ReductionLoops loops(Row &row) const;
   void bindReductions(Row &row, const std::vector<OpId> &level);
   void bindArgmaxes(Row &row);
@@ -186,15 +188,20 @@ KernelCode RowsEmitter::emit() {
 
 void RowsEmitter::emitRows(llvm::Value *first) {
   std::vector<std::unique_ptr<Row>> rows;
+  const Type walked{DType::F32, plan_.shape, plan_.layout};
+  const bool inOrder = isReduced(plan_.shape.rank() - 1) && !transposes();
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
     rows.back()->m.streams = streams_;
+    rows.back()->first = inOrder;
     for (size_t arg = 0; arg < operands_.size(); ++arg)
-      rows.back()->m.bindBuffer(k_.body().args[arg], operands_[arg]);
+      bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->first);
   }
   for (const std::vector<OpId> &level : plan_.levels)
-    for (const auto &row : rows)
+    for (const auto &row : rows) {
       bindReductions(*row, level);
+      row->first = false;
+    }
   for (const auto &row : rows) {
     bindArgmaxes(*row);
     storeReduced(*row);
@@ -224,11 +231,14 @@ void RowsEmitter::place(Row &row, llvm::Value *number) {
   }
 }
 
-ReductionLoops RowsEmitter::loops(Row &row) const {
+bool RowsEmitter::transposes() const {
   const int inner = plan_.shape.rank() - 1;
-  const bool transposes = partialsInLanes_ && plan_.layout.empty() && plan_.order.laneAxis != inner &&
-                          plan_.shape[inner] >= kLanes;
-  return {row.m, plan_.shape, plan_.order, partialsInLanes_, transposes, unrolled_};
+  return partialsInLanes_ && plan_.layout.empty() && plan_.order.laneAxis != inner &&
+         plan_.shape[inner] >= kLanes;
+}
+
+ReductionLoops RowsEmitter::loops(Row &row) const {
+  return {row.m, plan_.shape, plan_.order, partialsInLanes_, transposes(), unrolled_};
 }
 
 void RowsEmitter::bindReductions(Row &row, const std::vector<OpId> &level) {

@@ -3,6 +3,7 @@
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include "codegen/cpu/contract/register_tile.h"
 #include "ir/layout.h"
 
 namespace gradc {
@@ -13,12 +14,15 @@ namespace {
 constexpr int64_t kStreamedBytes = int64_t{128} << 20;
 constexpr int64_t kLineBytes = 64;
 
-bool movesMuch(const KernelContext &k) {
+/// How far ahead a line is asked for.
+constexpr int64_t kAheadBytes = 2048;
+
+int64_t bytesMoved(const KernelContext &k) {
   int64_t bytes = 0;
   for (const std::vector<ValueId> *values : {&k.body().args, &k.body().yields})
     for (ValueId value : *values)
       bytes += storageBytes(k.fn.type(value));
-  return bytes >= kStreamedBytes;
+  return bytes;
 }
 
 /// Whether each result begins a line and none takes an operand's place.
@@ -37,8 +41,23 @@ llvm::Value *areApart(KernelContext &k) {
 
 } // namespace
 
+void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
+                const Type &space, const bool &first) {
+  const Type &type = k.fn.type(arg);
+  if (type.shape != space.shape || type.layout != space.layout || bytesMoved(k) <= k.e.target.l2Bytes / 2)
+    return m.bindBuffer(arg, memory);
+  m.bindValue(arg, [&m, &first, type, memory](const LaneIndex &index) {
+    const LaneValue at = m.address(type, index);
+    if (first && at.affine() && at.step == 1) {
+      const auto size = static_cast<int64_t>(dtypeSize(type.dtype));
+      emitPrefetch(m.e, m.e.offset(memory, m.e.add(m.e.mul(at.base, size), m.e.i64(kAheadBytes))), Cache::L1);
+    }
+    return m.load(type, memory, index);
+  });
+}
+
 void emitStreamed(KernelContext &k, const std::function<void(bool streams)> &body) {
-  if (!movesMuch(k))
+  if (bytesMoved(k) < kStreamedBytes)
     return body(false);
   Emit &e = k.e;
   auto block = [&](const char *name) {

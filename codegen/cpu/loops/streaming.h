@@ -1,12 +1,19 @@
-// Results that no cache keeps until they are read go to memory past the caches.
+// Kernels that walk through more memory than the caches hold: what they read is asked for ahead of its use, and what no
+// cache keeps until it is read goes to memory past the caches.
 #pragma once
 
 #include <functional>
 
-#include "codegen/cpu/emit.h"
+#include "codegen/cpu/elements/element.h"
 #include "codegen/cpu/kernel.h"
 
 namespace gradc {
+
+/// Binds the memory of an operand of a kernel that walks through `space` in its order. Where the operand is walked so,
+/// too, and does not come from the core's own cache, each vector that is loaded while `first` holds asks for the one
+/// that is read some time later. Processors look ahead as well, but no further than the next few hundred instructions.
+void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
+                const Type &space, const bool &first);
 
 /// Emits the body, which stores past the caches where `streams` is true (ElementEmitter::streams). For a kernel that
 /// moves very much it is emitted twice, for results that lie on lines of their own and for others, as one that takes
