@@ -15,9 +15,13 @@ namespace {
 
 constexpr int kFailed = 100;
 
+/// Of one test's process, made by its first scratch file and removed by the process that waits for it.
+std::string scratchFolder(pid_t process) { return testing::TempDir() + "cudasim-" + std::to_string(process); }
+
 int childStatus(pid_t child) {
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);
+  std::filesystem::remove_all(scratchFolder(child));
   EXPECT_TRUE(WIFEXITED(status)) << "the test's process ended by signal " << WTERMSIG(status);
   EXPECT_NE(WEXITSTATUS(status), kFailed) << "an expectation failed in the test's process";
   return WEXITSTATUS(status);
@@ -137,9 +141,9 @@ size_t countLines(const std::vector<std::string> &lines, const std::string &text
 }
 
 std::string scratchFile(const std::string &name) {
-  std::string path = testing::TempDir() + "cudasim-" + std::to_string(getpid()) + "-" + name;
-  std::filesystem::remove(path);
-  return path;
+  const std::string folder = scratchFolder(getpid());
+  std::filesystem::create_directories(folder);
+  return folder + "/" + name;
 }
 
 // add: p[i] += value.  scale: p[i] *= value.  past: writes at a distance.  sized: has limits, and shared memory.

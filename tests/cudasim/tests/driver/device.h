@@ -59,7 +59,8 @@ CUresult launchAdd(CUfunction add, CUdeviceptr pointer, float value, uint32_t co
 std::vector<std::string> linesOf(const std::string &path);
 /// Of these, how many contain the text.
 size_t countLines(const std::vector<std::string> &lines, const std::string &text);
-/// A path for a test's file, which does not exist yet; the test that runs names it.
+
+/// A path for a file of the test that runs in this process; the file is removed with the test.
 std::string scratchFile(const std::string &name);
 
 } // namespace cudasim::test
