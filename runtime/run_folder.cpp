@@ -5,7 +5,6 @@
 #include <span>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "support/files.h"
@@ -33,8 +32,10 @@ int64_t stepOf(const std::string &line, bool &epoch) {
 StatusOr<RunFolder> RunFolder::open(std::string path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error)
-    return ioFailure(fmt::format("cannot create '{}': {}", path, error.message()));
+  if (error) {
+    errno = error.value();
+    return ioFailure(systemMessage("create", path));
+  }
   StatusOr<Descriptor> lock = lockFolder(path);
   if (!lock)
     return std::unexpected(lock.error());
@@ -103,7 +104,10 @@ Status RunFolder::takeOver() {
 }
 
 Status RunFolder::writeCheckpoint(const VariableStore &variables, const TrainState &state) {
-  Status status = gradc::writeCheckpoint(checkpointPath(), variables, state);
+  // First the log: what it says beyond a checkpoint is dropped by who resumes, what it lacks would be lost.
+  Status status = flushLog();
+  if (status.ok())
+    status = gradc::writeCheckpoint(checkpointPath(), variables, state);
   if (status.ok())
     status = takeOver();
   return status.ok() ? flushLog() : status;

@@ -15,6 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";
 constexpr int64_t kLogEvery = 50;                        // steps
 constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the report's times come from
 
@@ -156,9 +157,11 @@ Status TrainLoop::resumeFrom(const std::string &path, bool mayBeAbsent) {
   for (const std::string &line : *lines)
     if (std::optional<EpochRecord> record = parseEpoch(line))
       history_.push_back(std::move(*record));
-  // The process may have died between the checkpoint and the best weights.
-  const bool lastWasBest = state_.batch == 0 && state_.epoch > 0 && state_.best.bestEpoch == state_.epoch - 1;
-  return lastWasBest ? saveBest() : okStatus();
+  // The process may have died between the checkpoint of an epoch and its weights.
+  if (state_.batch != 0 || state_.epoch == 0)
+    return okStatus();
+  const Status written = saveWeights(kLast);
+  return written.ok() && state_.best.bestEpoch == state_.epoch - 1 ? saveWeights(kBest) : written;
 }
 
 void TrainLoop::prefetchPrograms() {
@@ -283,7 +286,7 @@ StatusOr<bool> TrainLoop::answerSignals() {
                                         : "by a signal"));
   Status status = save();
   if (status.ok() && stop)
-    status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
+    status = saveWeights(kLast);
   if (!status.ok())
     return std::unexpected(status);
   if (stop)
@@ -366,9 +369,9 @@ Status TrainLoop::endEpoch() {
                                   state_.stop.badEpochs));
   Status status = save();
   if (status.ok() && record.best)
-    status = saveBest();
+    status = saveWeights(kBest);
   if (status.ok())
-    status = folder_->writeWeights("last.safetensors", variables_, options_.weightsMetadata);
+    status = saveWeights(kLast);
   if (status.ok())
     status = writeReport();
   if (status.ok() && options_.hooks.epoch && !options_.hooks.epoch(record))
@@ -385,8 +388,8 @@ Status TrainLoop::save() {
   return folder_->writeCheckpoint(variables_, state_);
 }
 
-Status TrainLoop::saveBest() {
-  return folder_->writeWeights("best.safetensors", variables_, options_.weightsMetadata);
+Status TrainLoop::saveWeights(const char *file) {
+  return folder_->writeWeights(file, variables_, options_.weightsMetadata);
 }
 
 void TrainLoop::profileAround(BatchRunner &runner, int64_t rows) {

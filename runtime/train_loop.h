@@ -92,7 +92,7 @@ private:
   StepRecord stepRecord() const;
   void profileAround(BatchRunner &runner, int64_t rows);
   Status save();
-  Status saveBest();
+  Status saveWeights(const char *file);
   Status writeReport();
   double elapsed() const;
 

@@ -233,6 +233,36 @@ TEST(TrainLoop, InterruptedAndResumedIsUninterrupted) {
   EXPECT_EQ(epochs(whole.read("metrics.jsonl")), epochs(pieces.read("metrics.jsonl")));
 }
 
+// As after a kill between a checkpoint and the weights of its epoch.
+TEST(TrainLoop, ResumingMakesUpForWeightsThatWereNotWritten) {
+  TestRun run("unwritten");
+  run.options.config.epochs = 1;
+  run.go();
+  const std::string last = run.read("last.safetensors"), best = run.read("best.safetensors");
+  for (const char *name : {"/last.safetensors", "/best.safetensors"})
+    ASSERT_TRUE(writeFileAtomically(run.folder + name, "of an earlier epoch").ok());
+  run.options.resume = TrainOptions::Resume::Auto;
+  run.go();
+  ASSERT_TRUE(run.result) << run.result.error().text;
+  EXPECT_EQ(run.read("last.safetensors"), last);
+  EXPECT_EQ(run.read("best.safetensors"), best);
+}
+
+TEST(TrainLoop, TheLogIsWrittenBeforeTheCheckpointThatNeedsIt) {
+  TestRun run("log_first");
+  run.go();
+  ThreadPool pool(1);
+  const VariableStore nothing = std::move(*VariableStore::create({}, pool));
+  StatusOr<RunFolder> folder = RunFolder::open(run.folder);
+  ASSERT_TRUE(folder);
+  ASSERT_TRUE(folder->resumeLog(1000));
+  folder->log("the next epoch");
+  std::filesystem::remove(folder->checkpointPath());
+  std::filesystem::create_directory(folder->checkpointPath()); // so that it cannot be written
+  EXPECT_EQ(folder->writeCheckpoint(nothing, {}).code, ExitCode::Io);
+  EXPECT_TRUE(run.read("metrics.jsonl").ends_with("\nthe next epoch\n"));
+}
+
 TEST(TrainLoop, ResumesFromANamedFileAndRefusesAnotherRun) {
   TestRun first("first");
   first.options.config.epochs = 2;
