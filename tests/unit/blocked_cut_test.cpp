@@ -73,6 +73,18 @@ TEST(BlockedCut, TakesTheWholeDepthWherePanelsStay) {
   EXPECT_FALSE(cut(8192, 1024, 256, true).wholeDepth); // rows that are neighbours are copied many at a time
 }
 
+TEST(BlockedCut, CopiesNeighboursForSeveralPanels) {
+  for (int64_t columns : {256, 1024}) { // an item's panels: 2 and 4 beside 256 rows, 1 beside 64
+    const BlockedNest nest = cut(256, columns, 8192, true);
+    EXPECT_EQ(nest.panels, columns == 256 ? 2 : 4);
+    EXPECT_EQ(nest.packsRows(), columns == 1024);
+  }
+  const BlockedNest narrow = cut(64, 256, 8192, true);
+  EXPECT_EQ(narrow.panels, 1);
+  EXPECT_EQ(narrow.readRows().pitch, narrow.row.pitch);
+  EXPECT_EQ(narrow.scratch().rows, narrow.scratch().sums); // nothing between panels and sums
+}
+
 TEST(BlockedCut, CopiesRowsThatCompete) {
   BlockedNest nest = cut(1024, 1024, 1024);
   EXPECT_FALSE(nest.packsRows()); // six rows fit into a set

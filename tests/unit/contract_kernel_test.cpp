@@ -65,6 +65,9 @@ TEST_F(ContractKernel, MatmulBlocked) {
       check({"matmul(%p, %q) {transpose_a = true, transpose_b = true}", turned, f32({70, 900}, false), y},
             mcpu, tile, ++seed);
     }
+  // neighbouring rows that are copied, as there are many panels
+  check({"matmul(%p, %q) {transpose_a = true}", turned, f32({900, 1030}, false), f32({290, 1030}, false)},
+        "native", {6, 4}, 1);
   // rows a page apart
   check({"matmul(%p, %q)", f32({300, 1024}, false), f32({1024, 70}, false), f32({300, 70}, false)}, "native",
         {6, 4}, 1);

@@ -260,8 +260,8 @@ private:
   // What comes from far away is fetched into the second cache while the block before is computed: each tile fetches
   // its share of the next block's lines.
 
-  bool fetchesRows() const { return nest_.rows * nest_.depth * kFloat > kFarBytes; }
-  bool fetchesColumns() const { return nest_.columns * nest_.depth * kVector > kFarBytes; }
+  bool fetchesRows() const { return nest_.rows * nest_.depth * kFloat >= kFarBytes; }
+  bool fetchesColumns() const { return nest_.columns * nest_.depth * kVector >= kFarBytes; }
   /// Cache lines in a run of the block, and in all of it.
   int64_t rowLines() const {
     switch (nest_.row.storage) {

@@ -47,8 +47,9 @@ struct BlockedNest {
   int64_t rowTiles = 1, panels = 1; // of an item
   bool wholeDepth = false;          // one block of it, and tiles of rows outside of panels
 
-  /// Rows are copied where they are neighbours, as a tile would take a piece of each line, and where a power of two
-  /// between them makes more of them compete for one set of the first cache than it has ways.
+  /// Rows are copied where they are neighbours, as a tile would take a piece of each line, if panels enough read them to
+  /// pay for it, and where a power of two between them makes more of them compete for one set of the first cache than it
+  /// has ways.
   bool packsRows() const;
   /// The row operand as tiles read it: in its place or in scratch memory.
   Operand readRows() const;
