@@ -13,10 +13,10 @@ std::vector<std::string> linkCommand(const std::vector<std::string> &kernels, co
   if (parts.hasCuda())
     command.push_back(runtime + "/libgradc_standalone_cuda.a");
   command.push_back(runtime + "/libgradc_standalone.a");
-  // Code and constants in one segment: two half-empty pages less.
-  for (const char *word :
-       {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1", "-Wl,--as-needed",
-        "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,noseparate-code"})
+  // Code and constants in one segment: two half-empty pages less. Sorted, sections leave fewer holes: 500 bytes.
+  for (const char *word : {"-lstdc++", "-lm", "-lz", "-pthread", "-Wl,--gc-sections", "-Wl,-O1",
+                           "-Wl,--as-needed", "-Wl,--build-id=none", "-Wl,-z,noexecstack",
+                           "-Wl,-z,noseparate-code", "-Wl,--sort-section=alignment"})
     command.emplace_back(word);
   command.emplace_back(parts.isStatic ? "-static-pie" : "-pie");
   return command;
