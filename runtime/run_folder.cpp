@@ -50,7 +50,7 @@ StatusOr<RunFolder> RunFolder::open(std::string path) {
   return folder;
 }
 
-StatusOr<std::vector<std::string>> RunFolder::resumeLog(int64_t step) {
+StatusOr<std::vector<std::string>> RunFolder::resumeLog(int64_t step, bool inEpoch) {
   ours_ = true;
   std::vector<std::string> epochs;
   StatusOr<std::string> text = readFile(file(kLog));
@@ -62,7 +62,7 @@ StatusOr<std::vector<std::string>> RunFolder::resumeLog(int64_t step) {
     const std::string line = text->substr(at, end - at);
     bool epoch = false;
     const int64_t lineStep = stepOf(line, epoch);
-    if (lineStep >= 0 && lineStep <= step) {
+    if (lineStep >= 0 && lineStep <= step - (epoch && inEpoch)) {
       kept += line + "\n";
       if (epoch)
         epochs.push_back(line);

@@ -27,8 +27,9 @@ public:
   std::string file(const char *name) const { return path_ + "/" + name; }
   std::string checkpointPath() const { return file("last.ckpt"); }
 
-  /// Goes on with the log of the run that is there, without what it wrote after `step`. Returns its epochs' lines.
-  StatusOr<std::vector<std::string>> resumeLog(int64_t step);
+  /// Goes on with the log of the run that is there, without what it wrote after `step`; `inEpoch`: an epoch's line of
+  /// that very step, too, as the epoch is not complete. Returns its epochs' lines.
+  StatusOr<std::vector<std::string>> resumeLog(int64_t step, bool inEpoch);
 
   /// What run.json shall hold; written with the first checkpoint.
   void setDescription(std::string json) { description_ = std::move(json); }

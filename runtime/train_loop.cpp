@@ -151,7 +151,7 @@ Status TrainLoop::resumeFrom(const std::string &path, bool mayBeAbsent) {
   if (std::filesystem::path(path).lexically_normal() !=
       std::filesystem::path(folder_->checkpointPath()).lexically_normal())
     return okStatus();
-  StatusOr<std::vector<std::string>> lines = folder_->resumeLog(state_.step);
+  StatusOr<std::vector<std::string>> lines = folder_->resumeLog(state_.step, state_.batch != 0);
   if (!lines)
     return lines.error();
   for (const std::string &line : *lines)

@@ -255,12 +255,28 @@ TEST(TrainLoop, TheLogIsWrittenBeforeTheCheckpointThatNeedsIt) {
   const VariableStore nothing = std::move(*VariableStore::create({}, pool));
   StatusOr<RunFolder> folder = RunFolder::open(run.folder);
   ASSERT_TRUE(folder);
-  ASSERT_TRUE(folder->resumeLog(1000));
+  ASSERT_TRUE(folder->resumeLog(24, false));
   folder->log("the next epoch");
   std::filesystem::remove(folder->checkpointPath());
   std::filesystem::create_directory(folder->checkpointPath()); // so that it cannot be written
   EXPECT_EQ(folder->writeCheckpoint(nothing, {}).code, ExitCode::Io);
   EXPECT_TRUE(run.read("metrics.jsonl").ends_with("\nthe next epoch\n"));
+}
+
+// A checkpoint may stand behind an epoch's last step and before its end, which a run that was killed had logged.
+TEST(TrainLoop, TheLogOfAnEpochThatIsNotCompleteIsDropped) {
+  TestRun run("logged_ahead");
+  run.go(); // four epochs of six steps
+  const std::tuple<int, bool, size_t> cases[] = {{24, false, 4}, {24, true, 3}, {13, true, 2}, {12, true, 1}};
+  for (const auto &[step, inEpoch, kept] : cases) {
+    StatusOr<RunFolder> folder = RunFolder::open(run.folder);
+    ASSERT_TRUE(folder);
+    const StatusOr<std::vector<std::string>> lines = folder->resumeLog(step, inEpoch);
+    ASSERT_TRUE(lines);
+    ASSERT_EQ(lines->size(), kept);
+    EXPECT_EQ(parseEpoch(lines->back())->epoch, static_cast<int64_t>(kept));
+    EXPECT_EQ(run.read("metrics.jsonl").find("\"epoch\":" + std::to_string(kept + 1)), std::string::npos);
+  }
 }
 
 TEST(TrainLoop, ResumesFromANamedFileAndRefusesAnotherRun) {
