@@ -98,8 +98,9 @@ const Json *GraphReader::findBlock(const Json &node, const std::string &name) {
   const Json *block = blocks && !isFreeKey(which->text) ? blocks->find(which->text) : nullptr;
   if (!block) {
     std::vector<std::string_view> names;
-    for (const JsonKey &key : blocks ? blocks->keys : std::vector<JsonKey>())
-      names.push_back(key.name);
+    if (blocks)
+      for (const JsonKey &key : blocks->keys)
+        names.push_back(key.name);
     fail(*which, "node '{}': unknown block '{}'{}", name, which->text, proposal(which->text, names));
   } else if (std::ranges::find(openBlocks_, which->text) != openBlocks_.end()) {
     fail(*which, "block '{}' contains itself: {} → {}", which->text, fmt::join(openBlocks_, " → "),
@@ -156,8 +157,9 @@ Json GraphReader::substitute(const Json &value, const Json &node, const Json &bl
     if (args && args->find(name))
       return node.find(name) ? *node.find(name) : *args->find(name);
     std::vector<std::string_view> names;
-    for (const JsonKey &key : args ? args->keys : std::vector<JsonKey>())
-      names.push_back(key.name);
+    if (args)
+      for (const JsonKey &key : args->keys)
+        names.push_back(key.name);
     fail(value, "the block has no argument '{}'{}", name, proposal(name, names));
     return value;
   }
