@@ -264,4 +264,27 @@ Values Emit::count(int64_t iterations, const Values &carried, const Body &body) 
   return loop(i64(0), i64(iterations), 1, carried, body);
 }
 
+void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
+            const std::function<void()> &otherwise) {
+  llvm::LLVMContext &context = e.module.getContext();
+  auto *thenBlock = llvm::BasicBlock::Create(context, "then", e.function());
+  auto *elseBlock = llvm::BasicBlock::Create(context, "else", e.function());
+  auto *done = llvm::BasicBlock::Create(context, "endif", e.function());
+  e.b.CreateCondBr(condition, thenBlock, elseBlock);
+  e.b.SetInsertPoint(thenBlock);
+  then();
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(elseBlock);
+  otherwise();
+  e.b.CreateBr(done);
+  e.b.SetInsertPoint(done);
+}
+
+void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting) {
+  constexpr uint32_t kData = 1;
+  e.b.CreateIntrinsic(
+      llvm::Intrinsic::prefetch, {address->getType()},
+      {address, e.b.getInt32(forWriting), e.b.getInt32(cache == Cache::L1 ? 3 : 2), e.b.getInt32(kData)});
+}
+
 } // namespace gradc

@@ -111,4 +111,13 @@ public:
   Values count(int64_t count, const Values &carried, const Body &body);
 };
 
+/// One branch or the other; both fall through.
+void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
+            const std::function<void()> &otherwise);
+
+/// Fetches the cache line at the address into L1 or, where it is needed later, only into L2.
+enum class Cache : uint8_t { L1, L2 };
+void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting = false);
+inline constexpr int64_t kCacheLine = 64; // bytes
+
 } // namespace gradc

@@ -93,10 +93,10 @@ void TileMatmulParts::packRow(llvm::Value *source, llvm::Value *target, llvm::Va
   llvm::Value *from = e.offset(source, e.mul(row, matrix.rowStride));
   llvm::Value *to = e.offset(target, e.mul(row, kTilePitch));
   forChunks(matrix.depth, low, high, [&](llvm::Value *number, int64_t depth) {
-    constexpr int64_t kLine = 64;
     llvm::Value *here = e.offset(from, e.mul(number, 2 * matrix.depthBlock));
-    const int64_t halves = matrix.depthBlock < kLine ? 1 : 2; // those of a chunk that have lines of their own
-    for (int64_t half = 0; half < halves; ++half)             // of the chunk after the next one
+    const int64_t halves =
+        matrix.depthBlock < kCacheLine ? 1 : 2;   // those of a chunk that have lines of their own
+    for (int64_t half = 0; half < halves; ++half) // of the chunk after the next one
       emitPrefetch(e, e.offset(here, (4 + half) * matrix.depthBlock), Cache::L1);
     emitPackRow(e, matrix, packing, here, depth, e.offset(to, e.mul(number, chunkBytes())));
   });

@@ -85,9 +85,7 @@ private:
     constexpr int64_t kNear = 256 << 10;
     if (matrix_.rows * matrix_.depth * static_cast<int64_t>(dtypeSize(matrix_.dtype)) <= kNear)
       return;
-    llvm::Value *next = e_.offset(address, 2 * matrix_.depthBlock);
-    b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {next->getType()},
-                       {next, b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
+    emitPrefetch(e_, e_.offset(address, 2 * matrix_.depthBlock), Cache::L1);
   }
 
   void store(llvm::Value *target, int64_t row, const Values &pieces) {

@@ -7,7 +7,6 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 constexpr int64_t kVector = kVectorLanes * kFloat;
-constexpr int64_t kLine = 64;
 /// Vectors copied by an iteration.
 constexpr int64_t kUnroll = 4;
 
@@ -54,7 +53,7 @@ void emitBlockPrefetch(Emit &e, const MemoryBlock &block, int64_t lines, llvm::V
   for (int64_t i = 0; i < count; ++i) {
     llvm::Value *line = e.add(first, e.i64(i));
     llvm::Value *run = e.offset(block.start, e.mul(e.div(line, lines), block.pitch));
-    emitPrefetch(e, e.offset(run, e.mul(e.mod(line, lines), kLine)), Cache::L2);
+    emitPrefetch(e, e.offset(run, e.mul(e.mod(line, lines), kCacheLine)), Cache::L2);
   }
 }
 

@@ -53,19 +53,17 @@ void EpilogueStore::prefetch(std::span<const TileVector> tile) {
   const Type &type = k_.fn.type(sum_);
   for (size_t i = 0; i < pointers_.size(); ++i)
     if (isFar(k_.body().args[i]))
-      for (const TileVector &vector : tile) {
-        llvm::Value *address =
-            k_.e.offset(pointers_[i], k_.e.mul(emitter_->address(type, vector.at).base, sizeof(float)));
-        emitPrefetch(k_.e, address, Cache::L1, true);
-      }
+      for (const TileVector &vector : tile)
+        prefetchElement(type, pointers_[i], vector.at);
 }
 
 void EpilogueStore::prefetchResult(const LaneIndex &at) {
-  for (size_t i = 0; i < results_.size(); ++i) {
-    const LaneIndex place = placeOf(results_[i], at);
-    llvm::Value *element = emitter_->address(k_.fn.type(k_.body().yields[i]), place).base;
-    emitPrefetch(k_.e, k_.e.offset(results_[i].pointer, k_.e.mul(element, sizeof(float))), Cache::L1, true);
-  }
+  for (size_t i = 0; i < results_.size(); ++i)
+    prefetchElement(k_.fn.type(k_.body().yields[i]), results_[i].pointer, placeOf(results_[i], at));
+}
+
+void EpilogueStore::prefetchElement(const Type &type, llvm::Value *memory, const LaneIndex &at) {
+  emitPrefetch(k_.e, emitter_->pointerTo(type, memory, emitter_->address(type, at)), Cache::L1, true);
 }
 
 void EpilogueStore::store(std::span<const TileVector> finished) {

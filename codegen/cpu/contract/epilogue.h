@@ -25,6 +25,7 @@ public:
 private:
   void maskExamples(LaneIndex &at);
   void storeVector(const LaneIndex &at);
+  void prefetchElement(const Type &type, llvm::Value *memory, const LaneIndex &at);
   llvm::Value *pointer(llvm::Value *buffers, int number);
   bool isFar(ValueId arg) const;
   bool feedsEpilogue(ValueId arg) const;

@@ -15,7 +15,6 @@ constexpr int64_t kEnoughItems = 32;
 constexpr int64_t kFloat = 4;
 /// A larger row operand does not stay in L2 from one use to the next.
 constexpr int64_t kPrefetchBytes = 512 << 10;
-constexpr int64_t kLine = 64; // bytes of a cache line; the processor itself foresees smaller steps
 constexpr int64_t kVectorBytes = kVectorLanes * kFloat;
 /// Bytes of a strip's row from which on the processor foresees better what comes than instructions tell it.
 constexpr int64_t kLongRun = 12 << 10;
@@ -177,7 +176,7 @@ private:
   /// many streams unless they are long.
   void prefetchRows(llvm::Value *row, int64_t rows, int64_t steps) {
     for (int64_t k = 0; k < steps; ++k)
-      for (int64_t at = 0; at < rows * kFloat; at += kLine)
+      for (int64_t at = 0; at < rows * kFloat; at += kCacheLine)
         emitPrefetch(e, e.offset(row, (steps + k) * nest_.reduction.rowStep + at), Cache::L2);
   }
 
@@ -228,7 +227,7 @@ private:
   void tileBody(const TileKernels::Args &args, int rows, int columns, int lastLanes) {
     RegisterTileShape shape = tileShape(rows, columns);
     shape.lastLanes = nest_.packDepth ? kVectorLanes : lastLanes; // panels are filled up with zeros
-    if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kLine && !nest_.fetchesNext)
+    if (nest_.rowBytes > kPrefetchBytes && nest_.reduction.rowStep >= kCacheLine && !nest_.fetchesNext)
       shape.rowPrefetch = rows * nest_.rowStride;
     shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
       fetchEpilogue(args, rows, columns, lastLanes, iteration, iterations);

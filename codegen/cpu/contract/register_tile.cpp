@@ -129,7 +129,6 @@ private:
   /// What the next tile reads of the row operand in these steps: each cache line once, by its last element, as the
   /// tile that ends before that has fetched the rest of the line.
   void prefetchRows(llvm::Value *row, int64_t step, int64_t steps) {
-    constexpr int64_t kLine = 64;
     std::vector<int64_t> places;
     for (int64_t offset : shape_.rowOffsets)
       for (int64_t i = 0; i < steps; ++i)
@@ -137,7 +136,7 @@ private:
     std::ranges::sort(places, std::greater{});
     int64_t fetched = std::numeric_limits<int64_t>::max();
     for (int64_t place : places)
-      if (fetched - place >= kLine) {
+      if (fetched - place >= kCacheLine) {
         emitPrefetch(e, e.offset(row, place + shape_.rowPrefetch), Cache::L2);
         fetched = place;
       }
@@ -256,13 +255,6 @@ Values emitRegisterTile(Emit &e, const RegisterTileShape &shape, const Reduction
   CHECK(shape.columns() <= 31, "a tile of {} columns", shape.columns());
   const uint32_t all = (1u << shape.columns()) - 1;
   return TileEmitter(e, shape, extents).emit(reduction, {row}, {column}, all, std::move(accumulators));
-}
-
-void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting) {
-  constexpr uint32_t kData = 1;
-  e.b.CreateIntrinsic(
-      llvm::Intrinsic::prefetch, {address->getType()},
-      {address, e.b.getInt32(forWriting), e.b.getInt32(cache == Cache::L1 ? 3 : 2), e.b.getInt32(kData)});
 }
 
 Values zeroAccumulators(Emit &e, const RegisterTileShape &shape) {

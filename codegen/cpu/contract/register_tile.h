@@ -82,10 +82,6 @@ struct RegisterTileShape {
 Values emitRegisterTile(Emit &e, const RegisterTileShape &shape, const Reduction &reduction, llvm::Value *row,
                         llvm::Value *column, const Values &extents, Values accumulators);
 
-/// Fetches the cache line at the address into L1 or, where it is needed later, only into L2.
-enum class Cache : uint8_t { L1, L2 };
-void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting = false);
-
 /// Accumulators that start at zero.
 Values zeroAccumulators(Emit &e, const RegisterTileShape &shape);
 

@@ -25,22 +25,6 @@ void TileKernels::call(const std::string &name, const Args &args, const Body &bo
   e.b.CreateCall(fn, values);
 }
 
-void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
-            const std::function<void()> &otherwise) {
-  llvm::LLVMContext &context = e.module.getContext();
-  auto *thenBlock = llvm::BasicBlock::Create(context, "then", e.function());
-  auto *elseBlock = llvm::BasicBlock::Create(context, "else", e.function());
-  auto *done = llvm::BasicBlock::Create(context, "endif", e.function());
-  e.b.CreateCondBr(condition, thenBlock, elseBlock);
-  e.b.SetInsertPoint(thenBlock);
-  then();
-  e.b.CreateBr(done);
-  e.b.SetInsertPoint(elseBlock);
-  otherwise();
-  e.b.CreateBr(done);
-  e.b.SetInsertPoint(done);
-}
-
 namespace {
 
 void switchFrom(Emit &e, const std::vector<TileRun> &runs, size_t first, int64_t before, llvm::Value *tile,

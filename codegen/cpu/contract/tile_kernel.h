@@ -62,10 +62,6 @@ private:
   std::map<std::string, llvm::Function *> functions_;
 };
 
-/// One branch or the other; both fall through.
-void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
-            const std::function<void()> &otherwise);
-
 /// Calls f(start, run) for the tile of number `tile`, with code for each run of equal tiles.
 using OnTile = std::function<void(llvm::Value *start, const TileRun &run)>;
 void emitTileSwitch(Emit &e, const std::vector<TileRun> &runs, llvm::Value *tile, const OnTile &f);

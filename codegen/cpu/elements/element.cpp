@@ -146,6 +146,10 @@ llvm::Value *loadSteps(Emit &e, llvm::FixedVectorType *type, llvm::Value *base, 
 
 } // namespace
 
+llvm::Value *ElementEmitter::pointerTo(const Type &type, llvm::Value *memory, const LaneValue &at) {
+  return e.offset(memory, e.mul(at.base, static_cast<int64_t>(dtypeSize(type.dtype))));
+}
+
 llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const LaneIndex &index) {
   LaneValue at = address(type, index);
   auto size = static_cast<int64_t>(dtypeSize(type.dtype));
@@ -153,7 +157,7 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
   llvm::Type *element = e.memoryType(type.dtype);
   auto *vector = llvm::FixedVectorType::get(element, kVectorLanes);
   llvm::Value *result = nullptr;
-  llvm::Value *base = at.affine() ? e.offset(pointer, e.mul(at.base, size)) : pointer;
+  llvm::Value *base = at.affine() ? pointerTo(type, pointer, at) : pointer;
   if (at.uniform())
     result = e.splat(e.b.CreateAlignedLoad(element, base, align));
   else if (at.affine() && at.step == 1)
@@ -179,15 +183,13 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
 
 namespace {
 
-constexpr int64_t kLineBytes = 64;
-
 void storeVector(Emit &e, llvm::Value *value, llvm::Value *at, llvm::Align align, bool streams) {
   if (!streams) {
     e.b.CreateAlignedStore(value, at, align);
     return;
   }
   llvm::LLVMContext &context = e.module.getContext();
-  llvm::StoreInst *store = e.b.CreateAlignedStore(value, at, llvm::Align(kLineBytes));
+  llvm::StoreInst *store = e.b.CreateAlignedStore(value, at, llvm::Align(kCacheLine));
   store->setMetadata(llvm::LLVMContext::MD_nontemporal,
                      llvm::MDNode::get(context, llvm::ConstantAsMetadata::get(e.b.getInt32(1))));
 }
@@ -202,7 +204,7 @@ void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneInd
   llvm::Type *element = e.memoryType(type.dtype);
   if (type.dtype == DType::Bool)
     value = e.b.CreateZExt(value, llvm::FixedVectorType::get(element, kVectorLanes));
-  llvm::Value *base = at.affine() ? e.offset(pointer, e.mul(at.base, size)) : pointer;
+  llvm::Value *base = at.affine() ? pointerTo(type, pointer, at) : pointer;
   const bool wholeBlock = at.affine() && at.step == 1 && fillsBlock(type, index);
   if (wholeBlock)
     value = e.b.CreateSelect(math.lessThan(index.groups[0].at, type.shape[0]), value,
@@ -210,7 +212,7 @@ void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneInd
   if (at.uniform())
     e.b.CreateAlignedStore(e.b.CreateExtractElement(value, uint64_t{0}), base, align);
   else if (wholeBlock || (at.affine() && at.step == 1 && !index.mask))
-    storeVector(e, value, base, align, streams && at.multiple * size % kLineBytes == 0);
+    storeVector(e, value, base, align, streams && at.multiple * size % kCacheLine == 0);
   else if (at.affine() && at.step == 1)
     e.b.CreateMaskedStore(value, base, align, index.mask);
   else {

@@ -44,6 +44,8 @@ public:
   void store(const Type &type, llvm::Value *pointer, const LaneIndex &index, llvm::Value *value);
   /// How the address of an element, in elements, varies over the lanes.
   LaneValue address(const Type &type, const LaneIndex &index);
+  /// Where that element, of the first lane, lies; `at` is affine.
+  llvm::Value *pointerTo(const Type &type, llvm::Value *memory, const LaneValue &at);
 
   /// What was computed stays valid in this block and those it dominates. Around the body of a loop or a branch,
   /// a Scope forgets at its end what was computed inside.

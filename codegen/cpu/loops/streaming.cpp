@@ -3,7 +3,6 @@
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/TargetParser/Triple.h"
 
-#include "codegen/cpu/contract/register_tile.h"
 #include "ir/layout.h"
 
 namespace gradc {
@@ -12,7 +11,6 @@ namespace {
 /// Twice what a core finds again in the last cache. A stored line is read first and written later, so that stores past
 /// the caches move two thirds; below this they would send to memory what the next kernel reads.
 constexpr int64_t kStreamedBytes = int64_t{128} << 20;
-constexpr int64_t kLineBytes = 64;
 
 /// How far ahead a line is asked for.
 constexpr int64_t kAheadBytes = 2048;
@@ -31,7 +29,7 @@ llvm::Value *areApart(KernelContext &k) {
   llvm::Value *holds = b.getTrue();
   for (size_t i = 0; i < k.body().yields.size(); ++i) {
     llvm::Value *result = k.e.buffer(k.resultBuffer(static_cast<int>(i)));
-    llvm::Value *within = b.CreateAnd(b.CreatePtrToInt(result, b.getInt64Ty()), kLineBytes - 1);
+    llvm::Value *within = b.CreateAnd(b.CreatePtrToInt(result, b.getInt64Ty()), kCacheLine - 1);
     holds = b.CreateAnd(holds, b.CreateICmpEQ(within, k.e.i64(0)));
     for (size_t arg = 0; arg < k.body().args.size(); ++arg)
       holds = b.CreateAnd(holds, b.CreateICmpNE(result, k.e.buffer(k.operandBuffer(static_cast<int>(arg)))));
@@ -48,10 +46,8 @@ void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Va
     return m.bindBuffer(arg, memory);
   m.bindValue(arg, [&m, &first, type, memory](const LaneIndex &index) {
     const LaneValue at = m.address(type, index);
-    if (first && at.affine() && at.step == 1) {
-      const auto size = static_cast<int64_t>(dtypeSize(type.dtype));
-      emitPrefetch(m.e, m.e.offset(memory, m.e.add(m.e.mul(at.base, size), m.e.i64(kAheadBytes))), Cache::L1);
-    }
+    if (first && at.affine() && at.step == 1)
+      emitPrefetch(m.e, m.e.offset(m.pointerTo(type, memory, at), kAheadBytes), Cache::L1);
     return m.load(type, memory, index);
   });
 }
@@ -60,20 +56,12 @@ void emitStreamed(KernelContext &k, const std::function<void(bool streams)> &bod
   if (bytesMoved(k) < kStreamedBytes)
     return body(false);
   Emit &e = k.e;
-  auto block = [&](const char *name) {
-    return llvm::BasicBlock::Create(e.module.getContext(), name, e.function());
+  auto streamed = [&] {
+    body(true);
+    if (llvm::Triple(e.target.triple).isX86()) // elsewhere these stores are ordered as all others
+      e.b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
   };
-  llvm::BasicBlock *apart = block("apart"), *together = block("together"), *done = block("end");
-  e.b.CreateCondBr(areApart(k), apart, together);
-  e.b.SetInsertPoint(apart);
-  body(true);
-  if (llvm::Triple(e.target.triple).isX86()) // elsewhere these stores are ordered as all others
-    e.b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
-  e.b.CreateBr(done);
-  e.b.SetInsertPoint(together);
-  body(false);
-  e.b.CreateBr(done);
-  e.b.SetInsertPoint(done);
+  emitIf(e, areApart(k), streamed, [&] { body(false); });
 }
 
 } // namespace gradc

@@ -18,10 +18,7 @@ namespace gradc {
 
 /// Bytes from one plane of so many bytes to the next. Planes are written and read in step, one vector of each: an odd
 /// number of cache lines apart, they do not meet in one set of a cache.
-constexpr int64_t winogradPlane(int64_t bytes) {
-  constexpr int64_t kLine = 64;
-  return (ceilDiv(bytes, kLine) | 1) * kLine;
-}
+constexpr int64_t winogradPlane(int64_t bytes) { return (ceilDiv(bytes, kCacheLine) | 1) * kCacheLine; }
 
 /// Strides and sizes in bytes.
 struct WinogradNest {
