@@ -23,6 +23,10 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     pipeline.push_back({pass, std::move(passOptions)});
   };
 
+  // On the graph as the model's author wrote it, where a layer is one op. Before its gradients are made: those of what
+  // computes less compute less.
+  add("reassociate");
+
   // The training step, while the graph has the ops that the model's author wrote: composites know gradients that
   // their expansions do not.
   if (options.train) {

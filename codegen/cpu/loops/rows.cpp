@@ -77,7 +77,7 @@ private:
     ElementEmitter m;
     std::vector<LaneValue> dims; // of the full shape
     llvm::Value *mask = nullptr;
-    bool first = true; // nothing has gone through it yet, and memory is walked in its order
+    bool first = true; // nothing has gone through it yet, and it is known which memory comes next
 
     explicit Row(KernelContext &k) : m(k.e, k.fn, k.region()) {}
   };
@@ -190,12 +190,14 @@ void RowsEmitter::emitRows(llvm::Value *first) {
   std::vector<std::unique_ptr<Row>> rows;
   const Type walked{DType::F32, plan_.shape, plan_.layout};
   const bool inOrder = isReduced(plan_.shape.rank() - 1) && !transposes();
+  const bool across = plan_.layout.empty() && laneDim_ == plan_.shape.rank() - 1;
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
     rows.back()->m.streams = streams_;
-    rows.back()->first = inOrder;
+    rows.back()->first = inOrder || across;
     for (size_t arg = 0; arg < operands_.size(); ++arg)
-      bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->first);
+      bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->first,
+                 across ? kAheadAcross : kAheadInOrder);
   }
   for (const std::vector<OpId> &level : plan_.levels)
     for (const auto &row : rows) {

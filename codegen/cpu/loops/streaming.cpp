@@ -12,9 +12,6 @@ namespace {
 /// the caches move two thirds; below this they would send to memory what the next kernel reads.
 constexpr int64_t kStreamedBytes = int64_t{128} << 20;
 
-/// How far ahead a line is asked for.
-constexpr int64_t kAheadBytes = 2048;
-
 int64_t bytesMoved(const KernelContext &k) {
   int64_t bytes = 0;
   for (const std::vector<ValueId> *values : {&k.body().args, &k.body().yields})
@@ -40,14 +37,14 @@ llvm::Value *areApart(KernelContext &k) {
 } // namespace
 
 void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
-                const Type &space, const bool &first) {
+                const Type &space, const bool &first, Ahead ahead) {
   const Type &type = k.fn.type(arg);
   if (type.shape != space.shape || type.layout != space.layout || bytesMoved(k) <= k.e.target.l2Bytes / 2)
     return m.bindBuffer(arg, memory);
-  m.bindValue(arg, [&m, &first, type, memory](const LaneIndex &index) {
+  m.bindValue(arg, [&m, &first, type, memory, ahead](const LaneIndex &index) {
     const LaneValue at = m.address(type, index);
     if (first && at.affine() && at.step == 1)
-      emitPrefetch(m.e, m.e.offset(m.pointerTo(type, memory, at), kAheadBytes), Cache::L1);
+      emitPrefetch(m.e, m.e.offset(m.pointerTo(type, memory, at), ahead.bytes), ahead.cache);
     return m.load(type, memory, index);
   });
 }

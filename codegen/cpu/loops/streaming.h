@@ -9,11 +9,21 @@
 
 namespace gradc {
 
-/// Binds the memory of an operand of a kernel that walks through `space` in its order. Where the operand is walked so,
-/// too, and does not come from the core's own cache, each vector that is loaded while `first` holds asks for the one
-/// that is read some time later. Processors look ahead as well, but no further than the next few hundred instructions.
+/// The line that is asked for when one is read: so many bytes behind it, into that cache.
+struct Ahead {
+  int64_t bytes;
+  Cache cache;
+};
+constexpr Ahead kAheadInOrder{2048, Cache::L1};
+/// Columns that are read from above to below find their neighbours, which come next, in the second cache: lines of
+/// neighbouring rows often compete for one set of the first.
+constexpr Ahead kAheadAcross{kCacheLine, Cache::L2};
+
+/// Binds the memory of an operand of a kernel that walks through `space`. Where the operand is walked so, too, and does
+/// not come from the core's own cache, each vector that is loaded while `first` holds asks for one that is read later.
+/// Processors look ahead as well, but no further than the next few hundred instructions.
 void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
-                const Type &space, const bool &first);
+                const Type &space, const bool &first, Ahead ahead = kAheadInOrder);
 
 /// Emits the body, which stores past the caches where `streams` is true (ElementEmitter::streams). For a kernel that
 /// moves very much it is emitted twice, for results that lie on lines of their own and for others, as one that takes
