@@ -24,7 +24,7 @@ struct PassContext {
 
 enum class Exactness : uint8_t {
   Exact,    // the function computes the same bits afterwards
-  Rounding, // the same value up to rounding
+  Rounding, // the same value up to rounding, where all numbers are finite
   Meaning,  // the module gets a different function (autodiff, optimizer)
 };
 

@@ -13,8 +13,8 @@
 // It always pays: a term of the sum costs one addition, an element of the product two operations for each column. Not
 // where something else reads the product or what was added to it, as both would be computed then.
 //
-// Runs before autodiff, so that the gradients are those of the small product. The value is the same up to rounding; the
-// order of additions is still a function of shapes alone.
+// Runs before autodiff, so that the gradients are those of the small product. The value is the same up to rounding, where
+// no number is infinite; the order of additions is still a function of shapes alone.
 #include "passes/pass.h"
 #include "passes/rewrite_util.h"
 
