@@ -184,8 +184,8 @@ Status Program::makeSteps(const Function &fn, ProgramTable &table) {
   ProgramMemory memory = ProgramMemory::ofValues(fn);
   std::vector<KernelTime> times;
   for (const auto &[op, unit] : kernels_)
-    times.push_back({op, longestStep(unit->object.code).work});
-  const std::vector<bool> kept = keptByOneThread(fn, times);
+    times.push_back({op, longestStep(unit->object.code).work, longestStep(unit->object.code).items > 1});
+  const std::vector<bool> shared = sharedKernels(fn, times);
   for (size_t i = 0; i < kernels_.size(); ++i) {
     const auto &[op, unit] = kernels_[i];
     const KernelCode &code = unit->object.code;
@@ -200,8 +200,11 @@ Status Program::makeSteps(const Function &fn, ProgramTable &table) {
       if (!entry)
         return entry.error();
       const Cost cost = &step == &longest ? costOf(fn, op) : Cost{};
-      table.addStep({*entry, name, refs.first, refs.count, step.items, step.scratchBytes,
-                     kept[i] ? kNotShared : step.work, cost.flops, cost.bytes});
+      const double work = !shared[i]          ? kNotShared
+                          : &step == &longest ? std::max(step.work, GRADC_SPLIT_SECONDS)
+                                              : step.work;
+      table.addStep({*entry, name, refs.first, refs.count, step.items, step.scratchBytes, work, cost.flops,
+                     cost.bytes});
       stepSymbols_.push_back(step.symbol);
     }
   }

@@ -30,21 +30,50 @@ func @f(%x: f32[64,784] {input}) -> f32[64,784] {
 }
 )";
 
-std::vector<bool> kept(double first, double second) {
+using Shared = std::vector<bool>;
+
+constexpr std::string_view kProductAndKernel = R"(
+func @f(%x: f32[64,784] {input}, %w: f32[784,784]) -> f32[64,784] {
+  %y = kernel(%x, %w) {kind = contract} {
+    ^(%a: f32[64,784], %b: f32[784,784]):
+      %c = matmul(%a, %b) : f32[64,784]
+      yield %c
+  } : f32[64,784]
+  %z = kernel(%y) {kind = map} {
+    ^(%a: f32[64,784]):
+      %b = neg(%a) : f32[64,784]
+      yield %b
+  } : f32[64,784]
+  return %z
+}
+)";
+
+Shared shared(double first, double second, bool divisible = true, std::string_view text = kTwoKernels) {
   Diagnostics diag;
-  const Result<Module> module = parseModule(kTwoKernels, "f.gir", diag);
+  const Result<Module> module = parseModule(text, "f.gir", diag);
   EXPECT_TRUE(module) << diag.render();
   const Function &fn = *module->function("f");
-  const KernelTime times[] = {{fn.body().ops[0], first}, {fn.body().ops[1], second}};
-  return keptByOneThread(fn, times);
+  const KernelTime times[] = {{fn.body().ops[0], first}, {fn.body().ops[1], second, divisible}};
+  return sharedKernels(fn, times);
 }
 
+// Half of 200 KB take 7 us to fetch.
 TEST(SplitChoice, AKernelStaysWithTheOneThatReadsIt) {
-  using Kept = std::vector<bool>;
-  EXPECT_EQ(kept(5e-6, 1e-6), (Kept{true, false}));   // half of 200 KB take 7 us to fetch
-  EXPECT_EQ(kept(5e-6, 5e-6), (Kept{false, false}));  // both are shared: each thread reads what it wrote
-  EXPECT_EQ(kept(50e-6, 1e-6), (Kept{false, false})); // 25 us saved
-  EXPECT_EQ(kept(1e-6, 1e-6), (Kept{false, false}));  // the pool does not share them anyhow
+  EXPECT_EQ(shared(5e-6, 1e-6), (Shared{false, false}));
+  EXPECT_EQ(shared(50e-6, 1e-6, false),
+            (Shared{true, false})); // 25 us saved, and nothing to share out behind it
+  EXPECT_EQ(shared(1e-6, 1e-6), (Shared{false, false}));
+}
+
+TEST(SplitChoice, EachThreadReadsWhatItWrote) {
+  EXPECT_EQ(shared(5e-6, 5e-6), (Shared{true, true}));
+  EXPECT_EQ(shared(50e-6, 1e-6), (Shared{true, true})); // short as it is
+}
+
+// Each thread has written columns of all examples.
+TEST(SplitChoice, WhatAProductWroteIsFetchedInAnyCase) {
+  EXPECT_EQ(shared(50e-6, 3e-6, true, kProductAndKernel), (Shared{true, false}));
+  EXPECT_EQ(shared(50e-6, 5e-6, true, kProductAndKernel), (Shared{true, true}));
 }
 
 int64_t sharedSteps(const std::string &model) {
