@@ -1,6 +1,5 @@
 // gradc bench: times of compiling, of a training step and of inference, per kernel, on made-up inputs.
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "driver/bench_measure.h"
 #include "driver/commands.h"
 #include "driver/cuda_report.h"
 #include "driver/peaks.h"
@@ -19,139 +19,12 @@
 namespace gradc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr double kWarmupSeconds = 0.2;
-
 struct BenchFlags {
   SessionFlags session;
   double seconds = 1; // of measuring, a program
   bool json = false, train = true, infer = true, modelOnly = false;
   std::string arch;
 };
-
-struct Measured {
-  double compileMs = 0, passMs = 0, medianMs = 0, tenthMs = 0, fastestMs = 0; // tenthMs: a tenth are faster
-  int64_t runs = 0, arenaBytes = 0;
-  std::vector<StepTime> steps;
-};
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Batches that the runs take in turn, as a training loop feeds them: gathering one belongs to the time of a step.
-class Feed {
-public:
-  static constexpr int64_t kBatches = 16;
-
-  static StatusOr<Feed> make(const Session &session) {
-    DataSource source;
-    source.kind = DataSource::Kind::Synthetic;
-    source.examples = kBatches * session.batchSize();
-    StatusOr<Dataset> data = loadDataset(source, session.model.data.inputs, "", session.model.train.seed);
-    if (!data)
-      return std::unexpected(data.error());
-    return Feed(std::move(*data), session.batchSize());
-  }
-
-  /// Also takes the results of as many runs before as the device does not keep open.
-  Status run(BatchRunner &runner) {
-    const auto examples = std::span(order_).subspan(next_ * batch_, batch_);
-    next_ = (next_ + 1) % kBatches;
-    return runs_->start(runner, data_, examples, 0);
-  }
-  Status finishAll() { return runs_->finishAll(); }
-
-private:
-  Feed(Dataset data, int64_t batch)
-      : data_(std::move(data)), order_(epochOrder(data_.examples, 0, 0, true)), batch_(batch) {}
-
-  Dataset data_;
-  std::vector<int64_t> order_;
-  int64_t batch_, next_ = 0;
-  std::unique_ptr<OpenRuns<int>> runs_ =
-      std::make_unique<OpenRuns<int>>([](BatchRunner &, int) { return okStatus(); });
-};
-
-/// Scalars of a training step as at its beginning; the weights barely move, however long the measurement.
-void setHyperParameters(BatchRunner &runner, const TrainConfig &train) {
-  for (const HyperParameter &hyper : train.hyper)
-    runner.setFloat(hyper.name,
-                    static_cast<float>(hyper.name == "learning_rate" ? hyper.base * 1e-3 : hyper.base));
-}
-
-/// The steps of one kernel as one: packing and the work itself. The first stands for the cost of all.
-std::vector<StepTime> joined(const std::vector<StepTime> &steps) {
-  std::vector<StepTime> kernels;
-  for (const StepTime &s : steps) {
-    if (kernels.empty() || kernels.back().name != s.name || s.flops > 0 || s.bytes > 0) {
-      kernels.push_back(s);
-      continue;
-    }
-    kernels.back().milliseconds += s.milliseconds;
-    kernels.back().fastest += s.fastest;
-  }
-  return kernels;
-}
-
-/// Short runs are timed several at once, so that reading the clock takes no share.
-Status sampleTimes(Measured &m, double seconds, const std::function<Status()> &run) {
-  constexpr double kSampleSeconds = 50e-6;
-  const Clock::time_point once = Clock::now();
-  if (Status ran = run(); !ran.ok())
-    return ran;
-  const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(secondsSince(once), 1e-7));
-  std::vector<double> samples;
-  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < seconds || samples.size() < 5;) {
-    const Clock::time_point start = Clock::now();
-    for (int64_t i = 0; i < perSample; ++i)
-      if (Status ran = run(); !ran.ok())
-        return ran;
-    samples.push_back(secondsSince(start) * 1e3 / static_cast<double>(perSample));
-  }
-  std::ranges::sort(samples);
-  m.runs = static_cast<int64_t>(samples.size()) * perSample;
-  m.medianMs = samples[samples.size() / 2];
-  m.tenthMs = samples[samples.size() / 10];
-  m.fastestMs = samples.front();
-  return okStatus();
-}
-
-/// A training step is timed with the gathering of its batch, inference on inputs that lie in memory already.
-StatusOr<Measured> measure(const BenchFlags &flags, Session &session, Runners &runners, Feed &feed,
-                           ProgramKind kind) {
-  Measured m;
-  const Clock::time_point start = Clock::now();
-  StatusOr<BatchRunner *> found = runners.get(kind, session.batchSize());
-  if (!found)
-    return std::unexpected(found.error());
-  m.compileMs = secondsSince(start) * 1e3;
-  m.passMs = session.compiler->timing(kind, session.batchSize()).passSeconds * 1e3;
-  BatchRunner &runner = **found;
-  m.arenaBytes = runner.program().arena_bytes;
-  setHyperParameters(runner, session.model.train);
-  Status status;
-  for (const Clock::time_point warm = Clock::now();
-       status.ok() && secondsSince(warm) < std::min(kWarmupSeconds, flags.seconds);)
-    status = feed.run(runner);
-  if (status.ok() && kind == ProgramKind::Infer)
-    status = feed.finishAll();
-  if (status.ok())
-    status = sampleTimes(m, flags.seconds,
-                         [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
-  runner.setProfiling(true);
-  for (const Clock::time_point begin = Clock::now();
-       status.ok() && (secondsSince(begin) < flags.seconds / 2 || runner.stepTimes().front().runs < 5);)
-    status = feed.run(runner);
-  if (status.ok())
-    status = feed.finishAll();
-  if (!status.ok())
-    return std::unexpected(status);
-  m.steps = joined(runner.stepTimes());
-  runner.setProfiling(false);
-  return m;
-}
 
 /// A step of a program beside what the machine would need for it.
 struct Judged {
@@ -180,10 +53,10 @@ Bound boundOf(const StepTime &s, const CudaTarget &target) {
 
 std::vector<Judged> judge(const Measured &m, const Limits &limits) {
   double program = 0;
-  for (const StepTime &s : m.steps)
+  for (const StepTime &s : m.kernels)
     program += s.bytes;
   std::vector<Judged> judged;
-  for (const StepTime &s : m.steps)
+  for (const StepTime &s : m.kernels)
     judged.push_back({s, limits(s, program)});
   return judged;
 }
@@ -198,7 +71,7 @@ void printPeaks(const Peaks &peaks) {
 void printTable(const char *title, const Measured &m, const Limits &limits) {
   say("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
       m.fastestMs, m.runs, m.compileMs);
-  const double total = std::accumulate(m.steps.begin(), m.steps.end(), 0.0,
+  const double total = std::accumulate(m.kernels.begin(), m.kernels.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
   say("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s", "of peak",
       "bound by");
@@ -251,7 +124,7 @@ Status bench(const BenchFlags &flags, Session &session) {
   };
   Measured step, infer;
   const auto run = [&](ProgramKind kind, Measured &into) -> Status {
-    StatusOr<Measured> measured = measure(flags, session, runners, *feed, kind);
+    StatusOr<Measured> measured = measure(flags.seconds, session, runners, *feed, kind);
     if (!measured)
       return measured.error();
     into = std::move(*measured);
