@@ -99,8 +99,14 @@ ImplicitProduct phaseProduct(const ImplicitProduct &whole, const Convolution &co
 std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId id) {
   const OpData &op = fn[id];
   const ReductionOrder order = reductionOrder(fn, id);
-  if (op.def->name == "matmul")
-    return order.lanes == 1 ? std::optional(matmulProduct(fn, id)) : std::nullopt;
+  if (op.def->name == "matmul") {
+    if (order.lanes != 1)
+      return std::nullopt;
+    ImplicitProduct product = matmulProduct(fn, id);
+    product.depth /= order.split;
+    product.partials = order.split;
+    return product;
+  }
   const Convolution conv = convolutionOf(fn, id);
   const Window &window = conv.window;
   const int64_t channels = conv.channels / conv.groups, filters = conv.filters / conv.groups,

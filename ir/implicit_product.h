@@ -1,7 +1,7 @@
 // A matmul or convolution as products of matrices that share a shape: what a tiled kernel for CUDA computes without ever
 // storing the matrices.
 //
-//   matmul              columns: of rhs                      rows: of lhs      depth: k
+//   matmul              columns: of rhs                      rows: of lhs      depth: k/split
 //   conv2d              columns: n, oh, ow                   rows: filters     depth: kh, kw, channels
 //   conv2d_grad_input   columns: n, ih, iw                   rows: channels    depth: kh, kw, filters
 //   conv2d_grad_weight  columns: channels, kh, kw            rows: filters     depth: n/16/split, oh, ow

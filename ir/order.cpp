@@ -49,9 +49,21 @@ ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
 constexpr int64_t kFewRows = 8;
 constexpr int64_t kDotDepth = 2 * kLanes; // shorter dot products leave lanes idle
 
-ReductionOrder matmulOrder(const Shape &a, const Dict &attrs) {
-  if (a.rank() != 2 || attrs.flag("transpose_a") || !attrs.flag("transpose_b") || a[0] > kFewRows ||
-      a[1] < kDotDepth)
+/// A batch by a matrix as it lies, as gradients for the inputs of dense layers are: a segment takes rows of the matrix, which
+/// are one piece of memory, and of which a thread can keep those that it updates. The segments' sums are few beside the
+/// matrix.
+bool isCutByRows(const Shape &a, const Shape &b) {
+  constexpr int64_t kMostRows = 64, kDepths = 8, kLargeMatrix = 1 << 18;
+  return a[0] > kFewRows && a[0] <= kMostRows && b[0] >= kDepths * a[0] && b[0] % kMaxSplit == 0 &&
+         b.elements() >= kLargeMatrix;
+}
+
+ReductionOrder matmulOrder(const Shape &a, const Shape &b, const Dict &attrs) {
+  if (a.rank() != 2 || b.rank() != 2 || attrs.flag("transpose_a"))
+    return {};
+  if (!attrs.flag("transpose_b"))
+    return {.split = isCutByRows(a, b) ? kMaxSplit : 1};
+  if (a[0] > kFewRows || a[1] < kDotDepth)
     return {};
   return {.lanes = kLanes, .laneAxis = 1};
 }
@@ -73,7 +85,7 @@ ReductionOrder reductionOrder(const OpDef &def, std::span<const Type> operands, 
   CHECK(def.is(kReduction) || def.is(kContraction) || def.is(kWindow), "{} does not reduce", def.name);
   const Dict full = withDefaults(def, attrs);
   if (def.name == "matmul")
-    return matmulOrder(operands[0].shape, full);
+    return matmulOrder(operands[0].shape, operands[1].shape, full);
   if (def.name == "conv2d_grad_weight")
     return weightGradientOrder(operands[0].shape, operands[1].shape, full);
   if (def.is(kReduction) && (full.has("axes") || def.name == "argmax"))

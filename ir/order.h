@@ -6,7 +6,8 @@
 // at +0 (maximum: -inf, minimum: +inf) and takes its terms one by one: fma(a, b, sum) in contractions, sum +
 // x in reduce_sum. The chain's dimensions, outermost first:
 //
-//   matmul              k; with few rows and transpose_b, lanes = 16 along k: dot products of rows as they lie
+//   matmul              k; with few rows and transpose_b, lanes = 16 along k: dot products of rows as they lie;
+//                       split = 4 where a batch of up to 64 meets a large matrix as it lies: rows of it in a segment
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent

@@ -10,8 +10,8 @@
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/contract/contract_plan.h"
 #include "codegen/cpu/contract/epilogue.h"
+#include "codegen/cpu/contract/segments.h"
 #include "codegen/cpu/elements/element.h"
-#include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/winograd/winograd_nest.h"
 #include "codegen/cpu/winograd/winograd_weight_nest.h"
@@ -23,61 +23,6 @@
 
 namespace gradc {
 namespace {
-
-/// Stores partial sums of segments: f32[segments, …] in the kernel's workspace.
-class PartialStore : public TileStore {
-public:
-  PartialStore(KernelContext &k, Type type) : k_(k), type_(std::move(type)) {}
-
-  void begin(llvm::Value *buffers) override {
-    emitter_ = std::make_unique<ElementEmitter>(k_.e, k_.fn, k_.region());
-    workspace_ = k_.e.b.CreateAlignedLoad(k_.e.b.getPtrTy(), k_.e.offset(buffers, 8 * k_.workspaceBuffer()),
-                                          llvm::Align(8));
-  }
-  void store(std::span<const TileVector> tile) override {
-    for (const TileVector &vector : tile)
-      emitter_->store(type_, workspace_, vector.at, vector.lanes);
-  }
-
-private:
-  KernelContext &k_;
-  Type type_;
-  std::unique_ptr<ElementEmitter> emitter_;
-  llvm::Value *workspace_ = nullptr;
-};
-
-/// Adds the partial sums of the segments as a binary tree and runs the epilogue, 16 elements an item.
-KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
-  Emit &e = k.e;
-  const Shape &shape = k.fn.type(sum).shape;
-  const int64_t elements = shape.elements();
-  KernelStep step{.symbol = k.symbol + ".combine",
-                  .items = ceilDiv(elements, kLanes),
-                  .work = 1e-10 * static_cast<double>(elements * segments)};
-  e.beginKernel(step.symbol);
-  EpilogueStore store(k, sum);
-  store.begin(e.argument(1));
-  llvm::Value *workspace = e.buffer(k.workspaceBuffer());
-  e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-    llvm::Value *first = e.mul(item, kLanes);
-    llvm::Value *mask = nullptr;
-    if (elements % kLanes) {
-      llvm::Value *left = e.splat(e.b.CreateSub(e.i64(elements), first));
-      llvm::Value *lanes = e.b.CreateStepVector(llvm::FixedVectorType::get(e.b.getInt64Ty(), kVectorLanes));
-      mask = e.b.CreateICmpSLT(lanes, left);
-    }
-    LaneMath math(e);
-    LaneIndex at{{{shape.rank(), math.consecutive(first, kLanes)}}, mask};
-    ElementEmitter loader(e, k.fn, k.region());
-    Values sums;
-    for (int64_t s = 0; s < segments; ++s)
-      sums.push_back(loader.load(k.fn.type(sum), e.offset(workspace, s * elements * 4), at));
-    const TileVector tile[] = {{emitTree(e, Leaf::Add, DType::F32, std::move(sums)), at}};
-    store.store(tile);
-  });
-  e.endFunction();
-  return step;
-}
 
 /// The schedule's tile, if it has one that can be emitted; edited IR may hold anything.
 std::optional<RegisterTile> scheduledTile(const KernelContext &k) {
@@ -125,8 +70,10 @@ double flopsOf(const Function &fn, OpId contraction) {
 }
 
 /// Bytes that each thread reads whole, however the items are shared out: convolutions share images, products only
-/// the units of one operand.
+/// the units of one operand, but for segments of the depth, which share nothing.
 double sharedBytes(const Function &fn, OpId contraction, ContractionForm form) {
+  if (fn[contraction].def->name == "matmul" && reductionOrder(fn, contraction).split > 1)
+    return 0;
   const OpData &op = fn[contraction];
   const auto bytes = [&](int operand) { return double(storageBytes(fn.type(op.operands[operand]))); };
   switch (form) {
@@ -254,11 +201,8 @@ KernelCode emitContract(KernelContext &k) {
 
   std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
   if (segments > 1) {
-    Type partial{DType::F32, Shape{segments}, ""};
-    for (int64_t dim : k.fn.type(sum).shape)
-      partial.shape.push(dim);
-    code.workspaceBytes = storageBytes(partial);
-    store = std::make_unique<PartialStore>(k, partial);
+    code.workspaceBytes = segmentBytes(k, sum, segments);
+    store = std::make_unique<SegmentStore>(k, sum);
   }
   TileKernels tiles(e, *store, k.symbol);
   std::visit(

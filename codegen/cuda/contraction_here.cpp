@@ -54,18 +54,21 @@ std::string matmulHere(CudaElements &m, OpId id, const CudaIndices &at) {
   const bool ta = c.attrs.flag("transpose_a"), tb = c.attrs.flag("transpose_b");
   const int64_t length = c.shape(0)[static_cast<int>(rank) - (ta ? 2 : 1)];
   const ReductionOrder order = reductionOrder(m.fn, id);
-  return cudaSumOfChains(m, id, order, [&](const std::string &sum, const CudaIndex &lane, const CudaIndex &) {
-    c.nest({{"k", ceilDiv(length, order.lanes)}}, [&](const CudaIndices &k) {
-      CudaIndices a = at, b(at.end() - static_cast<std::ptrdiff_t>(rankB), at.end());
-      a[rank - 1] = b[rankB - 2] = m.math.add(m.math.mul(k[0], order.lanes), lane);
-      const std::string exists = m.math.below(a[rank - 1], length);
-      if (ta)
-        std::swap(a[rank - 1], a[rank - 2]);
-      if (tb)
-        std::swap(b[rankB - 1], b[rankB - 2]);
-      m.when(exists, [&] { c.add(sum, a, b); });
-    });
-  });
+  const int64_t steps = ceilDiv(length, order.lanes) / order.split;
+  return cudaSumOfChains(m, id, order,
+                         [&](const std::string &sum, const CudaIndex &lane, const CudaIndex &segment) {
+                           c.nest({{"k", steps}}, [&](const CudaIndices &k) {
+                             CudaIndices a = at, b(at.end() - static_cast<std::ptrdiff_t>(rankB), at.end());
+                             const CudaIndex step = m.math.add(k[0], m.math.mul(segment, steps));
+                             a[rank - 1] = b[rankB - 2] = m.math.add(m.math.mul(step, order.lanes), lane);
+                             const std::string exists = m.math.below(a[rank - 1], length);
+                             if (ta)
+                               std::swap(a[rank - 1], a[rank - 2]);
+                             if (tb)
+                               std::swap(b[rankB - 1], b[rankB - 2]);
+                             m.when(exists, [&] { c.add(sum, a, b); });
+                           });
+                         });
 }
 
 struct Convolution : Contraction {

@@ -1,5 +1,7 @@
 #include "codegen/cuda/tile_operand.h"
 
+#include <algorithm>
+
 #include "ir/op.h"
 
 namespace gradc {
@@ -8,7 +10,7 @@ namespace {
 /// A matrix whose index and depth are `indexStride` and `depthStride` elements apart.
 TileOperand matrix(std::string pointer, int64_t extent, int64_t depth, int64_t indexStride,
                    int64_t depthStride) {
-  const std::string_view type = tileNumberType(extent * depth);
+  const std::string_view type = tileNumberType(std::max(extent * indexStride, depth * depthStride));
   auto scaled = [type](CudaText &text, std::string_view base, const std::string &i, int64_t stride) {
     return TilePart{
         .at = stride == 1
@@ -30,13 +32,14 @@ TileOperands matmulOperands(CudaText &text, const Function &fn, OpId id, const T
   const ImplicitProduct p = *implicitProduct(fn, id);
   const Dict attrs = withDefaults(*op.def, op.attrs);
   const bool shared = fn.type(op.operands[1]).rank() < fn.type(op.results[0]).rank();
-  const std::string batch = p.batch == 1 ? "0" : from.product;
-  const std::string lhs = tilePointer(text, from.a, batch, p.rows * p.depth),
-                    rhs = shared ? from.b : tilePointer(text, from.b, batch, p.columns * p.depth);
+  const bool split = p.partials > 1; // of one product, whose operands lie as they are (ir/order.h)
+  const std::string number = p.batch == 1 && !split ? "0" : from.product;
+  const std::string lhs = tilePointer(text, from.a, number, split ? p.depth : p.rows * p.depth),
+                    rhs = shared ? from.b : tilePointer(text, from.b, number, p.columns * p.depth);
   return {.columns = attrs.flag("transpose_b") ? matrix(rhs, p.columns, p.depth, p.depth, 1)
                                                : matrix(rhs, p.columns, p.depth, 1, p.columns),
           .rows = attrs.flag("transpose_a") ? matrix(lhs, p.rows, p.depth, 1, p.rows)
-                                            : matrix(lhs, p.rows, p.depth, p.depth, 1)};
+                                            : matrix(lhs, p.rows, p.depth, p.depth * p.partials, 1)};
 }
 
 } // namespace

@@ -75,6 +75,14 @@ TEST_F(CudaContract, ProductsOfAllTranspositions) {
     }
 }
 
+/// Segments of the depth, in tiles and an element a thread.
+TEST_F(CudaContract, ProductsInSegments) {
+  expectBitsOfCpu(matmul(20, 260, 1024, false, false), "tiles");
+  std::string text = print(modulePassed(matmul(9, 513, 512, false, false), "outline,schedule-cuda"));
+  text.replace(text.find("form = tiles"), std::string_view("form = tiles").size(), "form = elements");
+  expectBitsOfCpu(text, "elements", "", false);
+}
+
 TEST_F(CudaContract, ProductsOfOddShapes) {
   expectBitsOfCpu(matmul(1, 1, 1, false, false), "tiles");
   expectBitsOfCpu(matmul(1, 65, 17, false, false), "tiles");

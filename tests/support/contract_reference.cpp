@@ -17,9 +17,9 @@ Floats referenceMatmul(const Operation &op, const ReductionOrder &order, const F
   for (int64_t i = 0; i < op.result.elements(); ++i) {
     const int64_t n = i % columns, m = i / columns % rows, batch = i / (rows * columns);
     const int64_t batchB = op.b.rank() == 2 ? 0 : batch;
-    Floats partial(order.lanes, 0);
+    Floats partial(order.lanes * order.split, 0); // lanes or segments
     for (int64_t k = 0; k < depth; ++k) {
-      float &sum = partial[k % order.lanes];
+      float &sum = partial[order.split > 1 ? k / (depth / order.split) : k % order.lanes];
       sum = step(a[batch * rows * depth + (ta ? k * rows + m : m * depth + k)],
                  b[batchB * depth * columns + (tb ? n * depth + k : k * columns + n)], sum);
     }

@@ -97,6 +97,24 @@ TEST_F(ContractKernel, LayersBlocked) {
     }
 }
 
+/// Segments of the depth, added in a step of their own, in every form that a batch by a large matrix takes: whole, in
+/// strips, in blocks, element by element.
+TEST_F(ContractKernel, MatmulSegments) {
+  uint32_t seed = 1;
+  auto checkBoth = [&](int64_t n, int64_t k, int64_t m, const std::string &mcpu, RegisterTile tile) {
+    for (bool n16 : {false, true})
+      check({"matmul(%p, %q)", f32({n, k}, n16), f32({k, m}, false), f32({n, m}, n16)}, mcpu, tile, ++seed);
+  };
+  for (auto [n, k, m] : {std::array{64, 512, 512}, {20, 620, 430}, {9, 1028, 257}})
+    for (int64_t bytes : {2 << 20, 64 << 10}) {
+      l2Bytes = bytes;
+      checkBoth(n, k, m, "native", {0, 0});
+    }
+  checkBoth(33, 784, 500, "haswell", {3, 2}); // the row-major one in blocks
+  check({"matmul(%p, %q)", f32({16, 512}, true), f32({512, 512}, false), f32({16, 512}, false)}, "native",
+        {0, 0}, ++seed);
+}
+
 TEST_F(ContractKernel, MatmulDotLanes) {
   for (auto [m, k, n] :
        {std::array{1, 784, 33}, {1, 84, 10}, {3, 37, 16}, {8, 50, 7}, {2, 32, 1}, {5, 400, 40}})

@@ -51,7 +51,7 @@ TEST(Order, IgnoresLayoutAndOrderOfAxes) {
 }
 
 TEST(Order, ContractionsAreOneChain) {
-  std::vector<Type> operands{f32({64, 784}), f32({784, 512})};
+  std::vector<Type> operands{f32({64, 784}), f32({784, 128})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, {}), ReductionOrder{});
   Dict transposed;
   transposed.set("transpose_b", true);
@@ -68,6 +68,27 @@ TEST(Order, FewRowsByATransposedMatrixAreDotProducts) {
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), (ReductionOrder{16, 1, 1, {}}));
   operands = {f32({1, 31}), f32({512, 31})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), ReductionOrder{});
+}
+
+TEST(Order, BatchesByLargeMatricesAreSplitOverTheDepth) {
+  auto order = [](Shape a, Shape b) {
+    std::vector<Type> operands{f32(a), f32(b)};
+    return reductionOrder(opDef("matmul"), operands, {});
+  };
+  const ReductionOrder segments{1, -1, 4, {}}, chain;
+  EXPECT_EQ(order({64, 512}, {512, 512}), segments);
+  EXPECT_EQ(order({16, 4096}, {4096, 9216}), segments);
+  EXPECT_EQ(order({9, 1000}, {1000, 512}), segments);
+  EXPECT_EQ(order({8, 4096}, {4096, 9216}), chain);  // rows that fill no half of a vector
+  EXPECT_EQ(order({65, 4096}, {4096, 4096}), chain); // many sums for each weight
+  EXPECT_EQ(order({64, 256}, {256, 8192}), chain);   // the segments' sums would be as large as the matrix
+  EXPECT_EQ(order({64, 512}, {512, 511}), chain);    // the matrix stays near
+  EXPECT_EQ(order({64, 1002}, {1002, 512}), chain);  // four segments would not be equal
+  EXPECT_EQ(order({4, 16, 512}, {512, 512}), chain); // tokens
+  Dict transposed;
+  transposed.set("transpose_b", true);
+  std::vector<Type> operands{f32({64, 512}), f32({512, 512})};
+  EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), chain);
 }
 
 ReductionOrder weightGradient(int64_t batch, int64_t filters, int64_t channels) {

@@ -57,7 +57,8 @@ BlockedNest::Scratch BlockedNest::scratch() const {
 }
 
 int64_t BlockedNest::items() const {
-  return ceilDiv(ceilDiv(rows, tile.rows), rowTiles) * ceilDiv(ceilDiv(columns, tile.vectors), panels);
+  return segments * ceilDiv(ceilDiv(rows, tile.rows), rowTiles) *
+         ceilDiv(ceilDiv(columns, tile.vectors), panels);
 }
 
 bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
@@ -94,9 +95,10 @@ Cut cutFor(const BlockedNest &nest, int64_t panels, int64_t l2Bytes) {
     mostTiles = std::min(mostTiles, l2Bytes / 2 / (panels * nest.sumBytes()));
   Cut cut;
   cut.columnBlocks = ceilDiv(allPanels, panels);
+  const int64_t items = ceilDiv(kItems, nest.segments); // of each segment
   cut.rowBlocks = std::max(ceilDiv(tiles, std::max<int64_t>(1, mostTiles)),
-                           std::min(ceilDiv(kItems, cut.columnBlocks), ceilDiv(nest.rows, kRowsPerItem)));
-  while (cut.rowBlocks * cut.columnBlocks % kItems != 0 && cut.rowBlocks < tiles)
+                           std::min(ceilDiv(items, cut.columnBlocks), ceilDiv(nest.rows, kRowsPerItem)));
+  while (cut.rowBlocks * cut.columnBlocks % items != 0 && cut.rowBlocks < tiles)
     ++cut.rowBlocks;
   cut.bytes = static_cast<double>(nest.depth * kFloat) *
               static_cast<double>(cut.rowBlocks * nest.columns * kVectorLanes + cut.columnBlocks * nest.rows);

@@ -79,9 +79,11 @@ public:
     buffers_ = e.argument(1);
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       const int64_t columnBlocks = ceilDiv(countTiles(panelRuns_), nest_.panels);
-      Block block{rowOperand, columnOperand};
+      const int64_t rowBlocks = ceilDiv(countTiles(rowRuns_), nest_.rowTiles);
+      llvm::Value *rest = e.div(item, columnBlocks);
+      Block block = segmentAt(rowOperand, columnOperand, e.div(rest, rowBlocks));
       std::tie(block.firstTile, block.endTile) =
-          range(e.div(item, columnBlocks), nest_.rowTiles, countTiles(rowRuns_));
+          range(e.mod(rest, rowBlocks), nest_.rowTiles, countTiles(rowRuns_));
       std::tie(block.firstPanel, block.endPanel) =
           range(e.mod(item, columnBlocks), nest_.panels, countTiles(panelRuns_));
       block.firstRow = startOf(rowRuns_, block.firstTile);
@@ -92,6 +94,7 @@ public:
 
 private:
   struct Block {
+    llvm::Value *segment;
     llvm::Value *row, *column; // the operands at the block's first depth
     llvm::Value *firstTile = nullptr, *endTile = nullptr, *firstPanel = nullptr, *endPanel = nullptr;
     llvm::Value *firstRow = nullptr, *endRow = nullptr;
@@ -115,6 +118,11 @@ private:
       start = start ? e.b.CreateSelect(e.b.CreateICmpSLT(tile, e.i64(end)), here, start) : here;
     }
     return start;
+  }
+
+  Block segmentAt(llvm::Value *row, llvm::Value *column, llvm::Value *segment) {
+    return {segment, e.offset(row, e.mul(segment, rowDepths(nest_.row, nest_.depth))),
+            e.offset(column, e.mul(segment, columnDepths(nest_.column, nest_.depth)))};
   }
 
   Block atDepth(const Block &block, llvm::Value *number) {
@@ -245,7 +253,7 @@ private:
 
   void callTile(const Block &block, const Place &tile, const Place &panel, int64_t depth, Part part) {
     TileKernels::Args args{
-        rowAt(block, tile.start), panelAt(panel.number), buffers_, {tile.start, panel.start}};
+        rowAt(block, tile.start), panelAt(panel.number), buffers_, {tile.start, panel.start, block.segment}};
     llvm::Value *sum = e.add(e.mul(tile.number, nest_.panels), panel.number);
     args.partials = e.offset(scratch_, e.add(e.i64(map_.sums), e.mul(sum, nest_.sumBytes())));
     if (part == Part::First || part == Part::Middle)
@@ -300,7 +308,7 @@ private:
   }
 
   void fetchChunk(const TileKernels::Args &args, llvm::Value *chunk) {
-    constexpr size_t kFirst = 2; // behind the tile's coordinates
+    constexpr size_t kFirst = 3; // behind the tile's coordinates
     llvm::Value *number = e.add(args.numbers[kFirst], chunk);
     size_t next = kFirst + 1;
     auto fetch = [&](int64_t pitch, int64_t lines, int64_t all) {
@@ -386,9 +394,16 @@ private:
     LaneMath math(e);
     LaneValue row = math.uniform(e.add(args.numbers[0], i));
     LaneValue column = math.consecutive(e.mul(e.add(args.numbers[1], e.i64(j)), kVectorLanes), kVectorLanes);
-    if (nest_.batchLanes)
-      return {{{1, column}, {1, row}}, nullptr};
-    return {{{nest_.rowDims, row}, {1, column}}, lanes == kVectorLanes ? nullptr : e.laneMask(lanes)};
+    LaneIndex index;
+    if (nest_.segments > 1)
+      index.groups.push_back({1, math.uniform(args.numbers[2])});
+    if (nest_.batchLanes) {
+      index.groups.insert(index.groups.end(), {{1, column}, {1, row}});
+      return index;
+    }
+    index.groups.insert(index.groups.end(), {{nest_.rowDims, row}, {1, column}});
+    index.mask = lanes == kVectorLanes ? nullptr : e.laneMask(lanes);
+    return index;
   }
 
   TileKernels &tiles_;

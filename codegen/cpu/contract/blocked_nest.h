@@ -36,7 +36,9 @@ struct BlockedNest {
   };
 
   int64_t rows = 1, columns = 1, depth = 1; // columns of 16 lanes
-  int lastLanes = kVectorLanes;             // lanes that exist in the last column
+  /// Products of neighbouring depths, each as deep as that: a leading dimension of what is stored.
+  int64_t segments = 1;
+  int lastLanes = kVectorLanes; // lanes that exist in the last column
   Operand row, column;
   /// The result is [column, row] in n16, else row-major [rows …, column] with so many dimensions for the rows.
   bool batchLanes = false;

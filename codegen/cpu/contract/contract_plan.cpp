@@ -17,6 +17,17 @@ struct Operation {
   ReductionOrder order;
 };
 
+/// Cuts the depth of a product into segments: a leading dimension of what is stored.
+void cutDepth(MatmulNest &nest, int64_t segments) {
+  if (segments == 1)
+    return;
+  Reduction &depth = nest.reduction;
+  depth.extent /= segments;
+  nest.batches = {{0, segments, depth.extent * depth.rowStep, depth.extent * depth.columnStep}};
+  for (int *dimension : {&nest.rank, &nest.rowAxis, &nest.columnAxis, &nest.laneAxis})
+    ++*dimension;
+}
+
 /// lanes = batch: rows are columns of b, tile columns are blocks of 16 rows of a.
 ContractPlan batchLanes(const Operation &op, RegisterTile tile, const CpuTarget &target) {
   const int64_t depth = op.a.shape[1], units = op.result.shape[1];
@@ -31,6 +42,7 @@ ContractPlan batchLanes(const Operation &op, RegisterTile tile, const CpuTarget 
   nest.rowAxis = 1;
   nest.columnAxis = nest.laneAxis = 0;
   nest.tile = tile;
+  cutDepth(nest, op.order.split);
   blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
@@ -106,7 +118,8 @@ std::optional<ContractPlan> blocked(const Operation &op, bool batchLanes, Regist
   BlockedNest nest;
   nest.rows = rows;
   nest.columns = laneBlocks(columns);
-  nest.depth = depth;
+  nest.depth = depth / op.order.split;
+  nest.segments = op.order.split;
   nest.batchLanes = batchLanes;
   nest.rowDims = whole - 1;
   nest.tile = tile;
@@ -129,7 +142,9 @@ std::optional<ContractPlan> blocked(const Operation &op, bool batchLanes, Regist
 }
 
 ContractPlan columnLanes(const Operation &op) {
-  return {columnLanesNest(op, op.result.shape[op.result.rank() - 1] * kFloat), 0, 1};
+  MatmulNest nest = columnLanesNest(op, op.result.shape[op.result.rank() - 1] * kFloat);
+  cutDepth(nest, op.order.split);
+  return {nest, 0, 1};
 }
 
 /// As columnLanes, with b[…, columns, depth] transposed panel by panel.

@@ -86,35 +86,54 @@ private:
     int64_t rows, columns;
   };
 
+  /// An item's strip belongs to one of the batches.
   void emitStrips(const MatmulGrid &grid, llvm::Value *rowOperand, llvm::Value *columnOperand) {
-    const Reduction &depth = nest_.reduction;
-    auto tilesBefore = [&](llvm::Value *item) {
-      return e.atMost(e.mul(item, nest_.stripTiles), countTiles(grid.rowRuns));
+    const TileKernels::Args operands{rowOperand, columnOperand, e.argument(1), {}};
+    if (grid.batches == 1)
+      return emitStrips(grid, operands, e.itemBegin(), e.itemEnd());
+    const int64_t strips = nest_.items() / grid.batches;
+    e.count(grid.batches, [&](llvm::Value *batch) {
+      TileKernels::Args inner = operands;
+      decodeBatch(batch, inner);
+      llvm::Value *before = e.mul(batch, strips);
+      emitStrips(grid, inner, e.atLeast(e.b.CreateSub(e.itemBegin(), before), 0),
+                 e.atMost(e.b.CreateSub(e.itemEnd(), before), strips));
+    });
+  }
+
+  void emitStrips(const MatmulGrid &grid, const TileKernels::Args &operands, llvm::Value *begin,
+                  llvm::Value *end) {
+    auto tilesBefore = [&](llvm::Value *strip) {
+      return e.atMost(e.mul(strip, nest_.stripTiles), countTiles(grid.rowRuns));
     };
-    e.loop(e.itemBegin(), e.itemEnd(), nest_.joinedStrips, [&](llvm::Value *item) {
-      llvm::Value *last = e.atMost(e.add(item, e.i64(nest_.joinedStrips)), e.itemEnd());
-      llvm::Value *first = tilesBefore(item), *end = tilesBefore(last);
-      llvm::Value *tiles = e.b.CreateSub(end, first);
-      auto pass = [&](llvm::Value *block, int64_t steps) {
-        forStrip(grid, first, end, [&](const StripTile &tile) {
-          llvm::Value *from = e.mul(block, nest_.depthBlock * depth.rowStep);
-          TileKernels::Args args = stripArguments(e.offset(rowOperand, from), columnOperand, tile);
-          args.column = e.offset(args.column, e.mul(block, nest_.depthBlock * depth.columnStep));
-          args.numbers.push_back(tiles);
-          tiles_.call(fmt::format("add{}.{}x{}", steps, tile.rows, tile.columns), args,
-                      [&](const TileKernels::Args &inner) { addToPartials(inner, tile, steps); });
-        });
-      };
-      e.clear(e.scratch(), e.mul(tiles, nest_.columns * nest_.tile.rows), 4);
-      const int64_t blocks = depth.extent / nest_.depthBlock;
-      e.count(blocks, [&](llvm::Value *block) { pass(block, nest_.depthBlock); });
-      if (depth.extent % nest_.depthBlock)
-        pass(e.i64(blocks), depth.extent % nest_.depthBlock);
+    e.loop(begin, end, nest_.joinedStrips, [&](llvm::Value *strip) {
+      llvm::Value *last = e.atMost(e.add(strip, e.i64(nest_.joinedStrips)), end);
+      emitStrip(grid, operands, tilesBefore(strip), tilesBefore(last));
+    });
+  }
+
+  void emitStrip(const MatmulGrid &grid, const TileKernels::Args &operands, llvm::Value *first,
+                 llvm::Value *end) {
+    const Reduction &depth = nest_.reduction;
+    llvm::Value *tiles = e.b.CreateSub(end, first);
+    auto pass = [&](llvm::Value *block, int64_t steps) {
       forStrip(grid, first, end, [&](const StripTile &tile) {
-        tiles_.call(fmt::format("store.{}x{}", tile.rows, tile.columns),
-                    stripArguments(rowOperand, columnOperand, tile),
-                    [&](const TileKernels::Args &inner) { storePartials(inner, tile); });
+        TileKernels::Args args = stripArguments(operands, tile);
+        args.row = e.offset(args.row, e.mul(block, nest_.depthBlock * depth.rowStep));
+        args.column = e.offset(args.column, e.mul(block, nest_.depthBlock * depth.columnStep));
+        args.numbers.push_back(tiles);
+        tiles_.call(fmt::format("add{}.{}x{}", steps, tile.rows, tile.columns), args,
+                    [&](const TileKernels::Args &inner) { addToPartials(inner, tile, steps); });
       });
+    };
+    e.clear(e.scratch(), e.mul(tiles, nest_.columns * nest_.tile.rows), 4);
+    const int64_t blocks = depth.extent / nest_.depthBlock;
+    e.count(blocks, [&](llvm::Value *block) { pass(block, nest_.depthBlock); });
+    if (depth.extent % nest_.depthBlock)
+      pass(e.i64(blocks), depth.extent % nest_.depthBlock);
+    forStrip(grid, first, end, [&](const StripTile &tile) {
+      tiles_.call(fmt::format("store.{}x{}", tile.rows, tile.columns), stripArguments(operands, tile),
+                  [&](const TileKernels::Args &inner) { storePartials(inner, tile); });
     });
   }
 
@@ -131,13 +150,12 @@ private:
     });
   }
 
-  TileKernels::Args stripArguments(llvm::Value *rowOperand, llvm::Value *columnOperand,
-                                   const StripTile &tile) {
-    return {.row = e.offset(rowOperand, e.mul(tile.row, nest_.rowStride)),
-            .column = e.offset(columnOperand, e.mul(tile.column, nest_.columnStride)),
-            .buffers = e.argument(1),
-            .numbers = {tile.row, tile.column},
-            .partials = tile.partials};
+  TileKernels::Args stripArguments(TileKernels::Args args, const StripTile &tile) {
+    args.row = e.offset(args.row, e.mul(tile.row, nest_.rowStride));
+    args.column = e.offset(args.column, e.mul(tile.column, nest_.columnStride));
+    args.numbers.insert(args.numbers.end(), {tile.row, tile.column});
+    args.partials = tile.partials;
+    return args;
   }
 
   RegisterTileShape tileShape(int64_t rows, int64_t columns) const {
@@ -161,7 +179,7 @@ private:
   void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
     if (nest_.rowStride == kFloat && steps == nest_.depthBlock)
       emitIf(
-          e, e.b.CreateICmpULT(args.numbers[2], e.i64(kLongRun / (nest_.tile.rows * kFloat))),
+          e, e.b.CreateICmpULT(args.numbers.back(), e.i64(kLongRun / (nest_.tile.rows * kFloat))),
           [&] { prefetchRows(args.row, tile.rows, steps); }, [] {});
     Reduction block = nest_.reduction;
     block.extent = steps;
@@ -325,7 +343,7 @@ MatmulGrid matmulGrid(const MatmulNest &nest) {
 int64_t MatmulNest::items() const {
   const MatmulGrid grid = matmulGrid(*this);
   if (depthBlock)
-    return ceilDiv(countTiles(grid.rowRuns), stripTiles);
+    return grid.batches * ceilDiv(countTiles(grid.rowRuns), stripTiles);
   return packDepth ? grid.batches * grid.columnItems : grid.items();
 }
 
@@ -352,7 +370,7 @@ void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
   const int64_t strips = std::min(tiles, ceilDiv(tiles * tileBytes, kStripBytes));
   nest.stripTiles = ceilDiv(tiles, std::max<int64_t>(strips, std::min<int64_t>(tiles, 4)));
   if (nest.rowStride == kFloat) // the longer the runs, the faster memory delivers
-    nest.joinedStrips = std::clamp<int64_t>(l2Bytes / 2 / (nest.stripTiles * tileBytes), 1, nest.items());
+    nest.joinedStrips = std::clamp<int64_t>(l2Bytes / 2 / (nest.stripTiles * tileBytes), 1, strips);
 }
 
 void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,

@@ -39,7 +39,7 @@ struct MatmulNest {
   int64_t packDepth = 0;
   /// Not 0: an item is a strip of `stripTiles` row tiles that takes so many steps of the reduction at a time, while
   /// the accumulators of its other tiles wait in scratch memory: a matrix that is larger than the caches is then read
-  /// in long runs and once. The nest has no batches.
+  /// in long runs and once.
   int64_t depthBlock = 0, stripTiles = 1;
   static constexpr int64_t kLongRuns = 512; // of such steps
   int64_t joinedStrips = 1; // so many neighbouring items of a call go through the matrix together

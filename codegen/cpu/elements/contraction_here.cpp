@@ -62,12 +62,12 @@ llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
   size_t rank = at.size(), rankB = c.shape(1).rank();
   bool ta = c.attrs.flag("transpose_a"), tb = c.attrs.flag("transpose_b");
   int64_t length = c.shape(0)[static_cast<int>(rank) - (ta ? 2 : 1)];
-  const int64_t lanes = reductionOrder(m.fn, id).lanes;
-  auto chain = [&](int64_t first) {
-    return c.nest({(length - first + lanes - 1) / lanes}, c.zero(),
+  const ReductionOrder order = reductionOrder(m.fn, id); // lanes or segments
+  auto chain = [&](int64_t first, int64_t end) {
+    return c.nest({(end - first + order.lanes - 1) / order.lanes}, c.zero(),
                   [&](std::vector<LaneValue> k, llvm::Value *sum) {
                     std::vector<LaneValue> a = at, b(at.end() - rankB, at.end());
-                    a[rank - 1] = b[rankB - 2] = m.math.add(m.math.mul(k[0], lanes), first);
+                    a[rank - 1] = b[rankB - 2] = m.math.add(m.math.mul(k[0], order.lanes), first);
                     if (ta)
                       std::swap(a[rank - 1], a[rank - 2]);
                     if (tb)
@@ -76,8 +76,9 @@ llvm::Value *matmulHere(ElementEmitter &m, OpId id, const LaneIndex &index) {
                   });
   };
   Values partial;
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    partial.push_back(chain(lane));
+  for (int64_t lane = 0; lane < order.lanes; ++lane)
+    for (int64_t segment = 0; segment < order.split; ++segment)
+      partial.push_back(chain(length / order.split * segment + lane, length / order.split * (segment + 1)));
   return c.tree(std::move(partial));
 }
 
