@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "driver/values.h"
@@ -160,13 +159,16 @@ std::optional<int64_t> outerSize(const std::string &value, int rank) {
 
 } // namespace
 
-void addArgumentFlags(CLI::App &command, ArgumentFlags &flags) {
-  command.add_option("--input", flags.inputs, "name=[[1,2],[3,4]], name=x.npy or values.npz")
-      ->allow_extra_args(false);
-  command.add_option("--weights", flags.weights, "Values of the variables, as train writes them")
-      ->type_name("FILE.safetensors");
-  command.add_option("--fill", flags.fill, "Value of arguments that have none")
-      ->check(CLI::IsMember({"zeros", "ones", "random"}));
+Options argumentOptions(ArgumentFlags &flags) {
+  return {{.name = "--input", .target = &flags.inputs, .doc = "name=[[1,2],[3,4]], name=x.npy or values.npz"},
+          {.name = "--weights",
+           .target = &flags.weights,
+           .type = "FILE.safetensors",
+           .doc = "Values of the variables, as train writes them"},
+          {.name = "--fill",
+           .target = &flags.fill,
+           .doc = "Value of arguments that have none",
+           .choices = {"zeros", "ones", "random"}}};
 }
 
 StatusOr<std::vector<Tensor>> makeArguments(const Function &fn, const ArgumentFlags &flags) {

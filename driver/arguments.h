@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "driver/command_line.h"
 #include "ir/ir.h"
 #include "support/result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace gradc {
 
@@ -20,8 +17,8 @@ struct ArgumentFlags {
   uint64_t seed = 0;               // of random
 };
 
-/// Declares --input, --weights and --fill. `flags` must outlive the parse.
-void addArgumentFlags(CLI::App &command, ArgumentFlags &flags);
+/// --input, --weights and --fill. `flags` must outlive the parse.
+Options argumentOptions(ArgumentFlags &flags);
 
 /// One tensor per argument of the function.
 StatusOr<std::vector<Tensor>> makeArguments(const Function &fn, const ArgumentFlags &flags);

@@ -4,12 +4,11 @@
 #include <memory>
 #include <numeric>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "driver/bench_measure.h"
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/cuda_report.h"
 #include "driver/peaks.h"
 #include "driver/session.h"
@@ -217,19 +216,31 @@ ExitCode runBench(const BenchFlags &flags) {
 
 } // namespace
 
-void registerBench(CLI::App &app, ExitCode &exit) {
+Command benchCommand() {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App *command = app.add_subcommand("bench", "Times of compiling, training and inference, per kernel");
-  addSessionFlags(*command, flags->session);
-  command->add_option("--seconds", flags->seconds, "How long to measure each program")
-      ->check(CLI::Range(0.01, 3600.0))
-      ->type_name("S");
-  command->add_flag("--train,!--no-train", flags->train, "Measure the training step (default)");
-  command->add_flag("--infer,!--no-infer", flags->infer, "Measure inference (default)");
-  command->add_flag("--json", flags->json, "Print one JSON object");
-  command->add_flag("--model-only", flags->modelOnly, "CUDA: run nothing, estimate from data sheets");
-  command->add_option("--arch", flags->arch, "CUDA: the architecture to estimate for")->type_name("ARCH");
-  command->callback([flags, &exit] { exit = runBench(*flags); });
+  return {.name = "bench",
+          .doc = "Times of compiling, training and inference, per kernel",
+          .options = sessionOptions(flags->session) +
+                     Options{{.name = "--seconds",
+                              .target = &flags->seconds,
+                              .type = "S",
+                              .doc = "How long to measure each program",
+                              .realRange = {{0.01, 3600.0}}},
+                             {.name = "--train,!--no-train",
+                              .target = &flags->train,
+                              .doc = "Measure the training step (default)"},
+                             {.name = "--infer,!--no-infer",
+                              .target = &flags->infer,
+                              .doc = "Measure inference (default)"},
+                             {.name = "--json", .target = &flags->json, .doc = "Print one JSON object"},
+                             {.name = "--model-only",
+                              .target = &flags->modelOnly,
+                              .doc = "CUDA: run nothing, estimate from data sheets"},
+                             {.name = "--arch",
+                              .target = &flags->arch,
+                              .type = "ARCH",
+                              .doc = "CUDA: the architecture to estimate for"}},
+          .run = [flags] { return runBench(*flags); }};
 }
 
 } // namespace gradc

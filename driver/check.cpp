@@ -3,11 +3,10 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/io.h"
 #include "driver/load_model.h"
@@ -149,13 +148,16 @@ ExitCode runCheck(const CheckFlags &flags) {
 
 } // namespace
 
-void registerCheck(CLI::App &app, ExitCode &exit) {
+Command checkCommand() {
   auto flags = std::make_shared<CheckFlags>();
-  CLI::App *command = app.add_subcommand("check", "Parse and verify a model, and print a summary");
-  addModelFlags(*command, flags->model);
-  command->add_flag("--json", flags->json, "Print one JSON object");
-  command->add_flag("--ir", flags->ir, "Print the model's functions as IR, before any pass");
-  command->callback([flags, &exit] { exit = runCheck(*flags); });
+  return {.name = "check",
+          .doc = "Parse and verify a model, and print a summary",
+          .options = modelOptions(flags->model) +
+                     Options{{.name = "--json", .target = &flags->json, .doc = "Print one JSON object"},
+                             {.name = "--ir",
+                              .target = &flags->ir,
+                              .doc = "Print the model's functions as IR, before any pass"}},
+          .run = [flags] { return runCheck(*flags); }};
 }
 
 } // namespace gradc

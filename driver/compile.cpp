@@ -4,13 +4,12 @@
 #include <memory>
 #include <ranges>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "codegen/cpu/cross_target.h"
 #include "codegen/cuda/program.h"
 #include "codegen/program.h"
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_artifact.h"
 #include "driver/compile_flags.h"
 #include "driver/cuda_report.h"
@@ -214,44 +213,54 @@ ExitCode runCompile(CompileCommandFlags flags) {
   return written.ok() ? exit : fail(written);
 }
 
+/// What is made, for what.
+Options resultOptions(CompileCommandFlags &flags) {
+  return {
+      {.name = "--batch",
+       .target = &flags.artifact.batches,
+       .type = "N",
+       .doc = "Batch size (default: the model's train.batch_size); of last batches, too: 64,48",
+       .least = 1,
+       .most = int64_t{1} << 30,
+       .commas = true},
+      {.name = "-o,--output",
+       .target = &flags.output,
+       .type = "FILE",
+       .doc = "Where the result goes; - is standard output"},
+      {.name = "--emit",
+       .target = &flags.emit,
+       .doc = "exe, obj, shared, header, gir (the planned IR), dot (a graph), llvm, asm; "
+              "cuda, ptx, cubin (default: by the name of FILE)",
+       .choices = {"exe", "obj", "shared", "header", "gir", "dot", "llvm", "asm", "cuda", "ptx", "cubin"}},
+      {.name = "--entry",
+       .target = &flags.entry,
+       .doc = "What to compile",
+       .choices = {"train", "eval", "infer", "loss", "train-step"}},
+      {.name = "--func",
+       .target = &flags.function,
+       .doc = "The function of IR text; not needed where there is only one"},
+      {.name = "--device",
+       .target = &flags.device,
+       .doc = "What the code is for",
+       .choices = {"cpu", "cuda"}},
+      {.name = "--arch",
+       .target = &flags.architectures,
+       .type = "ARCH",
+       .doc = "CUDA: the architecture, sm_75 to sm_120; executables take several: sm_80,sm_90",
+       .commas = true},
+      {.name = "--mcpu", .target = &flags.mcpu, .doc = "Processor: native, or a name as haswell"},
+      {.name = "--stage", .target = &flags.stage, .doc = "Stop after this pass"}};
+}
+
 } // namespace
 
-void registerCompile(CLI::App &app, ExitCode &exit) {
+Command compileCommand() {
   auto flags = std::make_shared<CompileCommandFlags>();
-  CLI::App *command = app.add_subcommand("compile", "Compile a function of a model or of IR text");
-  addModelFlagsButBatch(*command, flags->model);
-  command
-      ->add_option("--batch", flags->artifact.batches,
-                   "Batch size (default: the model's train.batch_size); of last batches, too: 64,48")
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
-      ->type_name("N")
-      ->allow_extra_args(false);
-  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")
-      ->type_name("FILE");
-  command
-      ->add_option("--emit", flags->emit,
-                   "exe, obj, shared, header, gir (the planned IR), dot (a graph), llvm, asm; "
-                   "cuda, ptx, cubin (default: by the name of FILE)")
-      ->check(CLI::IsMember(
-          {"exe", "obj", "shared", "header", "gir", "dot", "llvm", "asm", "cuda", "ptx", "cubin"}));
-  command->add_option("--entry", flags->entry, "What to compile")
-      ->check(CLI::IsMember({"train", "eval", "infer", "loss", "train-step"}));
-  command->add_option("--func", flags->function,
-                      "The function of IR text; not needed where there is only one");
-  command->add_option("--device", flags->device, "What the code is for")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  command
-      ->add_option("--arch", flags->architectures,
-                   "CUDA: the architecture, sm_75 to sm_120; executables take several: sm_80,sm_90")
-      ->delimiter(',')
-      ->type_name("ARCH")
-      ->allow_extra_args(false);
-  command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
-  command->add_option("--stage", flags->stage, "Stop after this pass");
-  addArtifactFlags(*command, flags->artifact);
-  addCompileFlags(*command, flags->compile);
-  command->callback([flags, &exit] { exit = runCompile(*flags); });
+  return {.name = "compile",
+          .doc = "Compile a function of a model or of IR text",
+          .options = modelOptionsButBatch(flags->model) + resultOptions(*flags) +
+                     artifactOptions(flags->artifact) + compileOptions(flags->compile),
+          .run = [flags] { return runCompile(*flags); }};
 }
 
 } // namespace gradc

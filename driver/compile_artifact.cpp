@@ -5,7 +5,6 @@
 #include <optional>
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "codegen/cpu/cross_target.h"
@@ -200,32 +199,44 @@ StatusOr<std::string> makeObject(const LoadedModel &model, const ModelFlags &mod
 
 } // namespace
 
-void addArtifactFlags(CLI::App &command, ArtifactFlags &flags) {
-  const char *group = "Executables and objects";
-  command.add_option("--data", flags.data, "Folder of the data: its sizes decide those of last batches")
-      ->type_name("DIR")
-      ->group(group);
-  command.add_option("--weights", flags.weights, "Weights that the result brings along")
-      ->type_name("FILE")
-      ->group(group);
-  command.add_flag("--embed-weights", flags.embedWeights, "Put --weights into the file instead of beside it")
-      ->group(group);
-  command
-      .add_option("--target", flags.triple, "Another machine: aarch64-linux-gnu; its gcc merges the object")
-      ->type_name("TRIPLE")
-      ->group(group);
-  command
-      .add_flag("--multi-versioned", flags.multiVersioned,
-                "Code for x86-64-v2, v3 and v4 in one file; the best is chosen where it runs")
-      ->group(group);
-  command
-      .add_flag("--report", flags.report,
-                "Print the sizes of code, weights and memory, step by step; CUDA: what each kernel takes")
-      ->group(group);
-  command.add_flag("--static", flags.isStatic, "Link no shared library")->group(group);
-  command.add_flag("-g", flags.debug, "Debug information: the lines of the model file that code comes from")
-      ->group(group);
-  command.add_flag("--no-cache", flags.noCache, "Compile everything, keep nothing")->group(group);
+Options artifactOptions(ArtifactFlags &flags) {
+  const std::string group = "Executables and objects";
+  return {{.name = "--data",
+           .target = &flags.data,
+           .type = "DIR",
+           .doc = "Folder of the data: its sizes decide those of last batches",
+           .group = group},
+          {.name = "--weights",
+           .target = &flags.weights,
+           .type = "FILE",
+           .doc = "Weights that the result brings along",
+           .group = group},
+          {.name = "--embed-weights",
+           .target = &flags.embedWeights,
+           .doc = "Put --weights into the file instead of beside it",
+           .group = group},
+          {.name = "--target",
+           .target = &flags.triple,
+           .type = "TRIPLE",
+           .doc = "Another machine: aarch64-linux-gnu; its gcc merges the object",
+           .group = group},
+          {.name = "--multi-versioned",
+           .target = &flags.multiVersioned,
+           .doc = "Code for x86-64-v2, v3 and v4 in one file; the best is chosen where it runs",
+           .group = group},
+          {.name = "--report",
+           .target = &flags.report,
+           .doc = "Print the sizes of code, weights and memory, step by step; CUDA: what each kernel takes",
+           .group = group},
+          {.name = "--static", .target = &flags.isStatic, .doc = "Link no shared library", .group = group},
+          {.name = "-g",
+           .target = &flags.debug,
+           .doc = "Debug information: the lines of the model file that code comes from",
+           .group = group},
+          {.name = "--no-cache",
+           .target = &flags.noCache,
+           .doc = "Compile everything, keep nothing",
+           .group = group}};
 }
 
 ExitCode compileArtifact(const ModelFlags &modelFlags, const CompileFlags &compile,

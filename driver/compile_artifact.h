@@ -21,8 +21,8 @@ struct ArtifactFlags {
   bool debug = false; // -g; of --emit llvm and asm, too
 };
 
-/// Declares the flags that only artefacts have.
-void addArtifactFlags(CLI::App &command, ArtifactFlags &flags);
+/// The options that only artefacts have. `flags` must outlive the parse.
+Options artifactOptions(ArtifactFlags &flags);
 
 /// Compiles the model and writes `output`.
 ExitCode compileArtifact(const ModelFlags &model, const CompileFlags &compile, const ArtifactFlags &flags,

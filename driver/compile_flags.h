@@ -5,14 +5,11 @@
 #include <vector>
 
 #include "driver/code_target.h"
+#include "driver/command_line.h"
 #include "passes/pass.h"
 #include "passes/pipeline.h"
 #include "support/diagnostics.h"
 #include "support/result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace gradc {
 
@@ -22,11 +19,11 @@ struct CompileFlags {
   CublasUse cublas = CublasUse::Auto;
 };
 
-/// Declares the flags on a command. `flags` must outlive the parse.
-void addCompileFlags(CLI::App &command, CompileFlags &flags);
+/// `flags` must outlive the parse.
+Options compileOptions(CompileFlags &flags);
 
-/// Declares --precision on a command.
-void addPrecisionFlag(CLI::App &command, Precision &precision);
+/// --precision alone.
+Options precisionOption(Precision &precision);
 
 /// What --timing and --statistics ask for, on stderr.
 void printReports(const CompileFlags &flags, const PassManager &manager);

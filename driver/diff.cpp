@@ -2,10 +2,9 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/values.h"
 #include "support/say.h"
@@ -68,20 +67,21 @@ ExitCode runDiff(const DiffFlags &flags) {
 
 } // namespace
 
-void registerDiff(CLI::App &app, ExitCode &exit) {
+Command diffCommand() {
   auto flags = std::make_shared<DiffFlags>();
-  CLI::App *command =
-      app.add_subcommand("diff", "Compare the arrays of two .npz files; exit 4 where they differ");
-  command->add_option("left", flags->left, "A .npz file")->required();
-  command->add_option("right", flags->right, "A .npz file")->required();
-  command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance; default: the same bits");
-  command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance");
-  command
-      ->add_option("--distance", flags->distance,
-                   "How far an array may be from the first as a whole (L2, relative)")
-      ->excludes("--rtol")
-      ->excludes("--atol");
-  command->callback([flags, &exit] { exit = runDiff(*flags); });
+  return {.name = "diff",
+          .doc = "Compare the arrays of two .npz files; exit 4 where they differ",
+          .options = {{.name = "left", .target = &flags->left, .doc = "A .npz file", .required = true},
+                      {.name = "right", .target = &flags->right, .doc = "A .npz file", .required = true},
+                      {.name = "--rtol",
+                       .target = &flags->tolerance.relative,
+                       .doc = "Relative tolerance; default: the same bits"},
+                      {.name = "--atol", .target = &flags->tolerance.absolute, .doc = "Absolute tolerance"},
+                      {.name = "--distance",
+                       .target = &flags->distance,
+                       .doc = "How far an array may be from the first as a whole (L2, relative)",
+                       .excludes = {"--rtol", "--atol"}}},
+          .run = [flags] { return runDiff(*flags); }};
 }
 
 } // namespace gradc

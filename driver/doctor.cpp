@@ -4,7 +4,6 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -12,7 +11,7 @@
 #include "codegen/cpu/target.h"
 #include "codegen/cuda/nvrtc.h"
 #include "codegen/object_cache.h"
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/peaks.h"
 #include "runtime/cuda/blas.h"
@@ -23,6 +22,11 @@
 
 namespace gradc {
 namespace {
+
+struct DoctorFlags {
+  int64_t threads = 0;
+  bool measure = true, json = false;
+};
 
 std::string firstLine(const char *path) {
   std::ifstream file(path);
@@ -87,13 +91,13 @@ void printPeaks(const Peaks &peaks) {
         static_cast<double>(b.bytes) / (1 << 20));
 }
 
-ExitCode runDoctor(int threads, bool measure, bool json) {
+ExitCode runDoctor(const DoctorFlags &flags) {
   const CpuTarget target = hostCpuTarget();
-  const StatusOr<std::vector<Peaks>> peaks =
-      measure ? peaksOf(target, threads > 0 ? threads : availableCores()) : std::vector<Peaks>{};
+  const int threads = flags.threads > 0 ? static_cast<int>(flags.threads) : availableCores();
+  const StatusOr<std::vector<Peaks>> peaks = flags.measure ? peaksOf(target, threads) : std::vector<Peaks>{};
   if (!peaks)
     return fail(peaks.error());
-  if (json) {
+  if (flags.json) {
     printJson(target, *peaks);
     return ExitCode::Ok;
   }
@@ -121,19 +125,21 @@ ExitCode runDoctor(int threads, bool measure, bool json) {
 
 } // namespace
 
-void registerDoctor(CLI::App &app, ExitCode &exit) {
-  CLI::App *command = app.add_subcommand("doctor", "What this machine offers");
-  struct Flags {
-    int threads = 0;
-    bool measure = true, json = false;
-  };
-  auto flags = std::make_shared<Flags>();
-  command->add_option("--threads", flags->threads, "Measure one thread and this many (default: all)")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
-  command->add_flag("--peaks,!--no-peaks", flags->measure, "Measure how fast the processor is (default)");
-  command->add_flag("--json", flags->json, "Print one JSON object");
-  command->callback([flags, &exit] { exit = runDoctor(flags->threads, flags->measure, flags->json); });
+Command doctorCommand() {
+  auto flags = std::make_shared<DoctorFlags>();
+  return {.name = "doctor",
+          .doc = "What this machine offers",
+          .options = {{.name = "--threads",
+                       .target = &flags->threads,
+                       .type = "N",
+                       .doc = "Measure one thread and this many (default: all)",
+                       .least = 1,
+                       .most = 1024},
+                      {.name = "--peaks,!--no-peaks",
+                       .target = &flags->measure,
+                       .doc = "Measure how fast the processor is (default)"},
+                      {.name = "--json", .target = &flags->json, .doc = "Print one JSON object"}},
+          .run = [flags] { return runDoctor(*flags); }};
 }
 
 } // namespace gradc

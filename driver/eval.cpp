@@ -1,10 +1,7 @@
 // gradc eval: loss and metrics of given weights on data. The command itself is runtime/commands/eval.cpp.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
-#include "driver/commands.h"
-#include "driver/options.h"
+#include "driver/command_line.h"
 #include "driver/session.h"
 #include "runtime/commands/commands.h"
 
@@ -27,13 +24,13 @@ ExitCode runEval(const Flags &flags) {
 
 } // namespace
 
-void registerEval(CLI::App &app, ExitCode &exit) {
+Command evalCommand() {
   auto flags = std::make_shared<Flags>();
-  CLI::App *command = app.add_subcommand("eval", "Loss and metrics of given weights on the test data");
-  addSessionFlags(*command, flags->session);
-  addDataFlags(*command, flags->session);
-  declareOptions(*command, evalOptions(flags->command));
-  command->callback([flags, &exit] { exit = runEval(*flags); });
+  return {.name = "eval",
+          .doc = "Loss and metrics of given weights on the test data",
+          .options =
+              sessionOptions(flags->session) + dataOptions(flags->session) + evalOptions(flags->command),
+          .run = [flags] { return runEval(*flags); }};
 }
 
 } // namespace gradc

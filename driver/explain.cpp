@@ -3,10 +3,9 @@
 #include <memory>
 #include <set>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/cuda_report.h"
 #include "driver/io.h"
@@ -294,37 +293,41 @@ ExitCode runExplain(ExplainFlags flags) {
   return ExitCode::Ok;
 }
 
+Options explainOptions(ExplainFlags &flags) {
+  return {{.name = "--fusion",
+           .target = OptionalValueTarget{&flags.node, &flags.fusion},
+           .type = "[NODE]",
+           .doc = "Each edge from a producer to a consumer: fused, or why not; =NODE: of this node only"},
+          {.name = "--memory", .target = &flags.memory, .doc = "Where each value lies and how long it lives"},
+          {.name = "--schedule",
+           .target = &flags.schedule,
+           .doc = "The kernels, what they compute and how their loops are cut; CUDA: and what is launched"},
+          {.name = "--entry",
+           .target = &flags.entry,
+           .doc = "What is compiled (default: train-step, or infer without a loss)",
+           .choices = {"infer", "eval", "loss", "train-step"}},
+          {.name = "--func",
+           .target = &flags.function,
+           .doc = "The function of IR text; not needed where there is only one"},
+          {.name = "--device",
+           .target = &flags.device,
+           .doc = "What the code is for",
+           .choices = {"cpu", "cuda"}},
+          {.name = "--arch",
+           .target = &flags.arch,
+           .type = "ARCH",
+           .doc = "CUDA: the architecture, sm_75 to sm_120"},
+          {.name = "--mcpu", .target = &flags.mcpu, .doc = "Processor: native, or a name as haswell"}};
+}
+
 } // namespace
 
-void registerExplain(CLI::App &app, ExitCode &exit) {
+Command explainCommand() {
   auto flags = std::make_shared<ExplainFlags>();
-  CLI::App *command =
-      app.add_subcommand("explain", "Say what was fused and why not, and how loops and memory are planned");
-  addModelFlags(*command, flags->model);
-  CLI::Option *fusion =
-      command
-          ->add_option("--fusion", flags->node,
-                       "Each edge from a producer to a consumer: fused, or why not; =NODE: of "
-                       "this node only")
-          ->expected(0, 1)
-          ->type_name("[NODE]");
-  command->add_flag("--memory", flags->memory, "Where each value lies and how long it lives");
-  command->add_flag("--schedule", flags->schedule,
-                    "The kernels, what they compute and how their loops are cut; CUDA: and what is launched");
-  command
-      ->add_option("--entry", flags->entry, "What is compiled (default: train-step, or infer without a loss)")
-      ->check(CLI::IsMember({"infer", "eval", "loss", "train-step"}));
-  command->add_option("--func", flags->function,
-                      "The function of IR text; not needed where there is only one");
-  command->add_option("--device", flags->device, "What the code is for")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  command->add_option("--arch", flags->arch, "CUDA: the architecture, sm_75 to sm_120")->type_name("ARCH");
-  command->add_option("--mcpu", flags->mcpu, "Processor: native, or a name as haswell");
-  addCompileFlags(*command, flags->compile);
-  command->callback([flags, fusion, &exit] {
-    flags->fusion = fusion->count() > 0;
-    exit = runExplain(*flags);
-  });
+  return {.name = "explain",
+          .doc = "Say what was fused and why not, and how loops and memory are planned",
+          .options = modelOptions(flags->model) + explainOptions(*flags) + compileOptions(flags->compile),
+          .run = [flags] { return runExplain(*flags); }};
 }
 
 } // namespace gradc

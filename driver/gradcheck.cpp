@@ -3,11 +3,10 @@
 #include <cmath>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "driver/arguments.h"
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/load_module.h"
 #include "driver/values.h"
@@ -192,26 +191,35 @@ ExitCode runGradcheck(GradcheckFlags &flags) {
   return wrong ? ExitCode::Mismatch : ExitCode::Ok;
 }
 
+Options gradcheckOptions(GradcheckFlags &flags) {
+  return {
+      {.name = "--func",
+       .target = &flags.function,
+       .doc = "The function whose first result is differentiated (default: loss)"},
+      {.name = "--wrt",
+       .target = &flags.wrt,
+       .doc = "Values, as '@conv1.weight,%image' (default: every trainable parameter)"},
+      {.name = "--samples",
+       .target = &flags.samples,
+       .doc = "Elements of each value (default: 8)",
+       .least = 1,
+       .most = int64_t{1} << 30},
+      {.name = "--rtol", .target = &flags.tolerance.relative, .doc = "Relative tolerance (default: 1e-6)"},
+      {.name = "--atol", .target = &flags.tolerance.absolute, .doc = "Absolute tolerance (default: 1e-8)"}};
+}
+
 } // namespace
 
-void registerGradcheck(CLI::App &app, ExitCode &exit) {
+Command gradcheckCommand() {
   auto flags = std::make_shared<GradcheckFlags>();
-  CLI::App *command =
-      app.add_subcommand("gradcheck", "Compare a model's gradients with finite differences, in f64");
-  addModelFlags(*command, flags->model);
-  command->add_option("--func", flags->function,
-                      "The function whose first result is differentiated (default: loss)");
-  command->add_option("--wrt", flags->wrt,
-                      "Values, as '@conv1.weight,%image' (default: every trainable parameter)");
-  command->add_option("--samples", flags->samples, "Elements of each value (default: 8)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance (default: 1e-6)");
-  command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance (default: 1e-8)");
-  addArgumentFlags(*command, flags->arguments);
-  command->callback([flags, &exit] {
-    flags->arguments.seed = flags->model.overrides.seed.value_or(0);
-    exit = runGradcheck(*flags);
-  });
+  return {.name = "gradcheck",
+          .doc = "Compare a model's gradients with finite differences, in f64",
+          .options =
+              modelOptions(flags->model) + gradcheckOptions(*flags) + argumentOptions(flags->arguments),
+          .run = [flags] {
+            flags->arguments.seed = flags->model.overrides.seed.value_or(0);
+            return runGradcheck(*flags);
+          }};
 }
 
 } // namespace gradc

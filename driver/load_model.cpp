@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "driver/compile_flags.h"
@@ -12,34 +11,39 @@ namespace gradc {
 namespace {
 
 /// CLI11 alone takes -1, and makes the largest seed of what is larger.
-bool isSeed(std::string_view text) {
+std::string checkSeed(const std::string &text) {
   uint64_t seed = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  return error == std::errc() && end == text.data() + text.size();
+  const bool isSeed = error == std::errc() && end == text.data() + text.size();
+  return isSeed ? "" : fmt::format("a seed is 0 to 2^64 - 1, but got '{}'", text);
 }
 
 } // namespace
 
-void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags) {
-  command.add_option("model", flags.file, "A model file (docs/model-file.md)")
-      ->required()
-      ->type_name("MODEL");
-  command.add_option("--set", flags.overrides.set, "Change the model file: /json/pointer=value")
-      ->type_name("POINTER=VALUE")
-      ->allow_extra_args(false);
-  command.add_option("--seed", flags.overrides.seed, "Seed (default: the model's train.seed)")
-      ->type_name("N")
-      ->check([](const std::string &text) {
-        return isSeed(text) ? "" : fmt::format("a seed is 0 to 2^64 - 1, but got '{}'", text);
-      });
+Options modelOptionsButBatch(ModelFlags &flags) {
+  return {{.name = "model",
+           .target = &flags.file,
+           .type = "MODEL",
+           .doc = "A model file (docs/model-file.md)",
+           .required = true},
+          {.name = "--set",
+           .target = &flags.overrides.set,
+           .type = "POINTER=VALUE",
+           .doc = "Change the model file: /json/pointer=value"},
+          {.name = "--seed",
+           .target = &flags.overrides.seed,
+           .type = "N",
+           .doc = "Seed (default: the model's train.seed)",
+           .check = checkSeed}};
 }
 
-void addModelFlags(CLI::App &command, ModelFlags &flags) {
-  addModelFlagsButBatch(command, flags);
-  command
-      .add_option("--batch", flags.overrides.batchSize, "Batch size (default: the model's train.batch_size)")
-      ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
+Options modelOptions(ModelFlags &flags) {
+  return modelOptionsButBatch(flags) + Options{{.name = "--batch",
+                                                .target = &flags.overrides.batchSize,
+                                                .type = "N",
+                                                .doc = "Batch size (default: the model's train.batch_size)",
+                                                .least = 1,
+                                                .most = int64_t{1} << 30}};
 }
 
 std::optional<LoadedModel> loadModelFile(const ModelFlags &flags, ExitCode &exit) {

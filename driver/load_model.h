@@ -4,12 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "driver/command_line.h"
 #include "frontend/model.h"
 #include "support/result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace gradc {
 
@@ -19,10 +16,10 @@ struct ModelFlags {
   ModelOverrides overrides; // --set, --batch, --seed
 };
 
-/// Declares the model argument, --set, --seed and --batch. `flags` must outlive the parse.
-void addModelFlags(CLI::App &command, ModelFlags &flags);
+/// The model, --set, --seed and --batch. `flags` must outlive the parse.
+Options modelOptions(ModelFlags &flags);
 /// The same without --batch, for a command that takes several.
-void addModelFlagsButBatch(CLI::App &command, ModelFlags &flags);
+Options modelOptionsButBatch(ModelFlags &flags);
 
 /// Reads and checks the model. Nothing where that failed: `exit` has the code and stderr the messages. Warnings
 /// are printed too.

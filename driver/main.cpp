@@ -3,40 +3,30 @@
 #include <cstdlib>
 #include <new>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
-#include "driver/help.h"
-#include "driver/usage.h"
 #include "support/say.h"
 
 namespace gradc {
 
-void registerTrain(CLI::App &app, ExitCode &exit);
-void registerEval(CLI::App &app, ExitCode &exit);
-void registerPredict(CLI::App &app, ExitCode &exit);
-void registerBench(CLI::App &app, ExitCode &exit);
-void registerDoctor(CLI::App &app, ExitCode &exit);
-void registerRun(CLI::App &app, ExitCode &exit);
-void registerCompile(CLI::App &app, ExitCode &exit);
-void registerExplain(CLI::App &app, ExitCode &exit);
-void registerOpt(CLI::App &app, ExitCode &exit);
-void registerDiff(CLI::App &app, ExitCode &exit);
-void registerGradcheck(CLI::App &app, ExitCode &exit);
-void registerCheck(CLI::App &app, ExitCode &exit);
-void registerOps(CLI::App &app, ExitCode &exit);
-void registerSchema(CLI::App &app, ExitCode &exit);
+Command trainCommand();
+Command evalCommand();
+Command predictCommand();
+Command benchCommand();
+Command doctorCommand();
+Command runCommand();
+Command compileCommand();
+Command explainCommand();
+Command optCommand();
+Command diffCommand();
+Command gradcheckCommand();
+Command checkCommand();
+Command opsCommand();
+Command schemaCommand();
 
 namespace {
-
-// In the order of --help. One line each, so that two additions do not collide.
-constexpr RegisterCommand kCommands[] = {
-    registerTrain,   registerEval,    registerPredict, registerBench,  registerRun,
-    registerCompile, registerExplain, registerOpt,     registerDiff,   registerGradcheck,
-    registerCheck,   registerOps,     registerDoctor,  registerSchema,
-};
 
 [[noreturn]] void outOfMemory() {
   std::fputs("gradc: error: out of memory\n", stderr);
@@ -44,19 +34,15 @@ constexpr RegisterCommand kCommands[] = {
 }
 
 int run(int argc, const char *const *argv) {
-  CLI::App app("gradc compiles and trains neural networks", "gradc");
-  app.set_version_flag("--version", fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION,
-                                                GRADC_LLVM_VERSION, GRADC_SYSTEM, GRADC_BUILD_TYPE));
-  app.formatter(helpFormatter()); // before the commands, which inherit it
-  app.require_subcommand(1);
-  ExitCode exit = ExitCode::Ok;
-  for (RegisterCommand registerCommand : kCommands)
-    registerCommand(app, exit);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    exit = reportUsage(app, error);
-  }
+  // In the order of --help.
+  const Command commands[] = {
+      trainCommand(),   evalCommand(),    predictCommand(), benchCommand(),  runCommand(),
+      compileCommand(), explainCommand(), optCommand(),     diffCommand(),   gradcheckCommand(),
+      checkCommand(),   opsCommand(),     doctorCommand(),  schemaCommand(),
+  };
+  const std::string version = fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION, GRADC_LLVM_VERSION,
+                                          GRADC_SYSTEM, GRADC_BUILD_TYPE);
+  ExitCode exit = runCommandLine(commands, version, argc, argv);
   const Status written = finishOutput();
   if (exit == ExitCode::Ok && !written.ok())
     exit = fail(written);

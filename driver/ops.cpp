@@ -1,10 +1,11 @@
 // gradc ops: the reference of all ops, written from the op table.
+#include <algorithm>
+#include <limits>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "ir/op.h"
 #include "support/diagnostics.h"
 #include "support/say.h"
@@ -168,12 +169,15 @@ ExitCode runOps(const OpsFlags &flags) {
 
 } // namespace
 
-void registerOps(CLI::App &app, ExitCode &exit) {
+Command opsCommand() {
   auto flags = std::make_shared<OpsFlags>();
-  CLI::App *command = app.add_subcommand("ops", "Show the reference of all ops, or of one");
-  command->add_option("name", flags->name, "The op to show");
-  command->add_flag("--markdown", flags->markdown, "Write the whole reference as docs/ops.md has it");
-  command->callback([flags, &exit] { exit = runOps(*flags); });
+  return {.name = "ops",
+          .doc = "Show the reference of all ops, or of one",
+          .options = {{.name = "name", .target = &flags->name, .doc = "The op to show"},
+                      {.name = "--markdown",
+                       .target = &flags->markdown,
+                       .doc = "Write the whole reference as docs/ops.md has it"}},
+          .run = [flags] { return runOps(*flags); }};
 }
 
 } // namespace gradc

@@ -2,10 +2,9 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/io.h"
 #include "driver/verify_diagnostics.h"
@@ -96,21 +95,32 @@ ExitCode runOpt(const OptFlags &flags) {
 
 } // namespace
 
-void registerOpt(CLI::App &app, ExitCode &exit) {
+Command optCommand() {
   auto flags = std::make_shared<OptFlags>();
-  CLI::App *command = app.add_subcommand("opt", "Run passes on IR text");
-  command->add_option("file", flags->file, "A .gir file; - is standard input")->type_name("FILE");
-  command->add_option("-o,--output", flags->output, "Where the result goes; - is standard output")
-      ->type_name("FILE");
-  command->add_option("--passes", flags->passes, "What to run, as 'expand,autodiff{wrt=[@w]},fuse{max=8}'");
-  command->add_flag("--split-input-file", flags->splitInput,
-                    "Treat parts between '// -----' lines as modules");
-  command->add_flag("--verify-diagnostics", flags->verifyDiagnostics,
-                    "Compare diagnostics with the file's expected-error comments");
-  command->add_flag("--list-passes", flags->listPasses,
-                    "List the passes, what they do to bits, their options");
-  addCompileFlags(*command, flags->compile);
-  command->callback([flags, &exit] { exit = runOpt(*flags); });
+  return {.name = "opt",
+          .doc = "Run passes on IR text",
+          .options = Options{{.name = "file",
+                              .target = &flags->file,
+                              .type = "FILE",
+                              .doc = "A .gir file; - is standard input"},
+                             {.name = "-o,--output",
+                              .target = &flags->output,
+                              .type = "FILE",
+                              .doc = "Where the result goes; - is standard output"},
+                             {.name = "--passes",
+                              .target = &flags->passes,
+                              .doc = "What to run, as 'expand,autodiff{wrt=[@w]},fuse{max=8}'"},
+                             {.name = "--split-input-file",
+                              .target = &flags->splitInput,
+                              .doc = "Treat parts between '// -----' lines as modules"},
+                             {.name = "--verify-diagnostics",
+                              .target = &flags->verifyDiagnostics,
+                              .doc = "Compare diagnostics with the file's expected-error comments"},
+                             {.name = "--list-passes",
+                              .target = &flags->listPasses,
+                              .doc = "List the passes, what they do to bits, their options"}} +
+                     compileOptions(flags->compile),
+          .run = [flags] { return runOpt(*flags); }};
 }
 
 } // namespace gradc

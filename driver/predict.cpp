@@ -1,10 +1,7 @@
 // gradc predict: the classes of single examples. The command itself is runtime/commands/predict.cpp.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
-#include "driver/commands.h"
-#include "driver/options.h"
+#include "driver/command_line.h"
 #include "driver/session.h"
 #include "runtime/commands/commands.h"
 
@@ -27,12 +24,12 @@ ExitCode runPredict(const Flags &flags) {
 
 } // namespace
 
-void registerPredict(CLI::App &app, ExitCode &exit) {
+Command predictCommand() {
   auto flags = std::make_shared<Flags>();
-  CLI::App *command = app.add_subcommand("predict", "The classes of single examples");
-  addSessionFlags(*command, flags->session);
-  declareOptions(*command, predictOptions(flags->command));
-  command->callback([flags, &exit] { exit = runPredict(*flags); });
+  return {.name = "predict",
+          .doc = "The classes of single examples",
+          .options = sessionOptions(flags->session) + predictOptions(flags->command),
+          .run = [flags] { return runPredict(*flags); }};
 }
 
 } // namespace gradc

@@ -3,12 +3,11 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "driver/arguments.h"
 #include "driver/backend.h"
-#include "driver/commands.h"
+#include "driver/command_line.h"
 #include "driver/compile_flags.h"
 #include "driver/io.h"
 #include "driver/load_module.h"
@@ -24,7 +23,7 @@ struct RunFlags {
   ArgumentFlags arguments;
   std::string function, output, backend = "interp", compare;
   Tolerance tolerance{1e-5, 1e-6};
-  int threads = 1;
+  int64_t threads = 1;
   bool inMemory = false;
   Precision precision = Precision::F32;
 };
@@ -100,7 +99,7 @@ ExitCode runRun(const RunFlags &flags) {
   StatusOr<std::vector<Tensor>> values = makeArguments(*fn, flags.arguments);
   if (!values)
     return fail(values.error());
-  RunRequest request{*module, *fn, *values, flags.threads, flags.inMemory, flags.precision};
+  RunRequest request{*module, *fn, *values, static_cast<int>(flags.threads), flags.inMemory, flags.precision};
   auto results = runOn(flags.backend, request, exit);
   if (!results)
     return exit;
@@ -115,27 +114,42 @@ ExitCode runRun(const RunFlags &flags) {
   return exit;
 }
 
+Options backendOptions(RunFlags &flags) {
+  return {{.name = "--backend", .target = &flags.backend, .doc = "interp, cpu or cuda"},
+          {.name = "--compare",
+           .target = &flags.compare,
+           .doc = "Run on this backend too; exit 4 where results differ"},
+          {.name = "--rtol", .target = &flags.tolerance.relative, .doc = "Relative tolerance of --compare"},
+          {.name = "--atol", .target = &flags.tolerance.absolute, .doc = "Absolute tolerance of --compare"},
+          {.name = "--threads",
+           .target = &flags.threads,
+           .doc = "Threads of the backend",
+           .least = 1,
+           .most = 1024}};
+}
+
 } // namespace
 
-void registerRun(CLI::App &app, ExitCode &exit) {
+Command runCommand() {
   auto flags = std::make_shared<RunFlags>();
-  CLI::App *command = app.add_subcommand("run", "Run a function of IR text or of a model");
-  addModelFlags(*command, flags->model);
-  command->add_option("--func", flags->function,
-                      "Which function (default: infer of a model, the only one of IR)");
-  command->add_option("--output", flags->output, "Write the results to a .npz (or, one result, .npy) file");
-  addArgumentFlags(*command, flags->arguments);
-  command->add_option("--backend", flags->backend, "interp, cpu or cuda");
-  command->add_option("--compare", flags->compare, "Run on this backend too; exit 4 where results differ");
-  command->add_option("--rtol", flags->tolerance.relative, "Relative tolerance of --compare");
-  command->add_option("--atol", flags->tolerance.absolute, "Absolute tolerance of --compare");
-  command->add_option("--threads", flags->threads, "Threads of the backend")->check(CLI::Range(1, 1024));
-  addPrecisionFlag(*command, flags->precision);
-  command->add_flag("--memory", flags->inMemory, "interp: run at the addresses that plan-memory chose");
-  command->callback([flags, &exit] {
-    flags->arguments.seed = flags->model.overrides.seed.value_or(0);
-    exit = runRun(*flags);
-  });
+  return {.name = "run",
+          .doc = "Run a function of IR text or of a model",
+          .options = modelOptions(flags->model) +
+                     Options{{.name = "--func",
+                              .target = &flags->function,
+                              .doc = "Which function (default: infer of a model, the only one of IR)"},
+                             {.name = "--output",
+                              .target = &flags->output,
+                              .doc = "Write the results to a .npz (or, one result, .npy) file"}} +
+                     argumentOptions(flags->arguments) + backendOptions(*flags) +
+                     precisionOption(flags->precision) +
+                     Options{{.name = "--memory",
+                              .target = &flags->inMemory,
+                              .doc = "interp: run at the addresses that plan-memory chose"}},
+          .run = [flags] {
+            flags->arguments.seed = flags->model.overrides.seed.value_or(0);
+            return runRun(*flags);
+          }};
 }
 
 } // namespace gradc

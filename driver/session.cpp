@@ -2,27 +2,22 @@
 
 #include <filesystem>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "driver/cuda_target.h"
-#include "driver/options.h"
 #include "runtime/commands/commands.h"
 #include "runtime/cuda/device.h"
 #include "runtime/device_name.h"
 
 namespace gradc {
 
-void addSessionFlags(CLI::App &command, SessionFlags &flags) {
-  addModelFlags(command, flags.model);
-  declareOptions(command, threadOptions(flags));
-  declareOptions(command, deviceOptions(flags.device));
-  command.add_option("--mcpu", flags.mcpu, "Processor to make code for")->type_name("CPU");
-  command.add_flag("--no-cache", flags.noCache, "Compile everything, keep nothing");
-  addCompileFlags(command, flags.compile);
+Options sessionOptions(SessionFlags &flags) {
+  return modelOptions(flags.model) + threadOptions(flags) + deviceOptions(flags.device) +
+         Options{
+             {.name = "--mcpu", .target = &flags.mcpu, .type = "CPU", .doc = "Processor to make code for"},
+             {.name = "--no-cache", .target = &flags.noCache, .doc = "Compile everything, keep nothing"}} +
+         compileOptions(flags.compile);
 }
-
-void addDataFlags(CLI::App &command, SessionFlags &flags) { declareOptions(command, dataOptions(flags)); }
 
 std::unique_ptr<Session> Session::open(const SessionFlags &flags, ExitCode &exit) {
   std::optional<LoadedModel> model = loadModelFile(flags.model, exit);

@@ -21,10 +21,8 @@ struct SessionFlags : HostFlags {
   bool noCache = false;
 };
 
-/// Declares --threads, --device, --mcpu, --no-cache and the compilation flags.
-void addSessionFlags(CLI::App &command, SessionFlags &flags);
-/// Declares --data, --limit-batches and --progress.
-void addDataFlags(CLI::App &command, SessionFlags &flags);
+/// A model's options, --threads, --device, --mcpu, --no-cache and the compilation's. `flags` must outlive the parse.
+Options sessionOptions(SessionFlags &flags);
 
 /// A model, its compiler and the threads that run it: the host of commands. Lives at one place: programs refer to it.
 class Session final : public Host {

@@ -1,10 +1,7 @@
 // gradc train: trains a model on its data. The command itself is runtime/commands/train.cpp.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
-#include "driver/commands.h"
-#include "driver/options.h"
+#include "driver/command_line.h"
 #include "driver/session.h"
 #include "runtime/commands/commands.h"
 
@@ -28,13 +25,13 @@ ExitCode runTrain(const Flags &flags) {
 
 } // namespace
 
-void registerTrain(CLI::App &app, ExitCode &exit) {
+Command trainCommand() {
   auto flags = std::make_shared<Flags>();
-  CLI::App *command = app.add_subcommand("train", "Train a model on its data");
-  addSessionFlags(*command, flags->session);
-  addDataFlags(*command, flags->session);
-  declareOptions(*command, trainOptions(flags->command));
-  command->callback([flags, &exit] { exit = runTrain(*flags); });
+  return {.name = "train",
+          .doc = "Train a model on its data",
+          .options =
+              sessionOptions(flags->session) + dataOptions(flags->session) + trainOptions(flags->command),
+          .run = [flags] { return runTrain(*flags); }};
 }
 
 } // namespace gradc

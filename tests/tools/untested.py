@@ -91,7 +91,7 @@ def messages():
 def is_problem(text, at):
     """Whether the function around a `return format(` gives a problem's text."""
     head = text.rfind("\n}", 0, at)
-    return re.search(r"Problem|optional<std::string>|std::string why|CLI::Validator", text[head:at]) is not None
+    return re.search(r"Problem|optional<std::string>|std::string why|std::string check", text[head:at]) is not None
 
 
 def longest_part(message):
