@@ -10,8 +10,9 @@ namespace gradc {
 
 namespace {
 
-/// A result with few elements is cut over the batch, so that more than one thread has work.
-constexpr int64_t kFewElements = 1024;
+/// A result with few elements is cut over the batch, so that more than one thread has work, each on the examples that it
+/// has computed before.
+constexpr int64_t kFewElements = 4096;
 constexpr int64_t kMaxSplit = 4;
 
 std::vector<int> reducedAxes(const Shape &shape, const Dict &attrs) {
