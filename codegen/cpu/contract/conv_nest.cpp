@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/contract/conv_fetch.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -46,13 +47,33 @@ int64_t packedChannelBytes(const ConvNest &nest) {
   return nest.kernelHeight * nest.kernelWidth * nest.depth * kFloat;
 }
 
-/// Bands of rows of the result, phase by phase: runs of at most bandRows rows, of which the last may be shorter.
+/// The phase whose items store the rows of phase `number`: itself, but for rows that no tap reaches another with as many
+/// rows, whose multiply-adds hide the stores.
+int hostPhase(const ConvAxis &axis, int number) {
+  const ConvPhase &guest = axis.phases[number];
+  if (guest.taps > 0)
+    return number;
+  const auto host = std::ranges::find_if(
+      axis.phases, [&](const ConvPhase &phase) { return phase.taps > 0 && phase.count >= guest.count; });
+  return host == axis.phases.end() ? number : static_cast<int>(host - axis.phases.begin());
+}
+
+/// Phases with items of their own.
+std::vector<int> hostPhases(const ConvAxis &axis) {
+  std::vector<int> phases;
+  for (int phase = 0; phase < std::ssize(axis.phases); ++phase)
+    if (hostPhase(axis, phase) == phase)
+      phases.push_back(phase);
+  return phases;
+}
+
+/// Bands of rows of the result, host phase by host phase: runs of at most bandRows rows, of which the last may be shorter.
 std::vector<TileRun> bandRuns(const ConvNest &nest) {
   std::vector<TileRun> runs;
-  for (const ConvPhase &phase : nest.height.phases) {
-    const int64_t bands = ceilDiv(phase.count, nest.bandRows);
-    const int64_t rows = ceilDiv(phase.count, bands);
-    runs.push_back({0, rows, ceilDiv(phase.count, rows)});
+  for (int phase : hostPhases(nest.height)) {
+    const int64_t count = nest.height.phases[phase].count, bands = ceilDiv(count, nest.bandRows);
+    const int64_t rows = ceilDiv(count, bands);
+    runs.push_back({0, rows, ceilDiv(count, rows)});
   }
   return runs;
 }
@@ -131,11 +152,13 @@ TapFacts tapFacts(const ConvPhase &phase, int64_t inSize) {
 
 class ConvEmitter {
 public:
-  ConvEmitter(TileKernels &tiles, const ConvNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
+  ConvEmitter(TileKernels &tiles, const ConvNest &nest)
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest) {}
 
   void emit(llvm::Value *weights, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
     const std::vector<TileRun> bands = bandRuns(nest_);
+    const std::vector<int> phases = hostPhases(nest_.height);
     const Values nothingPacked = nest_.packInput ? Values{e.i64(-1)} : Values{};
     e.loop(e.itemBegin(), e.itemEnd(), 1, nothingPacked, [&](llvm::Value *item, const Values &packed) {
       // From the innermost out: channel tile, group, band of rows, block of images.
@@ -145,11 +168,11 @@ public:
       llvm::Value *rest = e.div(place, nest_.groups);
       llvm::Value *block = e.div(rest, countTiles(bands));
       llvm::Value *image = e.offset(input, e.mul(block, nest_.inBlock));
-      int phase = 0;
+      auto phase = phases.begin();
       emitTileSwitch(e, bands, e.mod(rest, countTiles(bands)), [&](llvm::Value *row, const TileRun &run) {
         Band band{block,
                   group,
-                  phase++,
+                  *phase++,
                   row,
                   nullptr,
                   e.offset(image, e.mul(group, nest_.inGroup)),
@@ -157,8 +180,10 @@ public:
         band.end = e.atMost(e.add(row, e.i64(run.size)), height(band).count);
         if (nest_.packInput)
           packOnce(band, e.b.CreateICmpEQ(place, packed[0]));
+        if (fetch_.pays() && bands.size() == 1)
+          band.next = rowsOf(e.add(place, e.i64(1)), run, input);
         emitTileSwitch(e, channelRuns, channelTile, [&](llvm::Value *channel, const TileRun &channels) {
-          auto one = [&](llvm::Value *at) { rowOfTiles(placeTaps(band, at), channel, channels.size); };
+          auto one = [&](llvm::Value *at) { rowsOfPhases(band, at, channel, channels.size); };
           if (run.size == 1)
             one(row);
           else
@@ -176,11 +201,12 @@ private:
     int phase;
     llvm::Value *row, *end;
     llvm::Value *input, *weights; // input: position 0 of the first channel
+    llvm::Value *next = nullptr;  // the rows of the operand that the next band reads
   };
   /// One row of it.
   struct Row {
     const Band &band;
-    /// The operand at the first kernel row that exists; numbers: block, channel, row, column, extent.
+    /// The operand at the first kernel row that exists; numbers: block, channel, row, column, extent, next rows.
     TileKernels::Args args;
     llvm::Value *firstTap = nullptr; // that kernel row
   };
@@ -207,6 +233,16 @@ private:
   }
   int64_t weightGroup() const {
     return nest_.packWeights ? nest_.channels * packedChannelBytes(nest_) : nest_.weightGroup;
+  }
+
+  /// The rows of the operand of a place, where all bands are like this one.
+  llvm::Value *rowsOf(llvm::Value *place, const TileRun &run, llvm::Value *input) {
+    const ConvPhase &phase = nest_.height.phases[hostPhases(nest_.height).front()];
+    llvm::Value *rest = e.div(place, nest_.groups);
+    llvm::Value *row = e.add(e.mul(e.mod(rest, run.count), run.size * phase.inPerOut), e.i64(phase.inStart));
+    llvm::Value *image = e.offset(input, e.mul(e.div(rest, run.count), nest_.inBlock));
+    image = e.offset(image, e.mul(e.mod(place, nest_.groups), nest_.inGroup));
+    return e.offset(image, e.mul(row, nest_.inRow));
   }
 
   /// Copies the rows of the operand that the band reads, unless `done`, and lets it read them there.
@@ -280,6 +316,8 @@ private:
       last = e.atMost(last, phase.taps);
       at.args.numbers.push_back(e.atLeast(e.b.CreateSub(last, first), 0));
     }
+    if (band.next)
+      at.args.numbers.insert(at.args.numbers.end(), {band.next, e.b.CreateSub(row, band.row)});
     at.firstTap = e.add(e.mul(first, phase.tapStep), e.i64(phase.tapStart));
     at.args.column = e.offset(band.input, e.mul(e.add(in, e.mul(first, phase.inPerTap)), inputStrides().row));
     return at;
@@ -287,6 +325,21 @@ private:
 
   llvm::Value *ceilDivide(llvm::Value *value, int64_t divisor) {
     return e.div(e.add(value, e.i64(divisor - 1)), divisor);
+  }
+
+  /// A row of the band's phase and those of its guests.
+  void rowsOfPhases(const Band &band, llvm::Value *row, llvm::Value *channel, int64_t channels) {
+    for (int phase = 0; phase < std::ssize(nest_.height.phases); ++phase) {
+      if (hostPhase(nest_.height, phase) != band.phase)
+        continue;
+      Band there = band;
+      there.phase = phase;
+      auto tiles = [&] { rowOfTiles(placeTaps(there, row), channel, channels); };
+      if (height(there).count == height(band).count)
+        tiles();
+      else
+        emitIf(e, e.b.CreateICmpSLT(row, e.i64(height(there).count)), tiles, [] {});
+    }
   }
 
   /// All pixel tiles of one row for one tile of channels.
@@ -322,7 +375,13 @@ private:
       shape.rowOffsets.push_back(i * weightStrides(channels).channel);
     for (int64_t j = 0; j < pixels.run.size; ++j)
       shape.columnOffsets.push_back(j * width.inPerOut * inputStrides().pixel);
-    const Values extents(args.numbers.begin() + 4, args.numbers.end());
+    const Values extents(args.numbers.begin() + 4, args.numbers.end()); // and behind them what is fetched next
+    if (fetch_.pays() && tapFacts(height, nest_.height.inSize).always)
+      shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
+        if (bandRuns(nest_).size() == 1)
+          fetch_.operand(shareOf(args, width, channels, pixels.run.size), iteration, iterations);
+        fetch_.result(placeOf(args, height, width, channels, pixels.run.size), iteration, iterations);
+      };
     Values sums = zeroAccumulators(e, shape);
     if (height.taps > 0 && width.taps > 0)
       sums = emitRegisterTile(e, shape, reduction(height, width, pixels, channels), args.row, args.column,
@@ -337,6 +396,31 @@ private:
                             math.uniform(e.add(args.numbers[1], e.i64(i))), math.uniform(args.numbers[2]),
                             math.uniform(e.add(args.numbers[3], e.i64(j * width.outStep)))})});
     tiles_.store.store(tile);
+  }
+
+  /// As large a part of what the next band reads as the tile is of this one.
+  ConvFetch::Share shareOf(const TileKernels::Args &args, const ConvPhase &width, int64_t channels,
+                           int64_t pixels) const {
+    llvm::Value *next = args.numbers[args.numbers.size() - 2], *row = args.numbers.back();
+    const int64_t rows = bandRuns(nest_).front().size,
+                  rowLines = bandInputRows(nest_, rows) * nest_.width.inSize;
+    const int64_t lines = nest_.depth * rowLines, all = nest_.channels * rows * width.count;
+    llvm::Value *pixel = e.add(e.mul(row, width.count), e.div(args.numbers[3], width.outStep));
+    llvm::Value *before =
+        e.add(e.mul(e.mod(args.numbers[1], nest_.channels), rows * width.count), e.mul(pixel, channels));
+    return {next, e.div(e.mul(before, lines), all), ceilDiv(channels * pixels * lines, all), rowLines};
+  }
+
+  ConvFetch::Place placeOf(const TileKernels::Args &args, const ConvPhase &height, const ConvPhase &width,
+                           int64_t channels, int64_t pixels) const {
+    const bool withGuests = hostPhases(nest_.height).size() == 1;
+    return {args.numbers[0],
+            args.numbers[1],
+            withGuests ? e.add(args.numbers[2], e.i64(-height.outStart)) : args.numbers[2],
+            e.add(args.numbers[3], e.i64(-width.outStart)),
+            channels,
+            withGuests ? height.outStep : 1,
+            pixels * width.outStep};
   }
 
   /// Kernel rows, kernel columns, channels of the operand.
@@ -366,6 +450,7 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const ConvNest &nest_;
+  const ConvFetch fetch_;
 };
 
 } // namespace

@@ -185,7 +185,11 @@ private:
   }
 
   void stepBody(const TileKernels::Args &args, const Tile &tile, Part part) {
-    const RegisterTileShape shape = tileShape(tile);
+    RegisterTileShape shape = tileShape(tile);
+    if (nest_.wholePlanes())
+      shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
+        fetchNext(args, tile, part, iteration, iterations);
+      };
     const Values result =
         sums(args, shape, tile.column,
              part == Part::First ? zeroAccumulators(e, shape) : loadPartials(args.partials, shape));
@@ -194,6 +198,23 @@ private:
     for (size_t i = 0; i < result.size(); ++i)
       e.b.CreateAlignedStore(result[i], e.offset(args.partials, static_cast<int64_t>(i) * kPixel),
                              llvm::Align(4));
+  }
+
+  /// An item reads the gradient of its channels once, from no cache: each tile of columns fetches its share of what the
+  /// tiles behind the last one read.
+  void fetchNext(const TileKernels::Args &args, const Tile &tile, Part part, llvm::Value *iteration,
+                 int64_t iterations) {
+    const int64_t planes = tile.channels * nest_.gradChannel, lines = planes / kCacheLine;
+    int64_t next = planes;
+    if (nest_.channelTiles == 1)
+      next = part == Part::Last ? planes - (nest_.blocks / nest_.segments - 1) * nest_.gradBlock
+                                : nest_.gradBlock;
+    const int64_t each = ceilDiv(ceilDiv(tile.column.size * lines, nest_.columns()), iterations);
+    llvm::Value *line =
+        e.add(e.div(e.mul(args.numbers[kColumn], lines), nest_.columns()), e.mul(iteration, each));
+    llvm::Value *first = e.offset(e.offset(args.row, next), e.mul(line, kCacheLine));
+    for (int64_t i = 0; i < each; ++i)
+      emitPrefetch(e, e.offset(first, i * kCacheLine), Cache::L2);
   }
 
   Values loadPartials(llvm::Value *partials, const RegisterTileShape &shape) {
@@ -299,6 +320,8 @@ private:
 
   /// Gradient rows, gradient columns.
   Reduction reduction(const ColumnTile &column) const {
+    if (nest_.wholePlanes())
+      return Reduction::loop(nest_.height.gradSize * nest_.width.gradSize, kPixel, kPixel, Reduction::step());
     const int64_t inStep = nest_.width.stride * kPixel;
     const int64_t firstTap = nest_.columnsAreDepth() ? 0 : column.start;
     std::vector<Reduction::Part> parts;

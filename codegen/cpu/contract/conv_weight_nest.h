@@ -56,6 +56,11 @@ struct ConvWeightNest : ConvWeightOperands {
   bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
   int64_t columns() const { return columnsAreDepth() ? depth : width.taps; }
   int64_t depths() const { return columnsAreDepth() ? 1 : depth; }
+  /// A step of a 1×1 kernel goes through planes that have no gaps in either operand.
+  bool wholePlanes() const {
+    return columnsAreDepth() && bandRows == height.gradSize && height.inSize == height.gradSize &&
+           width.inSize == width.gradSize && height.padding == 0 && width.padding == 0;
+  }
   std::vector<TileRun> channelRuns() const { return balancedTiles(channels, tile.rows); }
   int64_t items() const;
   /// The accumulators of one tile, and of all tiles of an item.

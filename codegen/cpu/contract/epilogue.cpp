@@ -42,11 +42,12 @@ bool EpilogueStore::prefetches() const {
   return std::ranges::any_of(k_.body().args, [&](ValueId arg) { return isFar(arg); });
 }
 
+bool EpilogueStore::isFar(ValueId arg) const { return k_.fn.type(sum_).layout.empty() && isLarge(arg); }
+
 /// The epilogue reads the operand at the result's index, and it is too large to be near.
-bool EpilogueStore::isFar(ValueId arg) const {
+bool EpilogueStore::isLarge(ValueId arg) const {
   const Type &type = k_.fn.type(sum_);
-  return type.layout.empty() && k_.fn.type(arg) == type && storageBytes(type) > kPrefetchBytes &&
-         feedsEpilogue(arg);
+  return k_.fn.type(arg) == type && storageBytes(type) > kPrefetchBytes && feedsEpilogue(arg);
 }
 
 void EpilogueStore::prefetch(std::span<const TileVector> tile) {
@@ -60,6 +61,13 @@ void EpilogueStore::prefetch(std::span<const TileVector> tile) {
 void EpilogueStore::prefetchResult(const LaneIndex &at) {
   for (size_t i = 0; i < results_.size(); ++i)
     prefetchElement(k_.fn.type(k_.body().yields[i]), results_[i].pointer, placeOf(results_[i], at));
+}
+
+void EpilogueStore::prefetchPlace(const LaneIndex &at) {
+  for (size_t i = 0; i < pointers_.size(); ++i)
+    if (isLarge(k_.body().args[i]))
+      prefetchElement(k_.fn.type(sum_), pointers_[i], at);
+  prefetchResult(at);
 }
 
 void EpilogueStore::prefetchElement(const Type &type, llvm::Value *memory, const LaneIndex &at) {

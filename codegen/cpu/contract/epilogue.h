@@ -19,6 +19,7 @@ public:
   bool prefetches() const;
   void prefetch(std::span<const TileVector> tile) override;
   void prefetchResult(const LaneIndex &at) override;
+  void prefetchPlace(const LaneIndex &at) override;
   void store(std::span<const TileVector> tile) override;
   bool isLong() const override;
 
@@ -28,6 +29,7 @@ private:
   void prefetchElement(const Type &type, llvm::Value *memory, const LaneIndex &at);
   llvm::Value *pointer(llvm::Value *buffers, int number);
   bool isFar(ValueId arg) const;
+  bool isLarge(ValueId arg) const;
   bool feedsEpilogue(ValueId arg) const;
 
   KernelContext &k_;

@@ -31,6 +31,8 @@ public:
   virtual void prefetch(std::span<const TileVector>) {}
   /// Fetches where a vector will be stored.
   virtual void prefetchResult(const LaneIndex &) {}
+  /// The same, and what the store will read there.
+  virtual void prefetchPlace(const LaneIndex &) {}
   virtual void store(std::span<const TileVector> tile) = 0;
   /// A store is so much work for each vector that it should be code for a few of them in a loop.
   virtual bool isLong() const { return false; }
