@@ -25,6 +25,24 @@ function(gradc_warnings target)
 endfunction()
 option(GRADC_WERROR "Treat warnings as errors" OFF)
 
+# gradc_precompile(target headers…): what most files of a target include is read once for all of them, which takes a
+# quarter off a clean build. A compiler cache, which does better, cannot look into such headers: where one is in use,
+# each file reads its own.
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  option(GRADC_PRECOMPILE "Precompile headers that most files of a target include" OFF)
+else()
+  option(GRADC_PRECOMPILE "Precompile headers that most files of a target include" ON)
+endif()
+function(gradc_precompile target)
+  if(GRADC_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+      # GCC 12 forgets which precompiled headers are the system's, and its optimizer warns of std::string in them.
+      target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
+    endif()
+  endif()
+endfunction()
+
 # gradc_table(OUT header FUNCTION prefix TYPE type FILES…): writes a header that lists, for each source file, the
 # function prefix##stem(), so that adding a file is all it takes to add an op or a pass.
 function(gradc_table out)
