@@ -37,6 +37,7 @@ void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
     if (larger.items() >= kFewItems && larger.scratchBytes() <= l2Bytes / 4)
       nest.channelTiles = tiles;
   }
+  nest.channelTiles = ceilDiv(all, ceilDiv(all, nest.channelTiles)); // items of about one size
 }
 
 /// Makes the nest read what a step before has gathered, where it pays. Sums of segments have the workspace.
