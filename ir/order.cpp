@@ -52,10 +52,10 @@ constexpr int64_t kDotDepth = 2 * kLanes; // shorter dot products leave lanes id
 
 /// A batch by a matrix as it lies, as gradients for the inputs of dense layers are: a segment takes rows of the matrix, which
 /// are one piece of memory, and of which a thread can keep those that it updates. The segments' sums are few beside the
-/// matrix.
+/// matrix; segments are whole vectors long, as blocks of the depth are.
 bool isCutByRows(const Shape &a, const Shape &b) {
   constexpr int64_t kMostRows = 64, kDepths = 8, kLargeMatrix = 1 << 18;
-  return a[0] > kFewRows && a[0] <= kMostRows && b[0] >= kDepths * a[0] && b[0] % kMaxSplit == 0 &&
+  return a[0] > kFewRows && a[0] <= kMostRows && b[0] >= kDepths * a[0] && b[0] % (kMaxSplit * kLanes) == 0 &&
          b.elements() >= kLargeMatrix;
 }
 

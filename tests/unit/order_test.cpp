@@ -78,12 +78,12 @@ TEST(Order, BatchesByLargeMatricesAreSplitOverTheDepth) {
   const ReductionOrder segments{1, -1, 4, {}}, chain;
   EXPECT_EQ(order({64, 512}, {512, 512}), segments);
   EXPECT_EQ(order({16, 4096}, {4096, 9216}), segments);
-  EXPECT_EQ(order({9, 1000}, {1000, 512}), segments);
+  EXPECT_EQ(order({9, 1024}, {1024, 256}), segments);
   EXPECT_EQ(order({8, 4096}, {4096, 9216}), chain);  // rows that fill no half of a vector
   EXPECT_EQ(order({65, 4096}, {4096, 4096}), chain); // many sums for each weight
   EXPECT_EQ(order({64, 256}, {256, 8192}), chain);   // the segments' sums would be as large as the matrix
   EXPECT_EQ(order({64, 512}, {512, 511}), chain);    // the matrix stays near
-  EXPECT_EQ(order({64, 1002}, {1002, 512}), chain);  // four segments would not be equal
+  EXPECT_EQ(order({64, 1000}, {1000, 512}), chain);  // four segments would not be whole vectors long
   EXPECT_EQ(order({4, 16, 512}, {512, 512}), chain); // tokens
   Dict transposed;
   transposed.set("transpose_b", true);

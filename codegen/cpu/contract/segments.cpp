@@ -60,36 +60,27 @@ private:
 
 } // namespace
 
-/// An item is the same few vectors of each block: in n16 neighbouring features, which belong to the thread that has them in
-/// other kernels.
+/// An item is the same vector of each block: in n16 a feature, which belongs to the thread that has it in other kernels.
 KernelStep emitCombine(KernelContext &k, ValueId sum, int64_t segments) {
-  constexpr int64_t kTogether = 8;
   Emit &e = k.e;
   const Type &type = k.fn.type(sum);
   const Vectors vectors(type);
-  const std::vector<TileRun> runs = balancedTiles(vectors.count(), kTogether);
   KernelStep step{.symbol = k.symbol + ".combine",
-                  .items = countTiles(runs),
+                  .items = vectors.count(),
                   .work = 1e-10 * static_cast<double>(type.elements() * segments)};
   e.beginKernel(step.symbol);
   EpilogueStore store(k, sum);
   store.begin(e.argument(1));
   llvm::Value *workspace = e.buffer(k.workspaceBuffer());
-  auto combined = [&](const LaneIndex &at) {
-    ElementEmitter loader(e, k.fn, k.region());
-    Values sums;
-    for (int64_t s = 0; s < segments; ++s)
-      sums.push_back(loader.load(type, e.offset(workspace, s * storageBytes(type)), at));
-    return TileVector{emitTree(e, Leaf::Add, DType::F32, std::move(sums)), at};
-  };
   e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-    emitTileSwitch(e, runs, item, [&](llvm::Value *first, const TileRun &run) {
-      e.count(vectors.blocks(), [&](llvm::Value *block) {
-        std::vector<TileVector> tile;
-        for (int64_t i = 0; i < run.size; ++i)
-          tile.push_back(combined(vectors.at(e, block, e.add(first, e.i64(i)))));
-        store.store(tile);
-      });
+    e.count(vectors.blocks(), [&](llvm::Value *block) {
+      const LaneIndex at = vectors.at(e, block, item);
+      ElementEmitter loader(e, k.fn, k.region());
+      Values sums;
+      for (int64_t s = 0; s < segments; ++s)
+        sums.push_back(loader.load(type, e.offset(workspace, s * storageBytes(type)), at));
+      const TileVector vector{emitTree(e, Leaf::Add, DType::F32, std::move(sums)), at};
+      store.store({&vector, 1});
     });
   });
   e.endFunction();
