@@ -1,5 +1,7 @@
 #include "codegen/cpu/contract/conv_fetch.h"
 
+#include "codegen/cpu/contract/block_copy.h"
+
 namespace gradc {
 
 bool ConvFetch::pays() const {
@@ -9,12 +11,8 @@ bool ConvFetch::pays() const {
 
 void ConvFetch::operand(const Share &share, llvm::Value *iteration, int64_t iterations) const {
   const int64_t each = ceilDiv(share.lines, iterations);
-  llvm::Value *first = e.add(share.first, e.mul(iteration, each));
-  for (int64_t i = 0; i < each; ++i) {
-    llvm::Value *line = e.add(first, e.i64(i));
-    llvm::Value *channel = e.offset(share.rows, e.mul(e.div(line, share.rowLines), nest_.inDepth));
-    emitPrefetch(e, e.offset(channel, e.mul(e.mod(line, share.rowLines), kCacheLine)), Cache::L2);
-  }
+  emitBlockPrefetch(e, {share.rows, nest_.inDepth}, share.rowLines,
+                    e.add(share.first, e.mul(iteration, each)), each);
 }
 
 void ConvFetch::result(const Place &place, llvm::Value *iteration, int64_t iterations) const {

@@ -43,12 +43,8 @@ public:
     LaneMath math(e);
     if (inLanes_)
       return {{{1, math.consecutive(e.mul(block, kLanes), kLanes)}, {rank_ - 1, math.uniform(number)}}, {}};
-    llvm::Value *first = e.mul(number, kLanes), *mask = nullptr;
-    if (elements_ % kLanes) {
-      llvm::Value *lanes = e.b.CreateStepVector(llvm::FixedVectorType::get(e.b.getInt64Ty(), kVectorLanes));
-      mask = e.b.CreateICmpSLT(lanes, e.splat(e.b.CreateSub(e.i64(elements_), first)));
-    }
-    return {{{rank_, math.consecutive(first, kLanes)}}, mask};
+    const LaneValue element = math.consecutive(e.mul(number, kLanes), kLanes);
+    return {{{rank_, element}}, elements_ % kLanes ? math.lessThan(element, elements_) : nullptr};
   }
 
 private:

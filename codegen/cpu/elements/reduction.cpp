@@ -12,7 +12,7 @@
 namespace gradc {
 namespace {
 
-/// Vectors of a row or of partial sums whose instructions take turns.
+/// Vectors of an unrolled row whose instructions take turns.
 constexpr int64_t kTogether = 4;
 
 bool isReduced(const ReductionOrder &order, int axis) {
@@ -136,7 +136,7 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
   }
   auto add = [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t count, const Values &sums) {
     Values next = sums;
-    auto addTo = [&](int64_t p) {
+    for (int64_t p = 0; p < (separate ? count : 1); ++p) {
       std::vector<LaneValue> place = at;
       if (separate)
         place[order.laneAxis] = m.math.add(at[order.laneAxis], p);
@@ -146,10 +146,7 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
         llvm::Value *more = combine(e, rows[r].leaf, rows[r].dtype, sum, x);
         sum = partialsInLanes && laneMask ? e.b.CreateSelect(laneMask, more, sum) : more;
       }
-    };
-    const int64_t added = separate ? count : 1;
-    for (int64_t p = 0; p < added; p += kTogether)
-      emitInterleaved(e, std::min(kTogether, added - p), [&](int64_t i) { addTo(p + i); });
+    }
     return next;
   };
   auto addRows = [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &sums) {
