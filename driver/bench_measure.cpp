@@ -1,19 +1,14 @@
 #include "driver/bench_measure.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
+
+#include "support/clock.h"
 
 namespace gradc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kWarmupSeconds = 0.2;
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -126,7 +121,6 @@ StatusOr<Measured> measure(double seconds, Session &session, Runners &runners, F
   if (!found)
     return std::unexpected(found.error());
   m.compileMs = secondsSince(start) * 1e3;
-  m.passMs = session.compiler->timing(kind, session.batchSize()).passSeconds * 1e3;
   BatchRunner &runner = **found;
   m.arenaBytes = runner.program().arena_bytes;
   setHyperParameters(runner, session.model.train);

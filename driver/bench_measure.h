@@ -9,7 +9,7 @@
 namespace gradc {
 
 struct Measured {
-  double compileMs = 0, passMs = 0, medianMs = 0, tenthMs = 0, fastestMs = 0; // tenthMs: a tenth are faster
+  double compileMs = 0, medianMs = 0, tenthMs = 0, fastestMs = 0; // tenthMs: a tenth are faster
   int64_t runs = 0, arenaBytes = 0;
   std::vector<StepTime> kernels; // medians
 };

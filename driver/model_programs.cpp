@@ -1,19 +1,8 @@
 #include "driver/model_programs.h"
 
-#include <chrono>
-
 #include "driver/resident_memory.h"
 
 namespace gradc {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-} // namespace
 
 std::vector<VariableSpec> slotsOf(const Module &module) {
   std::vector<VariableSpec> slots;
@@ -83,11 +72,6 @@ StatusOr<std::vector<VariableSpec>> ModelPrograms::slots(int64_t batch) {
   return job.slots;
 }
 
-ModelPrograms::Timing ModelPrograms::timing(ProgramKind kind, int64_t batch) {
-  std::lock_guard lock(mutex_);
-  return request(kind, batch).timing;
-}
-
 void ModelPrograms::work() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -107,7 +91,6 @@ void ModelPrograms::work() {
 
 /// Runs without the lock: what it writes before `planned` or `done` nobody reads.
 void ModelPrograms::compile(Job &job) {
-  const Clock::time_point start = Clock::now();
   Diagnostics diag;
   Result<Module> module = planModel(model_, job.kind, job.batch, options_.target,
                                     job.first ? flags_ : withoutPrinting(flags_), diag);
@@ -116,7 +99,6 @@ void ModelPrograms::compile(Job &job) {
     return;
   }
   finish(diag);
-  job.timing.passSeconds = secondsSince(start);
   {
     std::lock_guard lock(mutex_);
     job.slots = slotsOf(*module);
@@ -134,7 +116,6 @@ void ModelPrograms::compile(Job &job) {
     return;
   }
   job.program = std::move(*program);
-  job.timing.code = job.program->statistics();
 }
 
 } // namespace gradc

@@ -34,13 +34,6 @@ public:
   /// The variables that the optimizer adds, once the passes of the training step have run.
   StatusOr<std::vector<VariableSpec>> slots(int64_t batch);
 
-  struct Timing {
-    double passSeconds = 0;
-    CompileStatistics code;
-  };
-  /// Of a program that get() has returned.
-  Timing timing(ProgramKind kind, int64_t batch);
-
 private:
   struct Job {
     ProgramKind kind = ProgramKind::TrainStep;
@@ -50,7 +43,6 @@ private:
     Status status;
     std::vector<VariableSpec> slots;
     std::unique_ptr<CompiledProgram> program;
-    Timing timing;
   };
 
   Job &request(ProgramKind kind, int64_t batch); // with the lock held

@@ -1,26 +1,20 @@
 #include "driver/peaks.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
 
 #include "codegen/cpu/peaks.h"
 #include "runtime/buffer.h"
+#include "support/clock.h"
 
 namespace gradc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kWarmSeconds = 10e-3, kRoundSeconds = 2e-3;
 constexpr int kRounds = 12;
 constexpr int64_t kThirdLevel = int64_t{64} << 20; // what of a server's last cache one small machine gets
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Seconds of one repetition, the best of several rounds. Each worker repeats its own share.
 template <class F> double bestRound(ThreadPool &pool, F &&share) {

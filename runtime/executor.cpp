@@ -1,10 +1,10 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "support/check.h"
+#include "support/clock.h"
 
 namespace gradc {
 
@@ -112,11 +112,10 @@ void Executor::run() {
       runStep(program_.steps[i]);
     return;
   }
-  using Clock = std::chrono::steady_clock;
   for (int64_t i = 0; i < program_.num_steps; ++i) {
     const Clock::time_point start = Clock::now();
     runStep(program_.steps[i]);
-    profile_[i].add(std::chrono::duration<double>(Clock::now() - start).count());
+    profile_[i].add(secondsSince(start));
   }
 }
 

@@ -9,19 +9,14 @@
 #include <unistd.h>
 
 #include "runtime/report.h"
+#include "support/clock.h"
 
 namespace gradc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";
 constexpr int64_t kLogEvery = 50;                        // steps
 constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the report's times come from
-
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Memory of this process that is not swapped out, from the second number of statm; 0 where there is none.
 int64_t residentBytes() {

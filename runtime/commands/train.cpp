@@ -6,13 +6,12 @@
 
 #include "runtime/commands/commands.h"
 #include "runtime/commands/model_data.h"
+#include "support/clock.h"
 #include "support/files.h"
 #include "support/say.h"
 
 namespace gradc {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 Status applyFlags(const TrainFlags &flags, Host &host, TrainOptions &options) {
   options.config = host.facts().train;
@@ -100,7 +99,7 @@ StatusOr<TrainReport> trainModel(Host &host, const TrainFlags &flags, Clock::tim
   StatusOr<VariableStore> variables = makeVariables(host, true);
   const Clock::time_point waiting = Clock::now();
   StatusOr<ModelData> data = loading.get();
-  options.dataSeconds = std::chrono::duration<double>(Clock::now() - waiting).count();
+  options.dataSeconds = secondsSince(waiting);
   if (!status.ok())
     return std::unexpected(status);
   if (!variables)
