@@ -25,9 +25,7 @@ public:
   Type type(ValueId v) const { return fn_.type(v); }
 
   /// True where v is the result of that op.
-  bool is(ValueId v, std::string_view op) const {
-    return fn_[v].def != kNoOp && fn_[fn_[v].def].def->name == op;
-  }
+  bool is(ValueId v, std::string_view op) const { return isResultOf(fn_, v, op); }
   /// Operand and attributes of the op that made v.
   ValueId operand(ValueId v, size_t i = 0) const { return fn_[fn_[v].def].operands[i]; }
   size_t operands(ValueId v) const { return fn_[v].def == kNoOp ? 0 : fn_[fn_[v].def].operands.size(); }

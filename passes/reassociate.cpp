@@ -41,14 +41,11 @@ public:
   }
 
 private:
-  bool is(ValueId v, std::string_view op) const {
-    return fn_[v].def != kNoOp && fn_[fn_[v].def].def->name == op;
-  }
-  bool isSum(ValueId v) const { return is(v, "add") || is(v, "sub"); }
+  bool isSum(ValueId v) const { return isResultOf(fn_, v, "add") || isResultOf(fn_, v, "sub"); }
   /// Rows by a matrix, of which `reduction` leaves at least the one that the op needs. Rows of bf16 have no sums in bf16.
   bool isProductOfRows(ValueId v, const OpData &reduction) const {
-    if (!is(v, "matmul"))
-      return is(v, "dense");
+    if (!isResultOf(fn_, v, "matmul"))
+      return isResultOf(fn_, v, "dense");
     const OpData &product = fn_[fn_[v].def];
     return fn_.type(product.operands[0]).dtype == fn_.type(v).dtype &&
            fn_.type(product.operands[1]).rank() == 2 && !product.attrs.flag("transpose_a") &&

@@ -69,6 +69,10 @@ bool rewriteOps(Function &fn, const Rewrite &rewrite) {
   return rewriter.changed();
 }
 
+bool isResultOf(const Function &fn, ValueId v, std::string_view op) {
+  return fn[v].def != kNoOp && fn[fn[v].def].def->name == op;
+}
+
 void takeName(Function &fn, ValueId from, ValueId to) {
   if (fn[to].def == kNoOp)
     return;

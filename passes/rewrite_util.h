@@ -19,6 +19,9 @@ using Rewrite = std::function<std::optional<std::vector<ValueId>>(OpId, Builder 
 /// A new op takes over the name of what it stands for. Compacts; returns whether an op was replaced.
 bool rewriteOps(Function &fn, const Rewrite &rewrite);
 
+/// Whether v is the result of that op.
+bool isResultOf(const Function &fn, ValueId v, std::string_view op);
+
 /// Gives the name of `from` to `to`, if `to` is the result of an op.
 void takeName(Function &fn, ValueId from, ValueId to);
 
