@@ -1,23 +1,25 @@
-"""Table and picture of docs/performance.md, and the frozen bars, from the lines that run.py has written."""
+"""Table and picture of a machine's page in docs/, and its frozen bars, from the lines that run.py has written."""
 import json
 import os
 import statistics
 
-from rows import PUBLISHED, bar, rows
+from machines import MACHINES
+from rows import bar, rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
-BARS = os.path.join(HERE, "bars.json")
 
 
 class Results:
-    """Of each row and number of threads, the last run that measured it."""
+    """Of each row and number of threads, the last run that measured it; the machine is that of the last peaks."""
 
     def __init__(self, lines):
+        self.cpu = None
         self.times, self.errors, self.peaks, runs = {}, {}, {}, {}
         for line in lines:
             if line["kind"] == "peaks":
                 self.peaks[line["threads"]] = line
+                self.cpu = line["cpu"]
             if line["kind"] != "time":
                 continue
             key = (line["row"], line["threads"])
@@ -51,10 +53,16 @@ def read(path):
         return Results([json.loads(line) for line in file])
 
 
+def machine(results):
+    if results.cpu not in MACHINES:
+        raise SystemExit(f"render.py: no page for '{results.cpu}'; bench/machines.py has {', '.join(MACHINES)}")
+    return MACHINES[results.cpu]
+
+
 def freeze(results):
     """The bars as numbers. A bar is meant for a quiet machine, so each peer counts with the fastest tenth of the steps
     of its best process, and with what the issue had measured where that was faster. A later run only lowers a bar."""
-    frozen, before = [], bars()
+    frozen, before, here = [], bars(results), machine(results)
     for row in rows():
         for threads in (1, 2):
             peers = results.peers((row.name, threads))
@@ -62,22 +70,26 @@ def freeze(results):
                 frozen += [entry for key, entry in before.items() if key == (row.name, threads)]
                 continue
             best, who = min((at_best(lines), who) for who, lines in peers.items())
-            others = [(PUBLISHED.get((row.name, threads)), "issue's table")]
+            others = [(here.published.get((row.name, threads)), "issue's table")]
             if old := before.get((row.name, threads)):
                 others.append((old["best_peer_ms"], old["best_peer"]))
             best, who = min([(best, who)] + [other for other in others if other[0]])
-            ms, binds, least = bar(row, results.peaks[threads], best)
+            ms, binds, least = bar(row, results.peaks[threads], here, best)
             frozen.append({"row": row.name, "threads": threads, "best_peer": who, "best_peer_ms": round(best, 5),
                            "floor_ms": round(least, 5), "bar_ms": round(ms, 5), "binds": binds})
-    with open(BARS, "w", encoding="utf-8") as file:
+    with open(bars_file(results), "w", encoding="utf-8") as file:
         lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in frozen)
         file.write(f"[\n{lines}\n]\n")
 
 
-def bars():
-    if not os.path.exists(BARS):
+def bars_file(results):
+    return os.path.join(HERE, "bars", f"{results.cpu}.json")
+
+
+def bars(results):
+    if not os.path.exists(bars_file(results)):
         return {}
-    with open(BARS, encoding="utf-8") as file:
+    with open(bars_file(results), encoding="utf-8") as file:
         return {(entry["row"], entry["threads"]): entry for entry in json.load(file)}
 
 
@@ -95,9 +107,9 @@ def at_best(lines):
     return min(line.get("p10_ms", line["ms"]) for line in lines)
 
 
-def bars_table():
+def bars_table(results):
     text = ["| row | threads | best peer, ms | of | floor, ms | bar, ms | what binds |", "|---|---|---|---|---|---|---|"]
-    for entry in bars().values():
+    for entry in bars(results).values():
         title = next(row.title for row in rows() if row.name == entry["row"])
         text.append(f"| {title} | {entry['threads']} | {number(entry['best_peer_ms'])} | {entry['best_peer']} | "
                     f"{number(entry['floor_ms'])} | **{number(entry['bar_ms'])}** | {entry['binds']} |")
@@ -107,7 +119,7 @@ def bars_table():
 def verdict(results, row, threads):
     """One line of the table as (best peer, gradc, ratio, bar, met) where measured."""
     key = (row.name, threads)
-    frozen, ours, best = bars().get(key), results.gradc(key), results.best_peer(key)
+    frozen, ours, best = bars(results).get(key), results.gradc(key), results.best_peer(key)
     ms = median(ours) if ours else None
     if row.precision == "f32-amx":  # its bar is our own f32 of the same run
         own = results.gradc((f"train/{row.network}", threads))
@@ -226,20 +238,20 @@ def picture(results):
 def replace_between(text, name, content):
     begin, end = f"<!-- {name}: written by bench/run.py -->\n", f"<!-- end of {name} -->"
     if begin not in text or end not in text:
-        raise SystemExit(f"docs/performance.md has no place for '{name}'")
+        raise SystemExit(f"render.py: the page has no place for '{name}'")
     return text[:text.index(begin) + len(begin)] + content + "\n" + text[text.index(end):]
 
 
 def write(results):
-    page = os.path.join(DOCS, "performance.md")
+    page = os.path.join(DOCS, machine(results).page)
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for name, content in (("bars", bars_table()), ("table", table(results)), ("peers", peers_table(results)), ("scaling", scaling(results)),
-                          ("gaps", gaps(results))):
+    for name, content in (("bars", bars_table(results)), ("table", table(results)), ("peers", peers_table(results)),
+                          ("scaling", scaling(results)), ("gaps", gaps(results))):
         text = replace_between(text, name, content)
     with open(page, "w", encoding="utf-8") as file:
         file.write(text)
     drawn = picture(results)
     if drawn:
-        with open(os.path.join(DOCS, "performance.svg"), "w", encoding="utf-8") as file:
+        with open(os.path.splitext(page)[0] + ".svg", "w", encoding="utf-8") as file:
             file.write(drawn)

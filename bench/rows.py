@@ -56,18 +56,6 @@ def rows():
     return table
 
 
-# GFLOP/s of f32 and of bf16 by threads, and milliseconds: of a quiet machine, before this page was begun: PyTorch 1.13, and ONNX Runtime 1.30 for inference.
-QUIET_PEAKS = {1: (246, 3700), 2: (490, 7400)}
-PUBLISHED = {
-    (f"{kind}/{network}", threads): ms
-    for kind, network, *both in (
-        ("train", "logreg", 0.0864, 0.0874), ("train", "mlp", 2.39, 1.56), ("train", "mlp_dropout", 3.17, 2.48),
-        ("train", "lenet", 3.82, 2.31), ("train", "cifar_vgg", 230, 118.6), ("train", "alexnet", 564, 311),
-        ("infer1", "lenet", 0.0235, 0.0298), ("infer1", "mlp", 0.084, 0.0269), ("infer64", "lenet", 0.893, 0.458),
-        ("infer64", "mlp", 0.437, 0.273), ("infer64", "cifar_vgg", 58.0, 29.2))
-    for threads, ms in enumerate(both, 1)}
-
-
 def bandwidth(row, peaks):
     """Of passing over a set as large as the weights again and again: GB/s."""
     sets = peaks["bandwidths"]
@@ -75,9 +63,9 @@ def bandwidth(row, peaks):
     return fitting["read_gbs" if row.mode == "infer" else "update_gbs"]
 
 
-def floor(row, peaks):
+def floor(row, peaks, machine):
     """(milliseconds that the machine needs at least, what of it binds). `peaks` are those of as many threads."""
-    quiet = QUIET_PEAKS[peaks["threads"]]
+    quiet = machine.quiet_peaks[peaks["threads"]]
     f32, bf16 = max(peaks["f32_gflops"], quiet[0]), max(peaks.get("bf16_gflops", 0), quiet[1])
     peak = {"f32": f32, "bf16": bf16, "f32-amx": bf16 / 6}[row.precision]  # six products make one
     compute, what = row.flops / peak * 1e-6, "multiply-adds"
@@ -87,8 +75,8 @@ def floor(row, peaks):
     return (memory, "memory") if memory > compute else (compute, what)
 
 
-def bar(row, peaks, best_peer):
+def bar(row, peaks, machine, best_peer):
     """The slower of the wish and what the machine allows: (milliseconds, what binds, the floor)."""
-    least, what = floor(row, peaks)
+    least, what = floor(row, peaks, machine)
     wish = best_peer / row.ratio
     return (wish, "the wish", least) if wish >= least / 0.8 else (least / 0.8, what, least)

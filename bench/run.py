@@ -138,7 +138,7 @@ def measure_peaks(runner, threads, write):
     """What the machine reaches, of one thread and of the most that the rows use."""
     report = runner.answer([runner.args.gradc, "doctor", "--json", "--threads", str(max(threads))], max(threads))
     for peaks in report.get("peaks", []):
-        write({"kind": "peaks", **peaks})
+        write({"kind": "peaks", "cpu": report["cpu"], **peaks})
         print(f"{peaks['threads']} threads: {peaks['f32_gflops']:.0f} GFLOP/s of f32", flush=True)
 
 
@@ -163,7 +163,7 @@ def parse():
     parser.add_argument("--wrap", default="", help="prefix of every timed command, as a lock or a priority")
     parser.add_argument("--out", default=os.path.join(ROOT, "build/bench.jsonl"))
     parser.add_argument("--no-peaks", action="store_true", help="do not measure the machine's peaks first")
-    parser.add_argument("--freeze", action="store_true", help="make bench/bars.json of the peers of --out")
+    parser.add_argument("--freeze", action="store_true", help="make bars of the peers of --out, in bench/bars/")
     parser.add_argument("--render", action="store_true", help="rewrite tables and picture in docs/")
     parser.add_argument("--no-measure", action="store_true", help="only --freeze and --render what --out has")
     return parser.parse_args()

@@ -1,5 +1,6 @@
 #include "codegen/cpu/cross_target.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -34,6 +35,7 @@ constexpr std::array kProcessors = {
     Processor{"znver2", false, 256, 16, true, 32, 512},
     Processor{"znver3", false, 256, 16, true, 32, 512},
     Processor{"znver4", false, 512, 32, true, 32, 1024},
+    Processor{"znver5", false, 512, 32, true, 48, 1024},
     Processor{"skylake-avx512", false, 512, 32, true, 32, 1024},
     Processor{"icelake-server", false, 512, 32, true, 48, 1280},
     Processor{"sapphirerapids", false, 512, 32, true, 48, 2048},
@@ -63,32 +65,38 @@ const Processor *find(std::string_view name, bool arm) {
   return nullptr;
 }
 
-/// The best row whose instructions the feature bits promise.
-std::string_view nameOfFeatures(const llvm::StringMap<bool> &features) {
+} // namespace
+
+std::string_view processorWith(const std::set<std::string, std::less<>> &features) {
   auto has = [&](std::initializer_list<const char *> names) {
-    for (const char *name : names)
-      if (!features.lookup(name))
-        return false;
-    return true;
+    return std::ranges::all_of(names, [&](const char *name) { return features.contains(name); });
   };
+  const bool amd = has({"sse4a", "clzero"});
   if (has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "bmi2", "fma"})) {
+    if (amd && has({"avx512bf16", "avx512vbmi2", "gfni", "vaes"}))
+      return has({"avxvnni", "avx512vp2intersect"}) ? "znver5" : "znver4";
     if (has({"avx512fp16", "avx512bf16", "amx-bf16"}))
       return "sapphirerapids";
     return has({"avx512vbmi2", "avx512vnni", "gfni", "vaes"}) ? "icelake-server" : "skylake-avx512";
   }
-  if (has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}))
+  if (has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"})) {
+    if (amd && has({"adx", "rdseed", "clwb"}))
+      return has({"vaes", "vpclmulqdq"}) ? "znver3" : "znver2";
     return "haswell";
+  }
   if (has({"avx", "sse4.2", "popcnt"}))
     return "sandybridge";
   return has({"sse4.2", "popcnt", "cx16"}) ? "x86-64-v2" : "x86-64";
 }
 
-} // namespace
-
 CpuTarget hostCpuTarget() {
   std::string triple = llvm::sys::getProcessTriple();
-  bool arm = llvm::Triple(triple).isAArch64();
-  std::string_view name = arm ? std::string_view("generic") : nameOfFeatures(llvm::sys::getHostCPUFeatures());
+  const bool arm = llvm::Triple(triple).isAArch64();
+  std::set<std::string, std::less<>> features;
+  for (const auto &feature : llvm::sys::getHostCPUFeatures())
+    if (feature.second)
+      features.insert(feature.first().str());
+  std::string_view name = arm ? std::string_view("generic") : processorWith(features);
   CpuTarget target = make(*find(name, arm), std::move(triple));
   if (hasTileUnit(target) && !whyNoAmx().empty())
     target.features = "-amx-tile,-amx-bf16,-amx-int8"; // the system has a say, too

@@ -9,6 +9,8 @@ bool hasTileUnit(const CpuTarget &target) {
          target.features.find("-amx-bf16") == std::string::npos;
 }
 
+bool hasDots(const CpuTarget &target) { return target.name == "znver5"; }
+
 bool emulatesTiles(const CpuTarget &target) { return target.fma && llvm::Triple(target.triple).isX86(); }
 
 } // namespace gradc

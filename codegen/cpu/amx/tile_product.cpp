@@ -2,6 +2,7 @@
 
 #include "llvm/IR/IntrinsicsX86.h"
 
+#include "codegen/cpu/amx/tile_emulation.h"
 #include "codegen/cpu/tile_unit.h"
 #include "support/check.h"
 
@@ -31,46 +32,6 @@ llvm::Constant *tileConfiguration(llvm::LLVMContext &context) {
   return llvm::ConstantDataArray::get(context, llvm::ArrayRef<uint8_t>(bytes));
 }
 
-/// void dot(sums, a, aPitch, b, bPitch): one product of tiles in memory, with the rounding of the instruction.
-llvm::Function *emulatedProduct(Emit &e) {
-  constexpr const char *kName = "gradc.tile_product";
-  if (llvm::Function *known = e.module.getFunction(kName))
-    return known;
-  llvm::IRBuilder<> &b = e.b;
-  llvm::IRBuilderBase::InsertPointGuard guard(b);
-  llvm::Type *pointer = b.getPtrTy(), *number = b.getInt64Ty();
-  llvm::Function *fn = e.beginHelper(kName, std::vector{pointer, pointer, number, pointer, number});
-  llvm::Value *saved = b.CreateAlloca(b.getInt32Ty()), *flushing = b.CreateAlloca(b.getInt32Ty());
-  b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {saved});
-  b.CreateStore(b.getInt32(0x9fc0), flushing); // exceptions masked, nearest even, FTZ and DAZ
-  b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
-  auto *i32 = e.vectorType(DType::I32);
-  auto *f32 = e.vectorType(DType::F32);
-  const llvm::Align align(4);
-  auto even = [&](llvm::Value *pair) {
-    return b.CreateBitCast(b.CreateShl(pair, llvm::ConstantInt::get(i32, 16)), f32);
-  };
-  auto odd = [&](llvm::Value *pair) {
-    return b.CreateBitCast(b.CreateAnd(pair, llvm::ConstantInt::get(i32, 0xffff0000)), f32);
-  };
-  llvm::Constant *zero = llvm::Constant::getNullValue(f32);
-  e.count(kTileRows, [&](llvm::Value *row) {
-    llvm::Value *a = e.offset(fn->getArg(1), b.CreateMul(row, fn->getArg(2)));
-    Values chains = e.count(kTileRows, {zero, zero}, [&](llvm::Value *pair, const Values &sums) {
-      llvm::Value *x = e.splat(b.CreateAlignedLoad(b.getInt32Ty(), e.offset(a, e.mul(pair, 4)), align));
-      llvm::Value *y =
-          b.CreateAlignedLoad(i32, e.offset(fn->getArg(3), b.CreateMul(pair, fn->getArg(4))), align);
-      return Values{e.fma(even(x), even(y), sums[0]), e.fma(odd(x), odd(y), sums[1])};
-    });
-    llvm::Value *at = e.offset(fn->getArg(0), e.mul(row, kSumPitch));
-    llvm::Value *terms = b.CreateFAdd(chains[0], chains[1]);
-    b.CreateAlignedStore(b.CreateFAdd(b.CreateAlignedLoad(f32, at, align), terms), at, align);
-  });
-  b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {saved});
-  e.endFunction();
-  return fn;
-}
-
 } // namespace
 
 llvm::Value *TileProduct::sumsOf(int tile) const {
@@ -93,20 +54,13 @@ void TileProduct::zero() {
 }
 
 void TileProduct::load(int tile, llvm::Value *address, int64_t pitch) {
-  if (hasTileUnit(e_.target))
-    e_.b.CreateIntrinsic(llvm::Intrinsic::x86_tileloadd64, {},
-                         {e_.b.getInt8(static_cast<uint8_t>(tile)), address, e_.i64(pitch)});
-  loaded_[tile] = {address, pitch};
+  e_.b.CreateIntrinsic(llvm::Intrinsic::x86_tileloadd64, {},
+                       {e_.b.getInt8(static_cast<uint8_t>(tile)), address, e_.i64(pitch)});
 }
 
 void TileProduct::multiply(int sum, int a, int b) {
   auto id = [&](int tile) { return e_.b.getInt8(static_cast<uint8_t>(tile)); };
-  if (hasTileUnit(e_.target)) {
-    e_.b.CreateIntrinsic(llvm::Intrinsic::x86_tdpbf16ps, {}, {id(sum), id(a), id(b)});
-    return;
-  }
-  const Loaded &x = loaded_[a], &y = loaded_[b];
-  e_.b.CreateCall(emulatedProduct(e_), {sumsOf(sum), x.address, e_.i64(x.pitch), y.address, e_.i64(y.pitch)});
+  e_.b.CreateIntrinsic(llvm::Intrinsic::x86_tdpbf16ps, {}, {id(sum), id(a), id(b)});
 }
 
 int TileProduct::parts() const { return static_cast<int>(productsOf(block_.pieces).size()); }
@@ -115,12 +69,20 @@ void TileProduct::step(llvm::Value *a, llvm::Value *b, const std::function<void(
   int pieceA = -1, pieceB = -1, part = 0;
   for (const auto &[lhs, rhs] : productsOf(block_.pieces)) {
     const int nextA = block_.columnsAreLhs ? rhs : lhs, nextB = block_.columnsAreLhs ? lhs : rhs;
+    llvm::Value *rows = e_.offset(a, nextA * block_.a.pieceStride);
+    llvm::Value *columns = e_.offset(b, nextB * block_.b.pieceStride);
+    if (!hasTileUnit(e_.target)) {
+      e_.b.CreateCall(emulatedTileProducts(e_),
+                      {sums_, rows, e_.i64(block_.a.pitch), e_.i64(block_.a.tileStride), columns,
+                       e_.i64(block_.b.pitch), e_.i64(block_.b.tileStride), e_.i64(block_.rowTiles),
+                       e_.i64(block_.columnTiles)});
+      beside(part++);
+      continue;
+    }
     for (int j = 0; nextB != pieceB && j < block_.columnTiles; ++j)
-      load(kColumnRegister + j, e_.offset(b, nextB * block_.b.pieceStride + j * block_.b.tileStride),
-           block_.b.pitch);
+      load(kColumnRegister + j, e_.offset(columns, j * block_.b.tileStride), block_.b.pitch);
     for (int i = 0; nextA != pieceA && i < block_.rowTiles; ++i)
-      load(kRowRegister + i, e_.offset(a, nextA * block_.a.pieceStride + i * block_.a.tileStride),
-           block_.a.pitch);
+      load(kRowRegister + i, e_.offset(rows, i * block_.a.tileStride), block_.a.pitch);
     pieceA = nextA;
     pieceB = nextB;
     for (int i = 0; i < block_.rowTiles; ++i)

@@ -63,11 +63,6 @@ private:
   Emit &e_;
   TileBlock block_;
   llvm::Value *sums_;
-  struct Loaded {
-    llvm::Value *address = nullptr;
-    int64_t pitch = 0;
-  };
-  Loaded loaded_[8] = {}; // emulation reads tiles where they lie
 };
 
 /// Tile registers of this thread are configured from here on, and given back. Around the items of a kernel.
