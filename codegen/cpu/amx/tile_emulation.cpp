@@ -23,9 +23,10 @@ public:
   virtual int steps() const = 0;
   /// Stores the factors of 16 pairs, a row of A: those of even terms, 4 bytes for each step, then those of odd ones.
   virtual void storeFactors(llvm::Value *pairs, llvm::Value *at) = 0;
-  /// Of a step: for even and odd terms. `row` loads a row of B, 16 columns of a pair.
+  /// Of a step: for even and odd terms, a vector each. `row` loads a row of B, 16 columns of a pair.
   using Row = std::function<llvm::Value *(llvm::Value *pair)>;
   virtual std::array<llvm::Value *, 2> columns(llvm::Value *step, const Row &row) = 0;
+  virtual llvm::Type *columnsType() = 0;
   /// The factor stored at `at` times columns, added to the sums of one row of A.
   virtual llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) = 0;
 
@@ -51,6 +52,7 @@ public:
     llvm::Value *pairs = row(step);
     return {even(pairs), odd(pairs)};
   }
+  llvm::Type *columnsType() override { return e_.vectorType(DType::F32); }
 
   llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) override {
     return e_.fma(e_.splat(b_.CreateAlignedLoad(b_.getFloatTy(), at, kElement)), columns, sums);
@@ -94,72 +96,128 @@ public:
         order[2 * column + 1] = 2 * column + chain;
         order[2 * column] = 32 + 2 * column + chain;
       }
-      result[chain] = b_.CreateBitCast(b_.CreateShuffleVector(first, second, order), bf16());
+      result[chain] = b_.CreateBitCast(b_.CreateShuffleVector(first, second, order), columnsType());
     }
     return result;
   }
+  llvm::Type *columnsType() override { return llvm::FixedVectorType::get(b_.getBFloatTy(), 32); }
 
   llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) override {
     llvm::Value *factor = e_.splat(b_.CreateAlignedLoad(b_.getInt32Ty(), at, kElement));
     return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512, {},
-                              {sums, b_.CreateBitCast(factor, bf16()), columns});
+                              {sums, b_.CreateBitCast(factor, columnsType()), columns});
   }
 
 private:
-  llvm::Type *bf16() { return llvm::FixedVectorType::get(b_.getBFloatTy(), 32); }
   llvm::Value *halves(llvm::Value *pairs) {
     return b_.CreateBitCast(pairs, llvm::FixedVectorType::get(b_.getInt16Ty(), 32));
   }
 };
 
-void emitProduct(Emit &e, llvm::Function *fn, Multiplier &by) {
-  llvm::IRBuilder<> &b = e.b;
-  auto *f32 = e.vectorType(DType::F32);
-  enum { Sums, A, APitch, ATileStride, B, BPitch, BTileStride, RowTiles, ColumnTiles };
-  auto tiles = [&](int count, const std::function<void(llvm::Value *)> &body) {
-    e.loop(e.i64(0), fn->getArg(count), 1, body, false);
-  };
-  auto pairs = [&](int operand, llvm::Value *tile) { // rows of 16 pairs
-    llvm::Value *first = e.offset(fn->getArg(operand), b.CreateMul(tile, fn->getArg(operand + 2)));
-    return [&, first, operand](llvm::Value *row) {
-      return b.CreateAlignedLoad(e.vectorType(DType::I32),
-                                 e.offset(first, b.CreateMul(row, fn->getArg(operand + 1))), kElement);
+/// The function's body.
+class Products {
+public:
+  Products(Emit &e, Multiplier &by) : e_(e), b_(e.b), by_(by) {}
+
+  void emit() {
+    storeFactors();
+    storeColumns();
+    // Two tiles share each factor, where the registers hold sums and columns of both.
+    if (e_.target.registersPerVector() == 1 && e_.target.vectorRegisters >= 32)
+      emitIf(
+          e_, b_.CreateICmpEQ(e_.argument(ColumnTiles), e_.i64(2)), [&] { multiply(2, e_.i64(0)); },
+          [&] { multiply(1, e_.i64(0)); });
+    else
+      tiles(ColumnTiles, [&](llvm::Value *tile) { multiply(1, tile); });
+  }
+
+private:
+  enum Argument { Sums, A, APitch, ATileStride, B, BPitch, BTileStride, RowTiles, ColumnTiles };
+
+  void tiles(Argument count, const std::function<void(llvm::Value *)> &body) {
+    e_.loop(e_.i64(0), e_.argument(count), 1, body, false);
+  }
+
+  /// Of a tile of A or B: loads rows of 16 pairs.
+  Multiplier::Row rows(Argument operand, llvm::Value *tile) {
+    llvm::Value *first = e_.offset(e_.argument(operand), b_.CreateMul(tile, e_.argument(operand + 2)));
+    return [this, first, operand](llvm::Value *row) {
+      return b_.CreateAlignedLoad(e_.vectorType(DType::I32),
+                                  e_.offset(first, b_.CreateMul(row, e_.argument(operand + 1))), kElement);
     };
-  };
-  const int64_t pitch = 2 * by.chainBytes(), tileBytes = kTileRows * pitch;
-  llvm::Value *factors = e.stack(2 * tileBytes, 64);
-  tiles(RowTiles, [&](llvm::Value *tile) {
-    e.count(kTileRows, [&](llvm::Value *row) {
-      llvm::Value *at = e.offset(factors, e.add(e.mul(tile, tileBytes), e.mul(row, pitch)));
-      by.storeFactors(pairs(A, tile)(row), at);
+  }
+
+  void storeFactors() {
+    factors_ = e_.stack(2 * kTileRows * rowBytes(), kCacheLine);
+    tiles(RowTiles, [&](llvm::Value *tile) {
+      e_.count(kTileRows, [&](llvm::Value *row) {
+        llvm::Value *place = e_.add(e_.mul(tile, kTileRows * rowBytes()), e_.mul(row, rowBytes()));
+        by_.storeFactors(rows(A, tile)(row), e_.offset(factors_, place));
+      });
     });
-  });
-  // As many rows side by side as hide the latency of their chains and stay in the registers.
-  const int rows = e.target.vectorRegisters / 4 / e.target.registersPerVector();
-  auto group = [&](llvm::Value *number, llvm::Value *columnTile) {
-    llvm::Value *first = e.offset(factors, e.mul(number, rows * pitch));
-    const Values zeros(static_cast<size_t>(2 * rows), llvm::Constant::getNullValue(f32));
-    const Values chains = e.count(by.steps(), zeros, [&](llvm::Value *step, const Values &sums) {
-      const std::array<llvm::Value *, 2> columns = by.columns(step, pairs(B, columnTile));
-      llvm::Value *factor = e.offset(first, e.mul(step, 4));
+  }
+
+  void storeColumns() {
+    columns_ = e_.stack(2 * tileBytes(), kCacheLine);
+    tiles(ColumnTiles, [&](llvm::Value *tile) {
+      e_.count(by_.steps(), [&](llvm::Value *step) {
+        llvm::Value *at =
+            e_.offset(columns_, e_.add(e_.mul(tile, tileBytes()), e_.mul(step, 2 * kTilePitch)));
+        for (llvm::Value *vector : by_.columns(step, rows(B, tile))) {
+          b_.CreateAlignedStore(vector, at, llvm::Align(kTilePitch));
+          at = e_.offset(at, kTilePitch);
+        }
+      });
+    });
+  }
+
+  /// All rows by so many tiles of columns. As many rows side by side as hide the latency of their chains and stay in the
+  /// registers, half of which are for sums.
+  void multiply(int width, llvm::Value *firstTile) {
+    const int height = e_.target.vectorRegisters / 4 / e_.target.registersPerVector() / width;
+    e_.loop(
+        e_.i64(0), e_.mul(e_.argument(RowTiles), kTileRows / height), 1,
+        [&](llvm::Value *group) { multiply(height, group, width, firstTile); }, false);
+  }
+
+  void multiply(int height, llvm::Value *group, int width, llvm::Value *firstTile) {
+    auto *f32 = e_.vectorType(DType::F32);
+    llvm::Value *factors = e_.offset(factors_, e_.mul(group, height * rowBytes()));
+    llvm::Value *columns = e_.offset(columns_, e_.mul(firstTile, tileBytes()));
+    // Sums by row, tile, chain.
+    const Values zeros(static_cast<size_t>(2 * height * width), llvm::Constant::getNullValue(f32));
+    const Values chains = e_.count(by_.steps(), zeros, [&](llvm::Value *step, const Values &sums) {
+      Values vectors;
+      for (int i = 0; i < 2 * width; ++i) {
+        llvm::Value *at = e_.offset(columns, e_.mul(step, 2 * kTilePitch));
+        at = e_.offset(at, i / 2 * tileBytes() + i % 2 * kTilePitch);
+        vectors.push_back(b_.CreateAlignedLoad(by_.columnsType(), at, llvm::Align(kTilePitch)));
+      }
       Values next;
-      for (int i = 0; i < 2 * rows; ++i)
-        next.push_back(by.add(e.offset(factor, i * by.chainBytes()), columns[i % 2], sums[i]));
+      for (int i = 0; i < 2 * height * width; ++i) {
+        llvm::Value *factor = e_.offset(factors, e_.mul(step, 4));
+        factor = e_.offset(factor, i / (2 * width) * rowBytes() + i % 2 * by_.chainBytes());
+        next.push_back(by_.add(factor, vectors[i % (2 * width)], sums[i]));
+      }
       return next;
     });
-    llvm::Value *place = e.add(e.mul(number, rows * kSumPitch), e.mul(columnTile, kTilePitch));
-    llvm::Value *sums = e.offset(fn->getArg(Sums), place);
-    for (int i = 0; i < rows; ++i) {
-      llvm::Value *at = e.offset(sums, i * kSumPitch);
-      llvm::Value *terms = b.CreateFAdd(chains[2 * i], chains[2 * i + 1]);
-      b.CreateAlignedStore(b.CreateFAdd(b.CreateAlignedLoad(f32, at, kElement), terms), at, kElement);
+    llvm::Value *place = e_.add(e_.mul(group, height * kSumPitch), e_.mul(firstTile, kTilePitch));
+    llvm::Value *sums = e_.offset(e_.argument(Sums), place);
+    for (int i = 0; i < height * width; ++i) {
+      llvm::Value *at = e_.offset(sums, i / width * kSumPitch + i % width * kTilePitch);
+      llvm::Value *terms = b_.CreateFAdd(chains[2 * i], chains[2 * i + 1]);
+      b_.CreateAlignedStore(b_.CreateFAdd(b_.CreateAlignedLoad(f32, at, kElement), terms), at, kElement);
     }
-  };
-  llvm::Value *groups = e.mul(fn->getArg(RowTiles), kTileRows / rows);
-  tiles(ColumnTiles, [&](llvm::Value *tile) {
-    e.loop(e.i64(0), groups, 1, [&](llvm::Value *number) { group(number, tile); }, false);
-  });
-}
+  }
+
+  int64_t rowBytes() const { return 2 * by_.chainBytes(); }          // of A, as factors
+  int64_t tileBytes() const { return by_.steps() * 2 * kTilePitch; } // of B, as columns
+
+  Emit &e_;
+  llvm::IRBuilder<> &b_;
+  Multiplier &by_;
+  llvm::Value *factors_ = nullptr, *columns_ = nullptr;
+};
 
 } // namespace
 
@@ -170,17 +228,18 @@ llvm::Function *emulatedTileProducts(Emit &e) {
   llvm::IRBuilder<> &b = e.b;
   llvm::IRBuilderBase::InsertPointGuard guard(b);
   llvm::Type *pointer = b.getPtrTy(), *number = b.getInt64Ty();
-  llvm::Function *fn = e.beginHelper(kName, std::vector{pointer, pointer, number, number, pointer, number, number, number, number});
+  llvm::Function *fn = e.beginHelper(
+      kName, std::vector{pointer, pointer, number, number, pointer, number, number, number, number});
   llvm::Value *saved = b.CreateAlloca(b.getInt32Ty()), *flushing = b.CreateAlloca(b.getInt32Ty());
   b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {saved});
   b.CreateStore(b.getInt32(0x9fc0), flushing); // exceptions masked, nearest even, FTZ and DAZ
   b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {flushing});
   if (hasDots(e.target)) {
     ByDots dots(e);
-    emitProduct(e, fn, dots);
+    Products(e, dots).emit();
   } else {
     ByTerm terms(e);
-    emitProduct(e, fn, terms);
+    Products(e, terms).emit();
   }
   b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {saved});
   e.endFunction();
