@@ -11,15 +11,15 @@ DOCS = os.path.join(os.path.dirname(HERE), "docs")
 
 
 class Results:
-    """Of each row and number of threads, the last run that measured it; the machine is that of the last peaks."""
+    """Of each row and number of threads, the last run that measured it; the machine is that of the last line that tells one."""
 
     def __init__(self, lines):
         self.cpu = None
         self.times, self.errors, self.peaks, runs = {}, {}, {}, {}
         for line in lines:
+            self.cpu = line.get("cpu", self.cpu)
             if line["kind"] == "peaks":
                 self.peaks[line["threads"]] = line
-                self.cpu = line["cpu"]
             if line["kind"] != "time":
                 continue
             key = (line["row"], line["threads"])

@@ -89,7 +89,7 @@ class Runner:
             return result
         kind = "train_step" if training else "infer"
         return {"ms": result[kind + "_ms"], "fastest_ms": result[kind + "_fastest_ms"], "p10_ms": result[kind + "_p10_ms"],
-                "kernels": result[kind + "_kernels"], "peak_bytes": result["peak_bytes"],
+                "cpu": result["cpu"], "kernels": result[kind + "_kernels"], "peak_bytes": result["peak_bytes"],
                 "compile_ms": result["compile_ms"]}
 
 
