@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/transpose.h"
 #include "codegen/cpu/winograd/winograd_nest.h"
 #include "codegen/cpu/winograd/winograd_transform.h"
 #include "ir/winograd.h"
@@ -11,7 +12,7 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
-/// Channels of the operand that an item of the first step transforms, each with a panel of the result's.
+/// Channels of the operand that an item of the first step transforms at most, each with a panel of the result's.
 constexpr int64_t kDepthChunk = 16;
 
 /// The first step.
@@ -23,8 +24,8 @@ public:
 
   void emit(llvm::Value *weights, llvm::Value *target) {
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *low = e.mul(e.mod(item, chunks()), kDepthChunk);
-      llvm::Value *high = e.atMost(e.add(low, e.i64(kDepthChunk)), nest_.depth);
+      llvm::Value *low = e.mul(e.mod(item, chunks()), chunk());
+      llvm::Value *high = e.atMost(e.add(low, e.i64(chunk())), nest_.depth);
       emitTileSwitch(e, nest_.panelRuns(), e.div(item, chunks()),
                      [&](llvm::Value *channel, const TileRun &run) {
                        const TileKernels::Args args{e.offset(weights, e.mul(channel, nest_.weightChannel)),
@@ -38,32 +39,58 @@ public:
   }
 
 private:
-  int64_t chunks() const { return ceilDiv(nest_.depth, kDepthChunk); }
+  /// U has the channels of a panel side by side, and then those of the next channel of the operand: the lanes are as many
+  /// whole panels as they hold.
+  static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
+  int64_t chunk() const { return kDepthChunk / depthsOfVector(nest_.tile.rows) * depthsOfVector(nest_.tile.rows); }
+  int64_t chunks() const { return ceilDiv(nest_.depth, chunk()); }
 
-  /// The lanes are the channels of a panel.
   void body(const TileKernels::Args &args, int64_t rows) {
-    llvm::Constant *mask = e.laneMask(static_cast<int>(rows));
+    const int64_t step = depthsOfVector(rows);
+    llvm::Value *low = args.numbers[0], *count = e.b.CreateSub(args.numbers[1], low);
+    llvm::Value *whole = e.add(low, e.b.CreateSub(count, e.mod(count, step)));
+    e.loop(low, whole, step, [&](llvm::Value *depth) { transform(args, depth, rows, step); });
+    for (int64_t rest = 1; rest < step; ++rest)
+      if (nest_.depth % step == rest || chunk() % step == rest)
+        emitIf(
+            e, e.b.CreateICmpEQ(e.mod(count, step), e.i64(rest)), [&] { transform(args, whole, rows, rest); },
+            [] {});
+  }
+
+  void transform(const TileKernels::Args &args, llvm::Value *depth, int64_t rows, int64_t depths) {
+    const Winograd &w = nest_.algorithm;
+    const int lanes = static_cast<int>(rows * depths);
+    const Values taps = loadTaps(e.offset(args.row, e.mul(depth, nest_.weightDepth)), rows, depths);
+    llvm::Value *target = e.offset(args.column, e.mul(depth, rows * kFloat));
+    winogradWeights(
+        e, w,
+        [&](int row, int column) {
+          const int64_t at = w.kernel * row + column;
+          return taps[static_cast<size_t>(nest_.turned ? w.taps() - 1 - at : at)];
+        },
+        [&](int row, int column, llvm::Value *value) {
+          llvm::Value *address = e.offset(target, w.pointOf(row, column) * nest_.weightPlane());
+          e.b.CreateMaskedStore(value, address, llvm::Align(4), e.laneMask(lanes));
+        });
+  }
+
+  /// A vector for each tap of the kernels that begin at `kernel`: each is read in one piece.
+  Values loadTaps(llvm::Value *kernel, int64_t rows, int64_t depths) {
     llvm::Type *vector = e.vectorType(DType::F32);
-    llvm::Value *numbers = e.b.CreateStepVector(llvm::FixedVectorType::get(e.b.getInt64Ty(), kVectorLanes));
-    llvm::Value *lanes = e.mul(numbers, nest_.weightChannel);
-    e.loop(args.numbers[0], args.numbers[1], 1, [&](llvm::Value *depth) {
-      llvm::Value *kernel = e.offset(args.row, e.mul(depth, nest_.weightDepth));
-      llvm::Value *target = e.offset(args.column, e.mul(depth, rows * kFloat));
-      winogradWeights(
-          e, nest_.algorithm,
-          [&](int row, int column) -> llvm::Value * {
-            const Winograd &w = nest_.algorithm;
-            const int64_t at = w.kernel * row + column, tap = nest_.turned ? w.taps() - 1 - at : at;
-            llvm::Value *addresses = e.b.CreateGEP(e.b.getInt8Ty(), e.offset(kernel, tap * kFloat), lanes);
-            return e.b.CreateMaskedGather(vector, addresses, llvm::Align(4), mask,
-                                          llvm::Constant::getNullValue(vector));
-          },
-          [&](int row, int column, llvm::Value *value) {
-            llvm::Value *address =
-                e.offset(target, nest_.algorithm.pointOf(row, column) * nest_.weightPlane());
-            e.b.CreateMaskedStore(value, address, llvm::Align(4), mask);
-          });
-    });
+    Values taps;
+    for (int64_t first = 0; first < nest_.algorithm.taps(); first += kVectorLanes) {
+      const int64_t count = std::min<int64_t>(kVectorLanes, nest_.algorithm.taps() - first);
+      Values kernels(kVectorLanes, llvm::Constant::getNullValue(vector));
+      for (int64_t i = 0; i < rows * depths; ++i) {
+        const int64_t place = i / rows * nest_.weightDepth + i % rows * nest_.weightChannel;
+        kernels[static_cast<size_t>(i)] =
+            e.b.CreateMaskedLoad(vector, e.offset(kernel, place + first * kFloat), llvm::Align(4),
+                                 e.laneMask(static_cast<int>(count)), llvm::Constant::getNullValue(vector));
+      }
+      transpose16(e, kernels);
+      taps.insert(taps.end(), kernels.begin(), kernels.begin() + count);
+    }
+    return taps;
   }
 
   TileKernels &tiles_;
