@@ -42,7 +42,9 @@ private:
   /// U has the channels of a panel side by side, and then those of the next channel of the operand: the lanes are as many
   /// whole panels as they hold.
   static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
-  int64_t chunk() const { return kDepthChunk / depthsOfVector(nest_.tile.rows) * depthsOfVector(nest_.tile.rows); }
+  int64_t chunk() const {
+    return kDepthChunk / depthsOfVector(nest_.tile.rows) * depthsOfVector(nest_.tile.rows);
+  }
   int64_t chunks() const { return ceilDiv(nest_.depth, chunk()); }
 
   void body(const TileKernels::Args &args, int64_t rows) {
@@ -50,8 +52,9 @@ private:
     llvm::Value *low = args.numbers[0], *count = e.b.CreateSub(args.numbers[1], low);
     llvm::Value *whole = e.add(low, e.b.CreateSub(count, e.mod(count, step)));
     e.loop(low, whole, step, [&](llvm::Value *depth) { transform(args, depth, rows, step); });
+    const int64_t lastChunk = nest_.depth - (chunks() - 1) * chunk();
     for (int64_t rest = 1; rest < step; ++rest)
-      if (nest_.depth % step == rest || chunk() % step == rest)
+      if (chunk() % step == rest || lastChunk % step == rest)
         emitIf(
             e, e.b.CreateICmpEQ(e.mod(count, step), e.i64(rest)), [&] { transform(args, whole, rows, rest); },
             [] {});
