@@ -145,6 +145,8 @@ std::string describeExtra(const CLI::App &app) {
   std::string word = extras.empty() ? "" : extras.front();
   std::string flag = word.substr(0, word.find('='));
   std::vector<std::string> words = knownWords(command);
+  if (!app.remaining(false).empty() && std::ranges::find(words, flag) != words.end())
+    return fmt::format("flag '{}' goes behind the command: gradc {} {}", flag, command.get_name(), word);
   std::string what = flag.starts_with('-') ? fmt::format("unknown flag '{}'", flag)
                      : &command == &app    ? fmt::format("unknown command '{}'", flag)
                                            : fmt::format("unexpected argument '{}'", word);
