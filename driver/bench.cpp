@@ -35,9 +35,12 @@ struct Judged {
 /// What keeps a step from being faster, given the bytes of the whole program.
 using Limits = std::function<Bound(const StepTime &step, double program)>;
 
-/// A kernel's bytes come from where the whole program fits, unless its own do not fit there. One that is faster than
-/// that found them nearer, where the kernel before had left them.
+/// A kernel's last step has its flops and bytes; the steps before it make ready what that one reads. The bytes come from
+/// where the whole program fits, unless its own do not fit there. One that is faster than that found them nearer, where
+/// the kernel before had left them.
 Bound boundOf(const StepTime &s, double program, const Peaks &peaks, const CpuTarget &target) {
+  if (s.flops == 0 && s.bytes == 0)
+    return {"packing", 0};
   const double inCore = static_cast<double>(target.l2Bytes * peaks.threads);
   const Bound far =
       boundOf(peaks, target, s.flops, s.bytes, std::max(s.bytes, std::min(program, inCore + 1)));

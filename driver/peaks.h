@@ -34,7 +34,7 @@ StatusOr<Peaks> measurePeaks(const CpuTarget &target, ThreadPool &pool, int64_t 
 
 /// What keeps a kernel from being faster.
 struct Bound {
-  const char *by = "";     // "compute", "L2", "L3", "memory" or "overhead"
+  const char *by = "";     // "compute", "L2", "L3", "memory", "overhead" or "packing"
   double milliseconds = 0; // that the machine needs at least
 };
 Bound boundOf(const Peaks &peaks, const CpuTarget &target, double flops, double bytes, double set);
