@@ -1,6 +1,8 @@
 #include "codegen/cpu/amx/tile_emulation.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -26,7 +28,6 @@ public:
   /// Of a step: for even and odd terms, a vector each. `row` loads a row of B, 16 columns of a pair.
   using Row = std::function<llvm::Value *(llvm::Value *pair)>;
   virtual std::array<llvm::Value *, 2> columns(llvm::Value *step, const Row &row) = 0;
-  virtual llvm::Type *columnsType() = 0;
   /// The factor stored at `at` times columns, added to the sums of one row of A.
   virtual llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) = 0;
 
@@ -52,7 +53,6 @@ public:
     llvm::Value *pairs = row(step);
     return {even(pairs), odd(pairs)};
   }
-  llvm::Type *columnsType() override { return e_.vectorType(DType::F32); }
 
   llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) override {
     return e_.fma(e_.splat(b_.CreateAlignedLoad(b_.getFloatTy(), at, kElement)), columns, sums);
@@ -96,19 +96,19 @@ public:
         order[2 * column + 1] = 2 * column + chain;
         order[2 * column] = 32 + 2 * column + chain;
       }
-      result[chain] = b_.CreateBitCast(b_.CreateShuffleVector(first, second, order), columnsType());
+      result[chain] = b_.CreateBitCast(b_.CreateShuffleVector(first, second, order), bf16());
     }
     return result;
   }
-  llvm::Type *columnsType() override { return llvm::FixedVectorType::get(b_.getBFloatTy(), 32); }
 
   llvm::Value *add(llvm::Value *at, llvm::Value *columns, llvm::Value *sums) override {
     llvm::Value *factor = e_.splat(b_.CreateAlignedLoad(b_.getInt32Ty(), at, kElement));
     return b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512, {},
-                              {sums, b_.CreateBitCast(factor, columnsType()), columns});
+                              {sums, b_.CreateBitCast(factor, bf16()), columns});
   }
 
 private:
+  llvm::Type *bf16() { return llvm::FixedVectorType::get(b_.getBFloatTy(), 32); }
   llvm::Value *halves(llvm::Value *pairs) {
     return b_.CreateBitCast(pairs, llvm::FixedVectorType::get(b_.getInt16Ty(), 32));
   }
@@ -121,7 +121,6 @@ public:
 
   void emit() {
     storeFactors();
-    storeColumns();
     // Two tiles share each factor, where the registers hold sums and columns of both.
     if (e_.target.registersPerVector() == 1 && e_.target.vectorRegisters >= 32)
       emitIf(
@@ -157,20 +156,6 @@ private:
     });
   }
 
-  void storeColumns() {
-    columns_ = e_.stack(2 * tileBytes(), kCacheLine);
-    tiles(ColumnTiles, [&](llvm::Value *tile) {
-      e_.count(by_.steps(), [&](llvm::Value *step) {
-        llvm::Value *at =
-            e_.offset(columns_, e_.add(e_.mul(tile, tileBytes()), e_.mul(step, 2 * kTilePitch)));
-        for (llvm::Value *vector : by_.columns(step, rows(B, tile))) {
-          b_.CreateAlignedStore(vector, at, llvm::Align(kTilePitch));
-          at = e_.offset(at, kTilePitch);
-        }
-      });
-    });
-  }
-
   /// All rows by so many tiles of columns. As many rows side by side as hide the latency of their chains and stay in the
   /// registers, half of which are for sums.
   void multiply(int width, llvm::Value *firstTile) {
@@ -183,16 +168,13 @@ private:
   void multiply(int height, llvm::Value *group, int width, llvm::Value *firstTile) {
     auto *f32 = e_.vectorType(DType::F32);
     llvm::Value *factors = e_.offset(factors_, e_.mul(group, height * rowBytes()));
-    llvm::Value *columns = e_.offset(columns_, e_.mul(firstTile, tileBytes()));
     // Sums by row, tile, chain.
     const Values zeros(static_cast<size_t>(2 * height * width), llvm::Constant::getNullValue(f32));
     const Values chains = e_.count(by_.steps(), zeros, [&](llvm::Value *step, const Values &sums) {
       Values vectors;
-      for (int i = 0; i < 2 * width; ++i) {
-        llvm::Value *at = e_.offset(columns, e_.mul(step, 2 * kTilePitch));
-        at = e_.offset(at, i / 2 * tileBytes() + i % 2 * kTilePitch);
-        vectors.push_back(b_.CreateAlignedLoad(by_.columnsType(), at, llvm::Align(kTilePitch)));
-      }
+      for (int i = 0; i < width; ++i)
+        std::ranges::copy(by_.columns(step, rows(B, e_.add(firstTile, e_.i64(i)))),
+                          std::back_inserter(vectors));
       Values next;
       for (int i = 0; i < 2 * height * width; ++i) {
         llvm::Value *factor = e_.offset(factors, e_.mul(step, 4));
@@ -210,13 +192,12 @@ private:
     }
   }
 
-  int64_t rowBytes() const { return 2 * by_.chainBytes(); }          // of A, as factors
-  int64_t tileBytes() const { return by_.steps() * 2 * kTilePitch; } // of B, as columns
+  int64_t rowBytes() const { return 2 * by_.chainBytes(); } // of A, as factors
 
   Emit &e_;
   llvm::IRBuilder<> &b_;
   Multiplier &by_;
-  llvm::Value *factors_ = nullptr, *columns_ = nullptr;
+  llvm::Value *factors_ = nullptr;
 };
 
 } // namespace
