@@ -1,9 +1,11 @@
 #include "codegen/cpu/amx/tile_conv.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/amx/tile_emulation.h"
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/amx/tile_product.h"
 #include "ir/layout.h"
@@ -81,10 +83,12 @@ private:
           llvm::Value *channel = e.add(first, r);
           llvm::Value *exists = e.splat(e.b.CreateICmpSLT(channel, e.i64(plan_.channels)));
           llvm::Value *from = e.offset(row, e.mul(channel, plan_.weightChannel));
-          for (int half = 0; half < 2; ++half)
-            e.b.CreateAlignedStore(gather(from, halves[half], exists),
-                                   e.offset(to, e.add(e.mul(r, kLine), e.i64(half * (kLine / 2)))),
-                                   llvm::Align(32));
+          std::vector<int> inOrder(kTileDepth);
+          std::iota(inOrder.begin(), inOrder.end(), 0);
+          llvm::Value *line = e.b.CreateShuffleVector(gather(from, halves[0], exists),
+                                                      gather(from, halves[1], exists), inOrder);
+          line = e.b.CreateBitCast(line, e.vectorType(DType::I32));
+          e.b.CreateAlignedStore(tileRow(e, line), e.offset(to, e.mul(r, kLine)), llvm::Align(kLine));
         });
       });
     });

@@ -14,6 +14,10 @@ namespace {
 
 const llvm::Align kElement(4); // operands lie anywhere
 
+llvm::Value *halvesOf(Emit &e, llvm::Value *pairs) {
+  return e.b.CreateBitCast(pairs, llvm::FixedVectorType::get(e.b.getInt16Ty(), 2 * kVectorLanes));
+}
+
 /// What one instruction multiplies: a factor in all lanes with 16 columns, for the chain of even terms and for that of
 /// odd ones. Terms come from vectors of pairs, the even one in the lower half of each lane.
 class Multiplier {
@@ -23,8 +27,10 @@ public:
 
   /// Instructions of each chain for a tile's depth.
   virtual int steps() const = 0;
-  /// Stores the factors of 16 pairs, a row of A: those of even terms, 4 bytes for each step, then those of odd ones.
-  virtual void storeFactors(llvm::Value *pairs, llvm::Value *at) = 0;
+  /// Of a row of A, factors as instructions read them: of even terms, 4 bytes for each step, then of odd ones. Null where
+  /// its bits are that already.
+  virtual void storeFactors(llvm::Value *, llvm::Value *) {}
+  virtual bool storesFactors() const { return false; }
   /// Of a step: for even and odd terms, a vector each. `row` loads a row of B, 16 columns of a pair.
   using Row = std::function<llvm::Value *(llvm::Value *pair)>;
   virtual std::array<llvm::Value *, 2> columns(llvm::Value *step, const Row &row) = 0;
@@ -44,6 +50,7 @@ public:
   using Multiplier::Multiplier;
   int steps() const override { return 16; }
 
+  bool storesFactors() const override { return true; }
   void storeFactors(llvm::Value *pairs, llvm::Value *at) override {
     b_.CreateAlignedStore(even(pairs), at, llvm::Align(64));
     b_.CreateAlignedStore(odd(pairs), e_.offset(at, chainBytes()), llvm::Align(64));
@@ -76,19 +83,9 @@ public:
   using Multiplier::Multiplier;
   int steps() const override { return 8; }
 
-  void storeFactors(llvm::Value *pairs, llvm::Value *at) override {
-    std::array<int, 32> order{};
-    for (int step = 0; step < 8; ++step)
-      for (int chain = 0; chain < 2; ++chain) {
-        order[2 * (8 * chain + step) + 1] = 4 * step + chain;
-        order[2 * (8 * chain + step)] = 4 * step + 2 + chain;
-      }
-    b_.CreateAlignedStore(b_.CreateShuffleVector(halves(pairs), order), at, llvm::Align(64));
-  }
-
   std::array<llvm::Value *, 2> columns(llvm::Value *step, const Row &row) override {
-    llvm::Value *first = halves(row(e_.mul(step, 2)));
-    llvm::Value *second = halves(row(e_.add(e_.mul(step, 2), e_.i64(1))));
+    llvm::Value *first = halvesOf(e_, row(e_.mul(step, 2)));
+    llvm::Value *second = halvesOf(e_, row(e_.add(e_.mul(step, 2), e_.i64(1))));
     std::array<llvm::Value *, 2> result{};
     for (int chain = 0; chain < 2; ++chain) {
       std::array<int, 32> order{};
@@ -109,9 +106,6 @@ public:
 
 private:
   llvm::Type *bf16() { return llvm::FixedVectorType::get(b_.getBFloatTy(), 32); }
-  llvm::Value *halves(llvm::Value *pairs) {
-    return b_.CreateBitCast(pairs, llvm::FixedVectorType::get(b_.getInt16Ty(), 32));
-  }
 };
 
 /// The function's body.
@@ -120,7 +114,10 @@ public:
   Products(Emit &e, Multiplier &by) : e_(e), b_(e.b), by_(by) {}
 
   void emit() {
-    storeFactors();
+    factors_ = e_.argument(A);
+    factorTile_ = e_.argument(ATileStride);
+    if (by_.storesFactors())
+      storeFactors();
     // Two tiles share each factor, where the registers hold sums and columns of both.
     if (e_.target.registersPerVector() == 1 && e_.target.vectorRegisters >= 32)
       emitIf(
@@ -131,7 +128,7 @@ public:
   }
 
 private:
-  enum Argument { Sums, A, APitch, ATileStride, B, BPitch, BTileStride, RowTiles, ColumnTiles };
+  enum Argument { Sums, A, ATileStride, B, BTileStride, RowTiles, ColumnTiles };
 
   void tiles(Argument count, const std::function<void(llvm::Value *)> &body) {
     e_.loop(e_.i64(0), e_.argument(count), 1, body, false);
@@ -139,15 +136,16 @@ private:
 
   /// Of a tile of A or B: loads rows of 16 pairs.
   Multiplier::Row rows(Argument operand, llvm::Value *tile) {
-    llvm::Value *first = e_.offset(e_.argument(operand), b_.CreateMul(tile, e_.argument(operand + 2)));
-    return [this, first, operand](llvm::Value *row) {
-      return b_.CreateAlignedLoad(e_.vectorType(DType::I32),
-                                  e_.offset(first, b_.CreateMul(row, e_.argument(operand + 1))), kElement);
+    llvm::Value *first = e_.offset(e_.argument(operand), b_.CreateMul(tile, e_.argument(operand + 1)));
+    return [this, first](llvm::Value *row) {
+      return b_.CreateAlignedLoad(e_.vectorType(DType::I32), e_.offset(first, e_.mul(row, kTilePitch)),
+                                  kElement);
     };
   }
 
   void storeFactors() {
     factors_ = e_.stack(2 * kTileRows * rowBytes(), kCacheLine);
+    factorTile_ = e_.i64(kTileRows * rowBytes());
     tiles(RowTiles, [&](llvm::Value *tile) {
       e_.count(kTileRows, [&](llvm::Value *row) {
         llvm::Value *place = e_.add(e_.mul(tile, kTileRows * rowBytes()), e_.mul(row, rowBytes()));
@@ -160,14 +158,19 @@ private:
   /// registers, half of which are for sums.
   void multiply(int width, llvm::Value *firstTile) {
     const int height = e_.target.vectorRegisters / 4 / e_.target.registersPerVector() / width;
-    e_.loop(
-        e_.i64(0), e_.mul(e_.argument(RowTiles), kTileRows / height), 1,
-        [&](llvm::Value *group) { multiply(height, group, width, firstTile); }, false);
+    tiles(RowTiles, [&](llvm::Value *tile) {
+      llvm::Value *factors = e_.offset(factors_, b_.CreateMul(tile, factorTile_));
+      llvm::Value *place = e_.add(e_.mul(tile, kTileRows * kSumPitch), e_.mul(firstTile, kTilePitch));
+      llvm::Value *sums = e_.offset(e_.argument(Sums), place);
+      e_.count(kTileRows / height, [&](llvm::Value *group) {
+        multiply(height, e_.offset(factors, e_.mul(group, height * rowBytes())), width, firstTile,
+                 e_.offset(sums, e_.mul(group, height * kSumPitch)));
+      });
+    });
   }
 
-  void multiply(int height, llvm::Value *group, int width, llvm::Value *firstTile) {
+  void multiply(int height, llvm::Value *factors, int width, llvm::Value *firstTile, llvm::Value *target) {
     auto *f32 = e_.vectorType(DType::F32);
-    llvm::Value *factors = e_.offset(factors_, e_.mul(group, height * rowBytes()));
     // Sums by row, tile, chain.
     const Values zeros(static_cast<size_t>(2 * height * width), llvm::Constant::getNullValue(f32));
     const Values chains = e_.count(by_.steps(), zeros, [&](llvm::Value *step, const Values &sums) {
@@ -183,10 +186,8 @@ private:
       }
       return next;
     });
-    llvm::Value *place = e_.add(e_.mul(group, height * kSumPitch), e_.mul(firstTile, kTilePitch));
-    llvm::Value *sums = e_.offset(e_.argument(Sums), place);
     for (int i = 0; i < height * width; ++i) {
-      llvm::Value *at = e_.offset(sums, i / width * kSumPitch + i % width * kTilePitch);
+      llvm::Value *at = e_.offset(target, i / width * kSumPitch + i % width * kTilePitch);
       llvm::Value *terms = b_.CreateFAdd(chains[2 * i], chains[2 * i + 1]);
       b_.CreateAlignedStore(b_.CreateFAdd(b_.CreateAlignedLoad(f32, at, kElement), terms), at, kElement);
     }
@@ -197,10 +198,22 @@ private:
   Emit &e_;
   llvm::IRBuilder<> &b_;
   Multiplier &by_;
-  llvm::Value *factors_ = nullptr;
+  llvm::Value *factors_ = nullptr, *factorTile_ = nullptr;
 };
 
 } // namespace
+
+llvm::Value *tileRow(Emit &e, llvm::Value *pairs) {
+  if (hasTileUnit(e.target) || !hasDots(e.target))
+    return pairs;
+  std::array<int, 32> order{};
+  for (int step = 0; step < 8; ++step)
+    for (int chain = 0; chain < 2; ++chain) {
+      order[2 * (8 * chain + step) + 1] = 4 * step + chain;
+      order[2 * (8 * chain + step)] = 4 * step + 2 + chain;
+    }
+  return e.b.CreateBitCast(e.b.CreateShuffleVector(halvesOf(e, pairs), order), pairs->getType());
+}
 
 llvm::Function *emulatedTileProducts(Emit &e) {
   constexpr const char *kName = "gradc.tile_products";
@@ -209,8 +222,8 @@ llvm::Function *emulatedTileProducts(Emit &e) {
   llvm::IRBuilder<> &b = e.b;
   llvm::IRBuilderBase::InsertPointGuard guard(b);
   llvm::Type *pointer = b.getPtrTy(), *number = b.getInt64Ty();
-  llvm::Function *fn = e.beginHelper(
-      kName, std::vector{pointer, pointer, number, number, pointer, number, number, number, number});
+  llvm::Function *fn =
+      e.beginHelper(kName, std::vector{pointer, pointer, number, pointer, number, number, number});
   llvm::Value *saved = b.CreateAlloca(b.getInt32Ty()), *flushing = b.CreateAlloca(b.getInt32Ty());
   b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {saved});
   b.CreateStore(b.getInt32(0x9fc0), flushing); // exceptions masked, nearest even, FTZ and DAZ

@@ -4,6 +4,7 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include "codegen/cpu/amx/tile_emulation.h"
 #include "codegen/cpu/amx/tile_product.h"
 #include "codegen/cpu/elements/element.h"
 #include "codegen/cpu/transpose.h"
@@ -91,7 +92,7 @@ private:
   void store(llvm::Value *target, int64_t row, const Values &pieces) {
     for (size_t piece = 0; piece < pieces.size(); ++piece)
       b_.CreateAlignedStore(
-          pieces[piece],
+          packing_.form == TileForm::Rows ? tileRow(e_, pieces[piece]) : pieces[piece],
           e_.offset(target, static_cast<int64_t>(piece) * packing_.pieceStride + row * kTilePitch),
           llvm::Align(64));
   }

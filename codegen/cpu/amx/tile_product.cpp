@@ -53,9 +53,9 @@ void TileProduct::zero() {
     }
 }
 
-void TileProduct::load(int tile, llvm::Value *address, int64_t pitch) {
+void TileProduct::load(int tile, llvm::Value *address) {
   e_.b.CreateIntrinsic(llvm::Intrinsic::x86_tileloadd64, {},
-                       {e_.b.getInt8(static_cast<uint8_t>(tile)), address, e_.i64(pitch)});
+                       {e_.b.getInt8(static_cast<uint8_t>(tile)), address, e_.i64(kTilePitch)});
 }
 
 void TileProduct::multiply(int sum, int a, int b) {
@@ -73,16 +73,15 @@ void TileProduct::step(llvm::Value *a, llvm::Value *b, const std::function<void(
     llvm::Value *columns = e_.offset(b, nextB * block_.b.pieceStride);
     if (!hasTileUnit(e_.target)) {
       e_.b.CreateCall(emulatedTileProducts(e_),
-                      {sums_, rows, e_.i64(block_.a.pitch), e_.i64(block_.a.tileStride), columns,
-                       e_.i64(block_.b.pitch), e_.i64(block_.b.tileStride), e_.i64(block_.rowTiles),
-                       e_.i64(block_.columnTiles)});
+                      {sums_, rows, e_.i64(block_.a.tileStride), columns, e_.i64(block_.b.tileStride),
+                       e_.i64(block_.rowTiles), e_.i64(block_.columnTiles)});
       beside(part++);
       continue;
     }
     for (int j = 0; nextB != pieceB && j < block_.columnTiles; ++j)
-      load(kColumnRegister + j, e_.offset(columns, j * block_.b.tileStride), block_.b.pitch);
+      load(kColumnRegister + j, e_.offset(columns, j * block_.b.tileStride));
     for (int i = 0; nextA != pieceA && i < block_.rowTiles; ++i)
-      load(kRowRegister + i, e_.offset(rows, i * block_.a.tileStride), block_.a.pitch);
+      load(kRowRegister + i, e_.offset(rows, i * block_.a.tileStride));
     pieceA = nextA;
     pieceB = nextB;
     for (int i = 0; i < block_.rowTiles; ++i)

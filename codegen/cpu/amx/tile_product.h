@@ -21,7 +21,6 @@ inline constexpr int64_t kTileBytes = kTileRows * kTilePitch;
 
 /// Where a block's tiles of one operand lie, from the address of a step, in bytes.
 struct TileOperand {
-  int64_t pitch = kTilePitch; // from row to row
   int64_t tileStride = kTileBytes;
   int64_t pieceStride = 0; // between the bf16 pieces of split f32 numbers
 };
@@ -57,7 +56,7 @@ public:
 private:
   llvm::Value *sumsOf(int tile) const;
   void move(llvm::Intrinsic::ID instruction);
-  void load(int tile, llvm::Value *address, int64_t pitch);
+  void load(int tile, llvm::Value *address);
   void multiply(int sum, int a, int b);
 
   Emit &e_;
