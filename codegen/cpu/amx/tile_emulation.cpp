@@ -27,10 +27,10 @@ public:
 
   /// Instructions of each chain for a tile's depth.
   virtual int steps() const = 0;
-  /// Of a row of A, factors as instructions read them: of even terms, 4 bytes for each step, then of odd ones. Null where
-  /// its bits are that already.
-  virtual void storeFactors(llvm::Value *, llvm::Value *) {}
+  /// Instructions read the factors of a row of A one by one: those of even terms, 4 bytes for each step, then those of odd
+  /// ones. A packed row (tileRow) is that already, or is stored so first.
   virtual bool storesFactors() const { return false; }
+  virtual void storeFactors(llvm::Value *, llvm::Value *) {}
   /// Of a step: for even and odd terms, a vector each. `row` loads a row of B, 16 columns of a pair.
   using Row = std::function<llvm::Value *(llvm::Value *pair)>;
   virtual std::array<llvm::Value *, 2> columns(llvm::Value *step, const Row &row) = 0;
