@@ -1,5 +1,5 @@
-"""The machines that bars are frozen on, by the name that `gradc doctor` gives the processor. `bench/bars/` has their bars,
-`docs/` their pages."""
+"""The machines that bars are frozen on, by the name that `gradc doctor` gives the processor. `bench/bars/` has their
+bars, `docs/` their pages."""
 from dataclasses import dataclass, field
 
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 class Machine:
     page: str  # in docs/; its picture has the same name
     quiet_peaks: dict  # GFLOP/s of f32 and of bf16 by threads, of a quiet minute
-    published: dict = field(default_factory=dict)  # milliseconds of the best peer by row and threads, before the page was begun
+    # Milliseconds of the best peer by row and threads, before the page was begun.
+    published: dict = field(default_factory=dict)
 
 
 # PyTorch 1.13, and ONNX Runtime 1.30 for inference.

@@ -11,7 +11,7 @@ DOCS = os.path.join(os.path.dirname(HERE), "docs")
 
 
 class Results:
-    """Of each row and number of threads, the last run that measured it; the machine is that of the last line that tells one."""
+    """Of each row and number of threads, the last run that measured it; the machine of the last line that tells one."""
 
     def __init__(self, lines):
         self.cpu = None

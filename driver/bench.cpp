@@ -35,12 +35,9 @@ struct Judged {
 /// What keeps a step from being faster, given the bytes of the whole program.
 using Limits = std::function<Bound(const StepTime &step, double program)>;
 
-/// A kernel's last step has its flops and bytes; the steps before it make ready what that one reads. The bytes come from
-/// where the whole program fits, unless its own do not fit there. One that is faster than that found them nearer, where
-/// the kernel before had left them.
+/// A kernel's bytes come from where the whole program fits, unless its own do not fit there. One that is faster than
+/// that found them nearer, where the kernel before had left them.
 Bound boundOf(const StepTime &s, double program, const Peaks &peaks, const CpuTarget &target) {
-  if (s.flops == 0 && s.bytes == 0)
-    return {"packing", 0};
   const double inCore = static_cast<double>(target.l2Bytes * peaks.threads);
   const Bound far =
       boundOf(peaks, target, s.flops, s.bytes, std::max(s.bytes, std::min(program, inCore + 1)));
@@ -53,13 +50,16 @@ Bound boundOf(const StepTime &s, const CudaTarget &target) {
   return compute > memory ? Bound{"compute", compute} : Bound{"memory", memory};
 }
 
+/// A kernel's last step has its flops and bytes; those before it make ready what that one reads.
+bool isPacking(const StepTime &s) { return s.flops == 0 && s.bytes == 0; }
+
 std::vector<Judged> judge(const Measured &m, const Limits &limits) {
   double program = 0;
   for (const StepTime &s : m.kernels)
     program += s.bytes;
   std::vector<Judged> judged;
   for (const StepTime &s : m.kernels)
-    judged.push_back({s, limits(s, program)});
+    judged.push_back({s, isPacking(s) ? Bound{"packing", 0} : limits(s, program)});
   return judged;
 }
 

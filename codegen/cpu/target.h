@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,9 @@ struct CpuTarget {
   std::string key() const { return triple + "/" + name + "/" + features; }
 };
 
+/// The best x86 processor of the table whose instructions are all among the features, which have LLVM's names. AMD's are
+/// known by instructions that only they have.
+std::string_view processorWith(const std::set<std::string, std::less<>> &features);
 /// The machine this process runs on.
 CpuTarget hostCpuTarget();
 /// "native" or a processor that LLVM knows; the error proposes the nearest name.

@@ -1,4 +1,4 @@
-#include "codegen/cpu/cross_target.h"
+#include "codegen/cpu/target.h"
 
 #include <iterator>
 #include <sstream>

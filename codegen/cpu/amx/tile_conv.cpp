@@ -1,9 +1,10 @@
 #include "codegen/cpu/amx/tile_conv.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include <fmt/format.h>
+
+#include "llvm/Analysis/VectorUtils.h"
 
 #include "codegen/cpu/amx/tile_emulation.h"
 #include "codegen/cpu/amx/tile_matmul.h"
@@ -83,10 +84,8 @@ private:
           llvm::Value *channel = e.add(first, r);
           llvm::Value *exists = e.splat(e.b.CreateICmpSLT(channel, e.i64(plan_.channels)));
           llvm::Value *from = e.offset(row, e.mul(channel, plan_.weightChannel));
-          std::vector<int> inOrder(kTileDepth);
-          std::iota(inOrder.begin(), inOrder.end(), 0);
-          llvm::Value *line = e.b.CreateShuffleVector(gather(from, halves[0], exists),
-                                                      gather(from, halves[1], exists), inOrder);
+          llvm::Value *line = llvm::concatenateVectors(
+              e.b, {gather(from, halves[0], exists), gather(from, halves[1], exists)});
           line = e.b.CreateBitCast(line, e.vectorType(DType::I32));
           e.b.CreateAlignedStore(tileRow(e, line), e.offset(to, e.mul(r, kLine)), llvm::Align(kLine));
         });

@@ -204,7 +204,7 @@ private:
 } // namespace
 
 llvm::Value *tileRow(Emit &e, llvm::Value *pairs) {
-  if (hasTileUnit(e.target) || !hasDots(e.target))
+  if (!hasDots(e.target))
     return pairs;
   std::array<int, 32> order{};
   for (int step = 0; step < 8; ++step)

@@ -42,9 +42,7 @@ private:
   /// U has the channels of a panel side by side, and then those of the next channel of the operand: the lanes are as many
   /// whole panels as they hold.
   static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
-  int64_t chunk() const {
-    return kDepthChunk / depthsOfVector(nest_.tile.rows) * depthsOfVector(nest_.tile.rows);
-  }
+  int64_t chunk() const { return kDepthChunk - kDepthChunk % depthsOfVector(nest_.tile.rows); }
   int64_t chunks() const { return ceilDiv(nest_.depth, chunk()); }
 
   void body(const TileKernels::Args &args, int64_t rows) {
