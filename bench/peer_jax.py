@@ -2,6 +2,7 @@
 """One measurement of JAX in one process: the whole training step is one jax.jit that owns its state (donated buffers).
 
   peer_jax.py NETWORK train|infer --threads N [--precision bf16]
+  peer_jax.py NETWORK train --device cuda [--precision tf32|bf16]
 
 bf16 casts weights and activations inside the step; master weights and optimiser stay f32. XLA takes its number of
 threads from the processors that the process may use.
@@ -11,7 +12,8 @@ import os
 import timing
 
 args = timing.arguments(__doc__)
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_PLATFORMS", args.device)
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 import numpy as np
 from jax import lax
@@ -22,6 +24,7 @@ from networks import NETWORKS
 network = NETWORKS[args.network]
 batch = args.batch or network.batch
 random = np.random.default_rng(0)
+jax.config.update("jax_default_matmul_precision", {"f32": "highest"}.get(args.precision, "default"))
 COMPUTE = jnp.bfloat16 if args.precision == "bf16" else jnp.float32
 
 
@@ -162,10 +165,14 @@ if args.mode == "train":
     def step():
         global state, turn
         *state, loss = compiled(*state, inputs[turn], labels[turn])
-        jax.block_until_ready((state, loss))
+        if args.device == "cpu":
+            wait()
         turn = (turn + 1) % len(inputs)
         return loss
-    result = timing.measure(step, args)
+
+    def wait():
+        jax.block_until_ready(state)
+    result = timing.measure(step, args, wait if args.device == "cuda" else None)
     assert bool(jnp.isfinite(step())), "the loss is not finite"
 else:
     compiled = jax.jit(lambda ps, x: apply_all(network.layers, ps, running, x.astype(COMPUTE), None, False)[0])

@@ -2,8 +2,10 @@
 """One measurement of PyTorch in one process; works with Debian's 1.13 and PyPI's newest.
 
   peer_torch.py NETWORK train|infer --threads N [--variant eager|jit|compile[-cl]] [--precision bf16]
+  peer_torch.py NETWORK train --device cuda [--variant eager|graph|compile-graph[-cl]] [--precision tf32|bf16]
 
--cl is channels-last. bf16 is autocast: master weights and optimiser stay f32, as in gradc's --precision bf16.
+-cl is channels-last. bf16 is autocast: master weights and optimiser stay f32, as in gradc's --precision bf16. graph is
+the whole step, the optimiser's too, as one CUDA graph; on a device the batches lie in its memory from the beginning.
 """
 import contextlib
 import warnings
@@ -22,7 +24,10 @@ torch.set_num_threads(args.threads)
 torch.manual_seed(0)
 network = NETWORKS[args.network]
 batch = args.batch or network.batch
-variant, _, channels_last = args.variant.partition("-")
+parts = args.variant.split("-")
+variant, channels_last, graph = parts[0], "cl" in parts, "graph" in parts
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision != "f32"
+torch.backends.cudnn.benchmark = True
 layout = torch.channels_last if channels_last and network.pictures else torch.contiguous_format
 
 
@@ -90,7 +95,7 @@ def sequence(layers):
 
 def autocast():
     """Entering even a disabled autocast takes longer than a small layer."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if args.precision == "bf16" else contextlib.nullcontext()
+    return torch.autocast(args.device, dtype=torch.bfloat16) if args.precision == "bf16" else contextlib.nullcontext()
 
 
 def fastest_sgd(parameters):
@@ -102,12 +107,12 @@ def fastest_sgd(parameters):
             pass
 
 
-net = sequence(network.layers)
-inputs = [torch.randn(batch, *network.input) for _ in range(network.feeds)]
+net = sequence(network.layers).to(args.device)
+inputs = [torch.randn(batch, *network.input, device=args.device) for _ in range(network.feeds)]
 if network.pictures:
     net = net.to(memory_format=layout)
     inputs = [x.contiguous(memory_format=layout) for x in inputs]
-labels = [torch.randint(network.classes, (batch,)) for _ in inputs]
+labels = [torch.randint(network.classes, (batch,), device=args.device) for _ in inputs]
 turn, loss = 0, None
 
 
@@ -120,15 +125,40 @@ def training_step():
     if variant == "compile":
         loss_of = torch.compile(loss_of)
 
-    def step():
-        global turn, loss
+    def step_on(x, y):
+        global loss
         optimizer.zero_grad(set_to_none=True)
         with autocast():
-            loss = loss_of(inputs[turn], labels[turn])
+            loss = loss_of(x, y)
         loss.backward()
         optimizer.step()
+    run = captured(step_on) if graph else step_on
+
+    def step():
+        global turn
+        run(inputs[turn], labels[turn])
         turn = (turn + 1) % len(inputs)
     return step
+
+
+def captured(step_on):
+    """A step as one graph, which reads a batch of its own."""
+    x, y = inputs[0].clone(), labels[0].clone()
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # what compiles, chooses algorithms and makes state
+        for _ in range(3):
+            step_on(x, y)
+    torch.cuda.current_stream().wait_stream(side)
+    recorded = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(recorded):
+        step_on(x, y)
+
+    def run(batch, classes):
+        x.copy_(batch)
+        y.copy_(classes)
+        recorded.replay()
+    return run
 
 
 def inference():
@@ -151,7 +181,7 @@ def inference():
 
 
 if args.mode == "train":
-    result = timing.measure(training_step(), args)
+    result = timing.measure(training_step(), args, torch.cuda.synchronize if args.device == "cuda" else None)
     assert torch.isfinite(loss.detach()), "the loss is not finite"
 else:
     with torch.no_grad() if variant == "compile" else torch.inference_mode(), autocast():
