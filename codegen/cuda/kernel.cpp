@@ -1,21 +1,35 @@
 #include "codegen/cuda/kernel.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "codegen/cuda/kernel_forms.h"
 #include "codegen/kernel_symbol.h"
+#include "ir/op.h"
 #include "support/check.h"
 
 namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kCudaGeneratorVersion = 2;
+constexpr int kCudaGeneratorVersion = 3;
 
 } // namespace
 
 std::string cudaKernelSymbol(const Function &fn, OpId kernel, const CudaTarget &target) {
   return kernelSymbol(fn, kernel, fmt::format("cuda {} {}", kCudaGeneratorVersion, target.name()));
+}
+
+bool cudaComputesNeighbours(const CudaKernelContext &k, bool reductions) {
+  auto isPlain = [&](OpId id) {
+    const OpDef &def = *k.fn[id].def;
+    return def.scalar || def.name == "broadcast" || def.name == "reshape" || def.name == "constant" ||
+           def.name == "random_uniform" || def.name == "iota" || (reductions && def.is(kReduction));
+  };
+  auto isNarrow = [&](ValueId v) { return dtypeSize(k.fn.type(v).dtype) <= 4 || k.fn.type(v).rank() == 0; };
+  return std::ranges::all_of(k.body().ops, isPlain) && std::ranges::all_of(k.body().args, isNarrow) &&
+         std::ranges::all_of(k.body().yields, isNarrow);
 }
 
 CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget &target,

@@ -63,6 +63,10 @@ struct CudaKernelContext {
   int workspaceBuffer() const { return resultBuffer(static_cast<int>(fn[kernel].results.size())); }
 };
 
+/// Whether four neighbours cost a thread little more than one: each element is cheap, narrow, and lies beside its
+/// neighbours. `reductions` says whether those may be there, as values that are already known.
+bool cudaComputesNeighbours(const CudaKernelContext &k, bool reductions);
+
 /// The kernel's name for this target (codegen/kernel_symbol.h).
 std::string cudaKernelSymbol(const Function &fn, OpId kernel, const CudaTarget &target);
 

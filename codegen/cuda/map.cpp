@@ -17,22 +17,10 @@ namespace {
 constexpr int64_t kLargeEnough = int64_t{1} << 16;
 constexpr int kVectorWidth = 4;
 
-/// Four elements cost registers and text only where an element is cheap and lies beside its neighbours.
 int widthOf(const CudaKernelContext &k, const Nest &nest) {
   const Shape &shape = nest.type.shape;
-  if (!nest.type.layout.empty() || nest.type.elements() < kLargeEnough ||
-      shape[shape.rank() - 1] % kVectorWidth != 0)
-    return 1;
-  auto isPlain = [&](OpId id) {
-    const OpDef &def = *k.fn[id].def;
-    return def.scalar || def.name == "broadcast" || def.name == "reshape" || def.name == "constant" ||
-           def.name == "random_uniform" || def.name == "iota";
-  };
-  auto isNarrow = [&](ValueId v) { return dtypeSize(k.fn.type(v).dtype) <= 4 || k.fn.type(v).rank() == 0; };
-  return std::ranges::all_of(k.body().ops, isPlain) && std::ranges::all_of(k.body().args, isNarrow) &&
-                 std::ranges::all_of(k.body().yields, isNarrow)
-             ? kVectorWidth
-             : 1;
+  const bool large = nest.type.layout.empty() && nest.type.elements() >= kLargeEnough;
+  return large && shape[shape.rank() - 1] % kVectorWidth == 0 && cudaComputesNeighbours(k, false) ? kVectorWidth : 1;
 }
 
 /// The shape that a type takes in memory: n16's last block is filled up.

@@ -27,9 +27,9 @@ struct CudaRowPlan {
 std::optional<CudaRowPlan> cudaRowPlan(const CudaKernelContext &k);
 
 // A step for kernels of one form each; nothing where the plan has another.
+std::optional<CudaKernelCode> emitCudaStagedChains(const CudaKernelContext &k,
+                                                   const CudaRowPlan &plan); // staged_chains.cpp
 std::optional<CudaKernelCode> emitCudaColumns(const CudaKernelContext &k,
                                               const CudaRowPlan &plan); // columns.cpp
-std::optional<CudaKernelCode> emitCudaStagedRows(const CudaKernelContext &k,
-                                                 const CudaRowPlan &plan); // staged_rows.cpp
 
 } // namespace gradc

@@ -97,10 +97,10 @@ CudaKernelCode emitCudaRows(const CudaKernelContext &k) {
   const std::optional<CudaRowPlan> plan = cudaRowPlan(k);
   if (!plan)
     return emitCudaMap(k);
+  if (std::optional<CudaKernelCode> staged = emitCudaStagedChains(k, *plan))
+    return *std::move(staged);
   if (std::optional<CudaKernelCode> columns = emitCudaColumns(k, *plan))
     return *std::move(columns);
-  if (std::optional<CudaKernelCode> staged = emitCudaStagedRows(k, *plan))
-    return *std::move(staged);
   if (plan->order.lanes != kLanes || plan->order.laneAxis != plan->shape.rank() - 1)
     return emitCudaMap(k);
   CudaKernelCode code;
