@@ -15,6 +15,11 @@ namespace {
 /// Raised with every change of what generators make for the same kernel text.
 constexpr int kCudaGeneratorVersion = 3;
 
+/// A transpose whose rows stay rows.
+bool keepsRows(const Function &fn, OpId transpose) {
+  return fn[transpose].attrs.ints("permutation").back() == fn.type(fn[transpose].results[0]).rank() - 1;
+}
+
 } // namespace
 
 std::string cudaKernelSymbol(const Function &fn, OpId kernel, const CudaTarget &target) {
@@ -25,7 +30,8 @@ bool cudaComputesNeighbours(const CudaKernelContext &k, bool reductions) {
   auto isPlain = [&](OpId id) {
     const OpDef &def = *k.fn[id].def;
     return def.scalar || def.name == "broadcast" || def.name == "reshape" || def.name == "constant" ||
-           def.name == "random_uniform" || def.name == "iota" || (reductions && def.is(kReduction));
+           def.name == "random_uniform" || def.name == "iota" || (def.name == "transpose" && keepsRows(k.fn, id)) ||
+           (reductions && def.is(kReduction));
   };
   auto isNarrow = [&](ValueId v) { return dtypeSize(k.fn.type(v).dtype) <= 4 || k.fn.type(v).rank() == 0; };
   return std::ranges::all_of(k.body().ops, isPlain) && std::ranges::all_of(k.body().args, isNarrow) &&

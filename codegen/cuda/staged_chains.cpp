@@ -18,6 +18,7 @@
 #include "codegen/cuda/row_writer.h"
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "support/check.h"
 #include "support/tiling.h"
 
 namespace gradc {
@@ -342,6 +343,15 @@ private:
     return form_.width == 1 ? values[0] : fmt::format("make_float4({})", fmt::join(values, ", "));
   }
 
+  /// A place that is known to be less than the run, for arithmetic that would not see it. Groups of neighbours stay whole.
+  CudaIndex insideRun(const CudaIndex &place) {
+    if (form_.columns || place.most() < form_.run)
+      return place;
+    CudaIndexMath &math = m_.math;
+    const std::string group = w_.text.define(math.indexType(), "place", math.text(math.div(place, form_.width)));
+    return math.add(math.mul(math.counter(group, form_.run / form_.width), form_.width), lane_);
+  }
+
   void whereTermExists(const CudaIndex &element, const CudaIndex &tile,
                        const std::function<void(const CudaIndices &)> &body) {
     CudaIndexMath &math = m_.math;
@@ -352,7 +362,11 @@ private:
     exists.require(math.below(exampleOf(example, term.part), form_.batch));
     exists.require(math.below(math.withoutLane(sum), form_.sums));
     exists.require(math.below(math.withoutLane(place), form_.run));
-    m_.when(exists.text(), [&] { body(indexOf(rowOf(term.part, example, place), sum, place)); });
+    m_.when(exists.text(), [&] {
+      const CudaIndices index = indexOf(rowOf(term.part, example, place), sum, insideRun(place));
+      CHECK(form_.width == 1 || math.laneFactor(index.back()) == 1, "neighbours are not side by side");
+      body(index);
+    });
   }
 
   /// Adds the terms of a tile to the thread's chain.

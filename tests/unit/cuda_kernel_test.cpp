@@ -62,6 +62,14 @@ TEST(CudaKernel, ALargeOneReadsFourNeighboursTogether) {
   EXPECT_THAT(code.steps[0].text, HasSubstr("*(float4 *)(k_out + i * 4) = make_float4(r, r1, r2, r3);"));
 }
 
+TEST(CudaKernel, ATransposeThatKeepsRowsReadsNeighboursTogether) {
+  const std::string text = "func @f(%x: f32[64,128,4,64]) -> f32[64,4,128,64] {\n"
+                           "  %k = kernel(%x) {kind = map} { ^(%a: f32[64,128,4,64]):\n"
+                           "    %r = transpose(%a) {permutation = [0,2,1,3]}\n    yield %r\n"
+                           "  } : f32[64,4,128,64]\n  return %k\n}\n";
+  EXPECT_THAT(codeOf(text).steps[0].text, HasSubstr("*(float4 *)(k_out + i * 4) = make_float4(x4.x,"));
+}
+
 TEST(CudaKernel, ABroadcastIsReadOnceForAllNeighbours) {
   const std::string text = "func @f(%x: f32[512,1024], %y: f32[512]) -> f32[512,1024] {\n"
                            "  %k = kernel(%x, %y) {kind = map} { ^(%a: f32[512,1024], %b: f32[512]):\n"
@@ -132,14 +140,36 @@ TEST(CudaKernel, ColumnsMeetInSharedMemory) { // lanes j and j + 8 are one threa
   EXPECT_THAT(step.text, HasSubstr("r_shared[threadIdx.x] = r_part + r_part1;\n  __syncthreads();"));
 }
 
-TEST(CudaKernel, ChannelsAreStagedPixelByPixel) {
+TEST(CudaKernel, HalfABlockComputesWhatTheOtherAdds) {
   const CudaStep step =
       codeOf(unary("rows", "f32[32,8,16,16]", "    %r = reduce_sum(%a) {axes = [0,2,3]}", "f32[8]")).steps[0];
-  EXPECT_EQ(step.blocks, 4); // two channels each
-  EXPECT_THAT(step.text, HasSubstr("const int e1 = unsigned(e) / 32;"));
-  EXPECT_THAT(step.text, HasSubstr("r_terms[e + e1] = a;\n"));
-  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[thread2 * 66 + thread3 * 33 + t];"));
+  EXPECT_EQ(step.blocks, 8); // a channel each
+  EXPECT_THAT(step.text, HasSubstr("const int adder = thread ^ 128;"));
+  EXPECT_THAT(step.text, HasSubstr("for (int tile = 0; tile <= 2; ++tile) {\n    if (thread < 128) {\n      if (tile < 2) {"));
+  EXPECT_THAT(step.text, HasSubstr("put4(r_terms + tile * 4160 + group3 * 4 + group3_1 * 4, r_term[j2]);"));
+  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms1.x;"));
   EXPECT_THAT(step.text, HasSubstr("tree16(r_part, [](float a, float b) { return a + b; })"));
+}
+
+TEST(CudaKernel, ATileWithoutAnotherIsComputedByAll) {
+  const CudaStep step = codeOf(unary("rows", "f32[33,10]", "    %r = reduce_sum(%a) {axes = [1]}", "f32[33]")).steps[0];
+  EXPECT_THAT(step.text, Not(HasSubstr("tile")));
+  EXPECT_THAT(step.text, HasSubstr("r_terms[group1 + group1_1] = r_term[j2];"));
+}
+
+TEST(CudaKernel, LongColumnsAreStagedBySegments) {
+  const CudaStep step =
+      codeOf(unary("rows", "f32[64,128,256]", "    %r = reduce_sum(%a) {axes = [0,1]}", "f32[256]")).steps[0];
+  EXPECT_EQ(step.blocks, 32); // 8 columns of 4 segments each
+  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[before1 * 4096 + t * 32 + adder];"));
+  EXPECT_THAT(step.text, HasSubstr("const float r = r_part1 + r_part3;"));
+}
+
+TEST(CudaKernel, RowsThatNoFourFillAreComputedOneByOne) { // 55 pixels a row
+  const CudaStep step =
+      codeOf(unary("rows", "f32[16,4,55,55]", "    %r = reduce_sum(%a) {axes = [0,2,3]}", "f32[4]")).steps[0];
+  EXPECT_THAT(step.text, Not(HasSubstr("float4")));
+  EXPECT_THAT(step.text, HasSubstr("< 3025"));
 }
 
 TEST(CudaKernel, TheOrderOfAScalarsSumIsKeptByOneThread) { // what has no form of its own
