@@ -8,7 +8,7 @@
 //   f32[N,10] over axis 1:        64 rows a block, a chain each
 //   f32[N,C,H,W] over N, H, W:    a channel a block, 16 chains each for the lanes along N; 256 pixels at a time
 // Columns: neighbours in memory belong to neighbouring sums.
-//   f32[N,T,D] over N, T:         8 columns a block, a chain for each of the order's segments; 128 rows at a time
+//   f32[N,T,D] over N, T:         4 or 8 columns a block, a chain for each of the order's segments; 128 rows at a time
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -30,7 +30,7 @@ constexpr int64_t kBanks = 32;
 constexpr int64_t kWholeRun = 64;  // shorter runs of single chains are walked at once
 constexpr int64_t kLoaders = kCudaThreads / 2; // threads that compute terms while the others add
 constexpr int64_t kInFlight = 32;  // terms of such a thread
-constexpr int64_t kColumns = 8;    // 32 bytes
+constexpr int64_t kColumns = 8;    // 32 bytes, a sector
 constexpr int64_t kLongColumn = 64;
 constexpr int kWidth = 4;          // neighbours that are loaded together
 constexpr int64_t kTogether = 4;   // groups of them that a thread loads before it stores
@@ -86,7 +86,9 @@ std::optional<Form> columnsOf(const CudaKernelContext &k, const CudaRowPlan &pla
   form.run = plan.shape.elements() / form.sums / form.parts;
   if (form.run < kLongColumn)
     return std::nullopt;
-  form.sumsPerBlock = form.sums % kColumns != 0 && form.sums % kWidth == 0 ? kWidth : std::min(form.sums, kColumns);
+  // Few blocks leave memory idle: half a sector each is better.
+  const bool few = form.sums / kColumns < k.target.multiprocessors || form.sums % kColumns != 0;
+  form.sumsPerBlock = few && form.sums % kWidth == 0 ? kWidth : std::min(form.sums, kColumns);
   form.steps = std::min(form.run, mostSteps(form, mostTerms(plan)));
   return form;
 }

@@ -160,8 +160,8 @@ TEST(CudaKernel, ATileWithoutAnotherIsComputedByAll) {
 TEST(CudaKernel, LongColumnsAreStagedBySegments) {
   const CudaStep step =
       codeOf(unary("rows", "f32[64,128,256]", "    %r = reduce_sum(%a) {axes = [0,1]}", "f32[256]")).steps[0];
-  EXPECT_EQ(step.blocks, 32); // 8 columns of 4 segments each
-  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[before1 * 4096 + t * 32 + adder];"));
+  EXPECT_EQ(step.blocks, 64); // 4 columns of 4 segments each
+  EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[before1 * 4096 + t * 16 + adder];"));
   EXPECT_THAT(step.text, HasSubstr("const float r = r_part1 + r_part3;"));
 }
 
