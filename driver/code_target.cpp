@@ -1,5 +1,6 @@
 #include "driver/code_target.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -76,6 +77,7 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileFor(const Module &module, cons
   return compileCudaProgram(module, fn,
                             {.target = std::get<CudaTarget>(options.target),
                              .cache = options.cache,
+                             .parts = options.link ? std::max(options.threads, 1) : 1,
                              .ptxFolder = ptxFolder ? ptxFolder : "",
                              .withPtx = options.withPtx});
 }

@@ -49,9 +49,9 @@ std::string summary(const CudaTarget &target, const CudaModule &code,
 StatusOr<std::string> cudaReport(const Module &module, const Function &fn, const CudaTarget &target) {
   const CudaModule code = emitCudaModule(module, fn, target);
   std::vector<CubinKernel> kernels;
-  if (!code.text.empty()) {
+  if (!code.texts.empty()) {
     StatusOr<std::string> cubin =
-        compileCudaText(code.text, target.architecture, CudaCodeForm::Cubin, nullptr);
+        compileCudaText(code.texts[0], target.architecture, CudaCodeForm::Cubin, nullptr);
     StatusOr<std::vector<CubinKernel>> read =
         cubin ? readCubin(*cubin) : StatusOr<std::vector<CubinKernel>>(std::unexpected(cubin.error()));
     if (!read)

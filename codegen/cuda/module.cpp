@@ -1,7 +1,9 @@
 #include "codegen/cuda/module.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -51,7 +53,7 @@ class ModuleText {
 public:
   ModuleText(const Function &fn, const CudaTarget &target) : fn_(fn), target_(target) {}
 
-  CudaModule make() {
+  CudaModule make(int parts) {
     const std::vector<Group> groups = groupsOf(fn_);
     for (const Group &group : groups)
       for (OpId op : group.kernels)
@@ -62,9 +64,7 @@ public:
     for (const Group &group : groups)
       addGroup(group);
     placeEarly();
-    if (!functions_.empty())
-      module_.text = fmt::format("// {} for {}\n{}\n{}{}", fn_.name, target_.name(), cudaPrelude(functions_),
-                                 functions_, wrappers());
+    writeTexts(parts);
     module_.distinct = static_cast<int>(code_.size());
     return std::move(module_);
   }
@@ -83,7 +83,7 @@ private:
       code.steps[0].flops = costOf(fn_, op).flops;
     for (const CudaStep &step : code.steps)
       if (!step.product)
-        functions_ += step.text + "\n";
+        functions_.emplace_back(step.symbol, step.text + "\n");
   }
 
   const CudaKernelCode &codeOf(OpId op) const { return code_.at(symbols_.at(op)); }
@@ -216,6 +216,8 @@ private:
     if (isNew) {
       order_.push_back(launch.function);
       wrapper->second.text = wrapperText(launch, parts);
+      for (const Part &part : parts)
+        wrapper->second.calls.insert(part.step->symbol);
     }
     wrapper->second.names += fmt::format("// {}\n", launch.name);
   }
@@ -254,16 +256,50 @@ private:
                        step.blocks);
   }
 
-  std::string wrappers() const {
-    std::string text;
-    for (const std::string &name : order_)
-      text += "\n" + wrappers_.at(name).names + wrappers_.at(name).text;
-    return text;
-  }
-
   struct Wrapper {
     std::string names, text;
+    std::set<std::string> calls; // device functions
   };
+
+  /// Wrappers with the functions that they call, in their order.
+  std::string textOf(std::span<const std::string> wrappers) const {
+    std::set<std::string> called;
+    std::string functions, launched;
+    for (const std::string &name : wrappers) {
+      const Wrapper &wrapper = wrappers_.at(name);
+      called.insert(wrapper.calls.begin(), wrapper.calls.end());
+      launched += "\n" + wrapper.names + wrapper.text;
+    }
+    for (const auto &[symbol, text] : functions_)
+      functions += called.contains(symbol) ? text : "";
+    return fmt::format("// {} for {}\n{}\n{}{}", fn_.name, target_.name(), cudaPrelude(functions), functions,
+                       launched);
+  }
+
+  /// Parts of about as much text, and of no less than pays for starting a compiler.
+  void writeTexts(int parts) {
+    constexpr size_t kLeast = 16384;
+    size_t all = 0, written = 0;
+    for (const auto &[symbol, text] : functions_)
+      all += text.size();
+    const size_t each = parts == 1 ? std::numeric_limits<size_t>::max()
+                                   : std::max(all / static_cast<size_t>(parts) + 1, kLeast);
+    std::map<std::string, int> partOf;
+    for (size_t begin = 0, i = 0; i < order_.size(); ++i) {
+      const Wrapper &wrapper = wrappers_.at(order_[i]);
+      for (const auto &[symbol, text] : functions_)
+        written += wrapper.calls.contains(symbol) ? text.size() : 0;
+      partOf[order_[i]] = static_cast<int>(module_.texts.size());
+      if (written < each && i + 1 < order_.size())
+        continue;
+      module_.texts.push_back(textOf(std::span(order_).subspan(begin, i + 1 - begin)));
+      begin = i + 1;
+      written = 0;
+    }
+    for (CudaLaunch &launch : module_.launches)
+      if (!launch.function.empty())
+        launch.part = partOf.at(launch.function);
+  }
 
   const Function &fn_;
   const CudaTarget &target_;
@@ -272,15 +308,15 @@ private:
   std::map<OpId, std::string> symbols_;
   std::vector<OpId> early_;
   std::vector<Part> joining_; // of early steps, with the first launch
-  std::string functions_;
+  std::vector<std::pair<std::string, std::string>> functions_; // symbol and text
   std::map<std::string, Wrapper> wrappers_;
   std::vector<std::string> order_; // of wrappers
 };
 
 } // namespace
 
-CudaModule emitCudaModule(const Function &fn, const CudaTarget &target) {
-  return ModuleText(fn, target).make();
+CudaModule emitCudaModule(const Function &fn, const CudaTarget &target, int parts) {
+  return ModuleText(fn, target).make(parts);
 }
 
 CudaModule emitCudaModule(const Module &module, const Function &fn, const CudaTarget &target) {

@@ -24,6 +24,7 @@ namespace gradc {
 
 struct CudaLaunch {
   std::string function; // of the text; empty: a product
+  int part = 0;         // which of the texts has it
   std::string name;     // the model's names, for people
   int64_t blocks = 1;
   int threads = kCudaThreads;
@@ -34,15 +35,16 @@ struct CudaLaunch {
 };
 
 struct CudaModule {
-  std::string text;                 // empty where all is products
+  std::vector<std::string> texts;   // each compiles by itself; none where all is products
   std::vector<CudaLaunch> launches; // in order
   int64_t workspaceBytes = 0;       // the most that a kernel, or all kernels of one launch together, need
   std::vector<std::pair<OpId, int64_t>> workspaces; // kernels that have one, and where it begins in it
   int kernels = 0, distinct = 0;
 };
 
-/// The function's constants must be in it (codegen/constants.h).
-CudaModule emitCudaModule(const Function &fn, const CudaTarget &target);
+/// The function's constants must be in it (codegen/constants.h). The text may be cut into `parts`, to be compiled at the
+/// same time; they are cut between launches, and a device function that two of them call is in both.
+CudaModule emitCudaModule(const Function &fn, const CudaTarget &target, int parts = 1);
 /// The same of a function that may name constants of its module.
 CudaModule emitCudaModule(const Module &module, const Function &fn, const CudaTarget &target);
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <optional>
 
@@ -46,8 +47,9 @@ public:
   Status build(const Module &module, const Function &fn, const CudaCompileOptions &options);
 
 private:
-  Status makeImages(const std::string &text, const CudaCompileOptions &options);
-  Status addImage(const std::string &text, gradc_cuda_image image, const CudaCompileOptions &options);
+  Status makeImages(const std::vector<std::string> &texts, const CudaCompileOptions &options);
+  /// Of all parts at the same time.
+  Status addImages(const std::vector<std::string> &texts, gradc_cuda_image image, const CudaCompileOptions &options);
   void addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers);
 
   std::optional<ProgramTable> table_;
@@ -72,7 +74,7 @@ Status writePtx(const std::string &folder, const std::string &text, int architec
 }
 
 /// A cubin; PTX where NVRTC does not know the target, or where it is asked for, too.
-Status CudaProgram::makeImages(const std::string &text, const CudaCompileOptions &options) {
+Status CudaProgram::makeImages(const std::vector<std::string> &texts, const CudaCompileOptions &options) {
   StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
   if (!nvrtc)
     return nvrtc.error();
@@ -81,32 +83,50 @@ Status CudaProgram::makeImages(const std::string &text, const CudaCompileOptions
     return (*nvrtc)->check(wanted);
   const bool isKnown = known == wanted;
   gradc_cuda_image image{.architecture = known, .is_ptx = !isKnown, .toolkit = (*nvrtc)->number()};
-  Status added = addImage(text, image, options);
-  if (added.ok() && isKnown && !options.ptxFolder.empty())
-    added = writePtx(options.ptxFolder, text, known, codes_.back(), options.cache);
+  Status added = addImages(texts, image, options);
+  for (size_t part = 0; part < texts.size() && added.ok() && isKnown && !options.ptxFolder.empty(); ++part)
+    added = writePtx(options.ptxFolder, texts[part], known, codes_[part], options.cache);
   if (added.ok() && isKnown && options.withPtx) {
     image.is_ptx = true;
-    added = addImage(text, image, options);
+    added = addImages(texts, image, options);
   }
   program_.images = images_.data();
   program_.num_images = static_cast<int64_t>(images_.size());
   return added;
 }
 
-Status CudaProgram::addImage(const std::string &text, gradc_cuda_image image,
-                             const CudaCompileOptions &options) {
-  bool cached = false;
-  StatusOr<std::string> code =
-      compileCudaText(text, image.architecture, image.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin,
-                      options.cache, &cached);
-  if (!code)
-    return code.error();
-  statistics_.fromCache = cached ? statistics_.distinct : 0;
-  const std::string &kept = codes_.emplace_back(*std::move(code));
-  image.data = kept.c_str();
-  image.bytes = static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
-  images_.push_back(image);
-  return okStatus();
+Status CudaProgram::addImages(const std::vector<std::string> &texts, gradc_cuda_image image,
+                              const CudaCompileOptions &options) {
+  struct Compiled {
+    StatusOr<std::string> code;
+    bool cached = false;
+  };
+  const CudaCodeForm form = image.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin;
+  auto compile = [&, architecture = image.architecture](const std::string &text) {
+    Compiled made;
+    made.code = compileCudaText(text, architecture, form, options.cache, &made.cached);
+    return made;
+  };
+  std::vector<std::future<Compiled>> others;
+  for (size_t part = 1; part < texts.size(); ++part)
+    others.push_back(std::async(std::launch::async, compile, std::cref(texts[part])));
+  bool allCached = true;
+  Status status;
+  for (size_t part = 0; part < texts.size(); ++part) {
+    Compiled made = part == 0 ? compile(texts[0]) : others[part - 1].get();
+    allCached &= made.cached;
+    if (!made.code && status.ok())
+      status = made.code.error();
+    if (!made.code)
+      continue;
+    const std::string &kept = codes_.emplace_back(*std::move(made.code));
+    image.data = kept.c_str();
+    image.bytes = static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
+    image.part = static_cast<int32_t>(part);
+    images_.push_back(image);
+  }
+  statistics_.fromCache = allCached ? statistics_.distinct : 0;
+  return status;
 }
 
 void CudaProgram::addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers) {
@@ -127,13 +147,14 @@ void CudaProgram::addLaunch(const CudaLaunch &launch, const std::map<OpId, std::
                     .blocks = static_cast<uint32_t>(launch.blocks),
                     .threads = static_cast<uint32_t>(launch.threads),
                     .shared_bytes = static_cast<uint32_t>(launch.sharedBytes),
-                    .product = launch.product});
+                    .product = launch.product,
+                    .part = launch.part});
   symbols_.push_back(launch.function);
 }
 
 Status CudaProgram::build(const Module &module, const Function &fn, const CudaCompileOptions &options) {
   const double start = now();
-  const CudaModule code = emitCudaModule(fn, options.target);
+  const CudaModule code = emitCudaModule(fn, options.target, options.parts);
   statistics_.kernels = code.kernels;
   statistics_.distinct = code.distinct;
   table_.emplace(module, fn);
@@ -147,8 +168,8 @@ Status CudaProgram::build(const Module &module, const Function &fn, const CudaCo
   for (const CudaLaunch &launch : code.launches)
     addLaunch(launch, buffers);
   table_->finish(workspaceOffset(fn) + code.workspaceBytes, 0);
-  if (!code.text.empty())
-    if (Status made = makeImages(code.text, options); !made.ok())
+  if (!code.texts.empty())
+    if (Status made = makeImages(code.texts, options); !made.ok())
       return made;
   program_.table = table_->program();
   program_.steps = steps_.data();
@@ -168,7 +189,8 @@ StatusOr<std::unique_ptr<CompiledProgram>> compileCudaProgram(const Module &modu
 }
 
 std::string emitCudaText(const Module &module, const Function &fn, const CudaTarget &target) {
-  return emitCudaModule(module, fn, target).text;
+  const CudaModule made = emitCudaModule(module, fn, target);
+  return made.texts.empty() ? "" : made.texts[0];
 }
 
 StatusOr<std::string> compileCudaText(const std::string &text, int architecture, CudaCodeForm form,

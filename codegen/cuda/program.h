@@ -14,6 +14,7 @@ namespace gradc {
 struct CudaCompileOptions {
   CudaTarget target;
   const ObjectCache *cache = nullptr;
+  int parts = 1; // images that are compiled at the same time
   /// Where the PTX of each cubin is written, too, as <16 digits of XXH64(cubin)>.ptx: for devices that only know that.
   std::string ptxFolder = {};
   bool withPtx = false; // beside the cubin, for later architectures

@@ -37,13 +37,14 @@ typedef struct gradc_cuda_product {
 /* What step i of the table does: a launch of a kernel, whose parameters are the step's references as pointers, or a
  * product. */
 typedef struct gradc_cuda_step {
-  const char *kernel; /* its name in the image; null: a product */
+  const char *kernel; /* its name in the image of its part; null: a product */
   uint32_t blocks, threads;
   uint32_t shared_bytes; /* dynamic; above 48 KiB the kernel must be told first */
   gradc_cuda_product product;
+  int32_t part;
 } gradc_cuda_step;
 
-/* The same kernels for one architecture. A cubin serves later minor versions of its major version, too. */
+/* A part's kernels for one architecture. A cubin serves later minor versions of its major version, too. */
 typedef struct gradc_cuda_image {
   int32_t architecture; /* 90: sm_90 */
   int32_t is_ptx;       /* compiled by the driver, also for later architectures; else a cubin */
@@ -51,6 +52,7 @@ typedef struct gradc_cuda_image {
   const void *data;
   int64_t bytes;        /* of the code; PTX ends with a zero */
   int64_t packed_bytes; /* of `data`, which holds it packed (runtime/packed.h); 0: `data` is the code */
+  int32_t part;         /* parts count from 0 */
 } gradc_cuda_image;
 
 typedef struct gradc_cuda_program {

@@ -15,12 +15,12 @@ constexpr int kMaxDynamicSharedBytes = 8;        // CUfunction_attribute
 constexpr uint32_t kSharedByDefault = 48 << 10;  // more must be asked for
 constexpr int kErrorLog = 5, kErrorLogBytes = 6; // CUjit_option
 
-const gradc_cuda_image *chooseImage(const gradc_cuda_program &program, int architecture) {
+const gradc_cuda_image *chooseImage(const gradc_cuda_program &program, int part, int architecture) {
   const gradc_cuda_image *best = nullptr;
   int bestFitness = 0;
   for (int64_t i = 0; i < program.num_images; ++i) {
     const gradc_cuda_image &image = program.images[i];
-    const int here = fitness(image.architecture, image.is_ptx != 0, architecture);
+    const int here = image.part == part ? fitness(image.architecture, image.is_ptx != 0, architecture) : 0;
     if (here > bestFitness)
       best = &image;
     bestFitness = std::max(bestFitness, here);
@@ -61,17 +61,26 @@ StatusOr<std::unique_ptr<Executor>> Executor::make(const Context &context, Blas 
 }
 
 Status Executor::load(Blas *blas) {
-  if (program_.num_images > 0)
-    if (Status loaded = loadImage(); !loaded.ok())
-      return loaded;
+  if (Status loaded = loadImages(); !loaded.ok())
+    return loaded;
   for (int64_t i = 0; i < program_.table.num_steps; ++i)
     if (Status ready = prepareStep(i, blas); !ready.ok())
       return ready;
   return okStatus();
 }
 
-Status Executor::loadImage() {
-  const gradc_cuda_image *image = chooseImage(program_, context_.architecture());
+Status Executor::loadImages() {
+  int parts = 0;
+  for (int64_t i = 0; i < program_.num_images; ++i)
+    parts = std::max(parts, program_.images[i].part + 1);
+  for (int part = 0; part < parts; ++part)
+    if (Status loaded = loadImage(part); !loaded.ok())
+      return loaded;
+  return okStatus();
+}
+
+Status Executor::loadImage(int part) {
+  const gradc_cuda_image *image = chooseImage(program_, part, context_.architecture());
   if (!image)
     return {ExitCode::Device,
             fmt::format("program '{}' has no code for sm_{} of cuda:{} ({})", program_.table.name,
@@ -98,7 +107,7 @@ Status Executor::loadImage() {
   Status loaded = context_.check(code, "loading kernels");
   if (!loaded.ok() && log[0] != 0)
     loaded.text += fmt::format("\n{}", log);
-  module_ = LoadedModule(context_, module);
+  modules_.emplace_back(context_, module);
   return loaded;
 }
 
@@ -113,7 +122,8 @@ Status Executor::prepareStep(int64_t i, Blas *blas) {
     products_[at] = std::move(*product);
     return okStatus();
   }
-  Code code = context_.driver().moduleGetFunction(&functions_[at], module_.get(), step.kernel);
+  Code code = context_.driver().moduleGetFunction(
+      &functions_[at], modules_[static_cast<size_t>(step.part)].get(), step.kernel);
   if (code == kSuccess && step.shared_bytes > kSharedByDefault)
     code = context_.driver().funcSetAttribute(functions_[at], kMaxDynamicSharedBytes,
                                               static_cast<int>(step.shared_bytes));

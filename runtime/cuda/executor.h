@@ -32,7 +32,8 @@ public:
 private:
   Executor(const Context &context, const gradc_cuda_program &program);
   Status load(Blas *blas);
-  Status loadImage();
+  Status loadImages();
+  Status loadImage(int part);
   Status prepareStep(int64_t step, Blas *blas);
   Address resolve(const gradc_ref &ref) const;
 
@@ -40,7 +41,7 @@ private:
   const gradc_cuda_program &program_;
   Address arena_ = 0;
   std::vector<Address> vars_, args_, results_;
-  LoadedModule module_;
+  std::vector<LoadedModule> modules_; // of each part
   std::vector<FunctionHandle> functions_;                // by step; null: a product
   std::vector<std::unique_ptr<Blas::Product>> products_; // by step; null: a kernel
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "codegen/cuda/kernel.h"
+#include "codegen/cuda/module.h"
 #include "codegen/cuda/prelude.h"
 #include "ir/text.h"
 
@@ -242,6 +243,42 @@ TEST(CudaPrelude, HoldsWhatIsCalled) {
   EXPECT_LT(text.find("pow_cases(T"), text.find("pow_f32(float"));
   EXPECT_THAT(text, Not(HasSubstr("philox")));
   EXPECT_THAT(cudaPrelude("my_exp_f32(x); exp_f32_2(x)"), Not(HasSubstr("DEVICE float")));
+}
+
+/// Eight long kernels of their own.
+std::string longKernels() {
+  std::string text = "func @f(%x: f32[64]) -> (f32[64]";
+  for (int i = 1; i < 8; ++i)
+    text += ", f32[64]";
+  text += ") {\n";
+  for (int i = 0; i < 8; ++i) {
+    text += fmt::format("  %k{} = kernel(%x) {{kind = map}} {{ ^(%a0: f32[64]):\n", i);
+    for (int j = 0; j < 150 + i; ++j)
+      text += fmt::format("    %a{} = add(%a{}, %a0)\n", j + 1, j);
+    text += fmt::format("    yield %a{}\n  }} : f32[64]\n", 150 + i);
+  }
+  return text + "  return %k0, %k1, %k2, %k3, %k4, %k5, %k6, %k7\n}\n";
+}
+
+TEST(CudaKernel, ATextIsCutBetweenLaunches) {
+  Diagnostics diag;
+  Result<Module> module = parseModule(longKernels(), "kernels.gir", diag);
+  ASSERT_TRUE(module) << diag.render();
+  const CudaTarget target = *parseCudaTarget("sm_90");
+  const CudaModule whole = emitCudaModule(*module->functions[0], target);
+  ASSERT_EQ(whole.texts.size(), 1u);
+  const CudaModule cut = emitCudaModule(*module->functions[0], target, 3);
+  EXPECT_EQ(cut.texts.size(), 3u);
+  ASSERT_EQ(cut.launches.size(), 8u);
+  size_t length = 0;
+  for (const std::string &text : cut.texts)
+    length += text.size();
+  EXPECT_LT(length, whole.texts[0].size() + 2000); // a beginning each
+  for (const CudaLaunch &launch : cut.launches)
+    for (size_t part = 0; part < cut.texts.size(); ++part)
+      EXPECT_EQ(cut.texts[part].find(launch.function + "(") != std::string::npos,
+                static_cast<int>(part) == launch.part);
+  EXPECT_EQ(emitCudaModule(*module->functions[0], target, 100).texts.size(), 4u); // none is shorter than 16 KiB
 }
 
 } // namespace
