@@ -86,8 +86,7 @@ private:
       factors.packedRows = packedFilters(product_).filledRows;
     }
     auto writerOf = [&](const Part &part) {
-      return CudaTileWriter(w, part.product, tile_, k_.target.architecture, options_.format,
-                            options_.lanesInTurn);
+      return CudaTileWriter(w, part.product, tile_, k_.target, options_.format, options_.lanesInTurn);
     };
     const std::vector<Part> all = parts();
     const std::string shared = w.sharedArray("tile", DType::F32, writerOf(all[0]).sharedFloats());

@@ -52,7 +52,10 @@ TileOperand filterOperand(const ConvText &c, const ConvolutionPhase &phase, cons
   const bool all = phase.taps == c.win.kernel;
   TileOperand w{.pointer = pointer, .extent = extent, .loops = {phase.taps[0], phase.taps[1], inner}};
   w.index = [=](CudaText &text, const std::string &i) {
-    return TilePart{.at = text.define("int", "at", tileTimes(i, stride.index))};
+    const int64_t first = (phase.firstTap[0] * c.win.kernel[1] + phase.firstTap[1]) * stride.tap;
+    return TilePart{
+        .at = text.define("int", "at",
+                          tileTimes(i, stride.index) + (first == 0 ? "" : fmt::format(" + {}", first)))};
   };
   w.vectors = stride.index == 1 && extent % kTileVector == 0 && stride.inner % kTileVector == 0 &&
               (c.taps == 1 || stride.tap % kTileVector == 0);
@@ -68,9 +71,7 @@ TileOperand filterOperand(const ConvText &c, const ConvolutionPhase &phase, cons
   w.depth = [=, kernelWidth = c.win.kernel[1]](CudaText &text, std::span<const std::string> k) {
     std::string tap[2];
     for (size_t dim : {0, 1})
-      tap[dim] = phase.tapStep[dim] == 1 && phase.firstTap[dim] == 0
-                     ? k[dim]
-                     : fmt::format("({} + {})", tileTimes(k[dim], phase.tapStep[dim]), phase.firstTap[dim]);
+      tap[dim] = tileTimes(k[dim], phase.tapStep[dim]);
     return TilePart{.at = text.define("int", "deep",
                                       fmt::format("{} * {} + ({} * {} + {}) * {}", k[2], stride.inner, tap[0],
                                                   kernelWidth, tap[1], stride.tap))};
@@ -108,7 +109,8 @@ TileOperands convOperands(CudaText &text, const ConvText &c, const TileFactors &
                      .loops = {win.kernel[0], win.kernel[1], c.channels},
                      // Of one channel, neighbouring taps lie side by side, and so do those of the next pixel.
                      .acrossDepth = c.channels == 1 && win.kernel[1] > 1,
-                     .vectors = c.isPointwise() && plane % kTileVector == 0};
+                     .vectors = c.isPointwise() && plane % kTileVector == 0,
+                     .channelsWithin = true};
   pixels.index = [=](CudaText &t, const std::string &i) {
     const Pixel o = pixelOf(t, i, win.output);
     TilePart part;
@@ -143,7 +145,8 @@ TileOperands gradInputOperands(CudaText &text, const ConvText &c, const TileFact
   TileOperand pixels{.pointer = tilePointer(text, from.a, c.group(from), c.filters * plane),
                      .extent = c.conv.batch * phase.pixels[0] * phase.pixels[1],
                      .loops = {phase.taps[0], phase.taps[1], c.filters},
-                     .vectors = c.isPointwise() && plane % kTileVector == 0};
+                     .vectors = c.isPointwise() && plane % kTileVector == 0,
+                     .channelsWithin = true};
   pixels.index = [=, phase = from.phase](CudaText &t, const std::string &i) {
     const Pixel o = pixelOf(t, i, phase.pixels);
     TilePart part; // where tap 0 of the phase comes from
@@ -217,6 +220,7 @@ TileOperands gradWeightOperands(CudaText &text, const ConvText &c, const Reducti
     part.exists = exists(k[0]);
     return part;
   };
+  taps.mayEnd = partly;
   if (c.isPadded())
     taps.present = [=](const TilePart &i, const TilePart &k) {
       return within(i.height + " + " + k.height, i.width + " + " + k.width, win.input);
@@ -224,7 +228,8 @@ TileOperands gradWeightOperands(CudaText &text, const ConvText &c, const Reducti
   TileOperand maps{.pointer = from(dy, results, c.filters * c.output),
                    .extent = c.filters,
                    .loops = taps.loops,
-                   .acrossDepth = true};
+                   .acrossDepth = true,
+                   .mayEnd = partly};
   maps.index = [=](CudaText &t, const std::string &i) {
     return TilePart{.at = t.define("int", "at", tileTimes(i, c.output))};
   };

@@ -27,13 +27,20 @@ public:
     t_.line("float {}[{}][{}] = {{}};", names_.sums, tile_.threadRows, tile_.threadColumns);
   }
 
-  void multiply(bool holes) override {
+  std::vector<std::string> columns() const override {
+    std::vector<std::string> columns;
+    for (int j = 0; j < tile_.threadColumns; ++j)
+      columns.push_back(fmt::format("{} + {}", names_.column, j % width_ + j / width_ * tile_.columns / 2));
+    return columns;
+  }
+
+  void multiply(CudaAbsent absent) override {
     t_.line("#pragma unroll");
     t_.open("for (int step = 0; step < {}; ++step)", kCudaTileDepth);
     load("a", names_.x, names_.column, tile_.columns, tile_.threadColumns);
     load("b", names_.y, names_.row, tile_.rows, tile_.threadRows);
-    if (holes) {
-      multiplyPresent();
+    if (absent != CudaAbsent::None) {
+      multiplyPresent(absent == CudaAbsent::Columns ? "where" : "present");
     } else {
       t_.line("#pragma unroll");
       t_.line("for (int i = 0; i < {}; ++i)", tile_.threadRows);
@@ -69,7 +76,7 @@ private:
   bool isTurned() const { return width_ == 2; }
 
   /// One question a column, for as many rows as a thread has side by side.
-  void multiplyPresent() {
+  void multiplyPresent(std::string_view condition) {
     t_.line("#pragma unroll");
     t_.line("for (int j = 0; j < {}; ++j)", tile_.threadColumns);
     t_.line("#pragma unroll");
@@ -79,7 +86,8 @@ private:
       factors += fmt::format("b[i + {}], ", i);
       sums += fmt::format(", {}[i + {}][j]", names_.sums, i);
     }
-    t_.line("    fma_present{}({}a[j]{});", height_, factors, sums);
+    t_.line("    fma_{}{}({}{}a[j]{});", condition, height_,
+            condition == "where" ? names_.present + "[j], " : "", factors, sums);
   }
 
   void load(const char *name, const std::string &from, const std::string &place, int size, int perThread) {

@@ -203,18 +203,29 @@ std::string mmaText(std::string_view name, std::string_view shape, std::string_v
       name, a, b, shape, type, type, registers, inputs);
 }
 
-/// A copy of so many bytes, or a value that is stored at once.
-std::string copyOrText(std::string_view name, std::string_view copy, int bytes, std::string_view stored) {
+/// A value is stored at once, unless what is there is copied. (As asm of one predicate each would branch.)
+std::string storeUnlessText(std::string_view name, std::string_view stored) {
   return fmt::format(
-      "DEVICE void {}(unsigned to, const float *from, int there, float otherwise) {{\n"
-      "  asm volatile(\"{{.reg .pred p; setp.ne.s32 p, %2, 0; @p {}.shared.global [%0], [%1], {}; \"\n"
-      "               \"@!p st.shared.{};}}\" ::\"r\"(to), \"l\"(from), \"r\"(there), "
-      "\"f\"(otherwise) : \"memory\");\n}}\n",
-      name, copy, bytes, stored);
+      "DEVICE void {}(unsigned to, int there, float x) {{\n"
+      "  if (!there)\n    asm volatile(\"st.shared.{};\" ::\"r\"(to), \"f\"(x) : \"memory\");\n}}\n",
+      name, stored);
+}
+std::string copyIfText(std::string_view name, std::string_view copy) {
+  return fmt::format(
+      "DEVICE void {}(unsigned to, const float *from, int there) {{\n  if (there)\n    {}(to, from);\n}}\n",
+      name, copy);
 }
 
-/// For several rows, sum + a * x, or sum where x is a hole.
-std::string fmaPresentText(int rows) {
+/// A copy of so many bytes, or zeros: one instruction without a branch.
+std::string copyOrZeroText(std::string_view name, std::string_view copy, int bytes) {
+  return fmt::format("DEVICE void {}(unsigned to, const float *from, int there) {{\n"
+                     "  asm volatile(\"{}.shared.global [%0], [%1], {}, %2;\" ::\"r\"(to), \"l\"(from), "
+                     "\"r\"(there * {}) : \"memory\");\n}}\n",
+                     name, copy, bytes, bytes);
+}
+
+/// For several rows, sum + a * x, or sum where x is a hole; or where a number given is 0.
+std::string fmaPresentText(int rows, bool given) {
   std::string factors, sums, outputs, inputs, code;
   for (int i = 0; i < rows; ++i) {
     factors += fmt::format("float a{}, ", i);
@@ -223,6 +234,12 @@ std::string fmaPresentText(int rows) {
     inputs += fmt::format("\"f\"(a{}), ", i);
     code += fmt::format("@p fma.rn.f32 %{0}, %{1}, %{2}, %{0}; ", i, rows + i, 2 * rows);
   }
+  if (given)
+    return fmt::format("// s + a * x, or s where `present` is 0.\n"
+                       "DEVICE void fma_where{}(unsigned present, {}float x{}) {{\n"
+                       "  asm(\"{{.reg .pred p; setp.ne.u32 p, %{}, 0; {}}}\"\n"
+                       "      : {} : {}\"f\"(x), \"r\"(present));\n}}\n",
+                       rows, factors, sums, 2 * rows + 1, code, outputs, inputs);
   return fmt::format("// s + a * x, or s where x is a hole.\n"
                      "DEVICE void fma_present{}({}float x{}) {{\n"
                      "  asm(\"{{.reg .pred p; setp.ne.b32 p, %{}, 0x7fa5c3e1; {}}}\"\n"
@@ -331,8 +348,12 @@ std::vector<Definition> definitions() {
                       "DEVICE void copy_async4(unsigned to, const float *from) {\n"
                       "  asm volatile(\"cp.async.cg.shared.global [%0], [%1], 16;\" ::\"r\"(to), "
                       "\"l\"(from) : \"memory\");\n}\n"},
-      {"copy_async_or", copyOrText("copy_async_or", "cp.async.ca", 4, "f32 [%0], %3")},
-      {"copy_async4_or", copyOrText("copy_async4_or", "cp.async.cg", 16, "v4.f32 [%0], {%3, %3, %3, %3}")},
+      {"copy_async_if", copyIfText("copy_async_if", "copy_async")},
+      {"copy_async4_if", copyIfText("copy_async4_if", "copy_async4")},
+      {"store_unless", storeUnlessText("store_unless", "f32 [%0], %1")},
+      {"store4_unless", storeUnlessText("store4_unless", "v4.f32 [%0], {%1, %1, %1, %1}")},
+      {"copy_async_or_zero", copyOrZeroText("copy_async_or_zero", "cp.async.ca", 4)},
+      {"copy_async4_or_zero", copyOrZeroText("copy_async4_or_zero", "cp.async.cg", 16)},
       {"kept",
        "// What is computed here, once, and not again in a loop to come.\n"
        "DEVICE const float *kept(const float *x) {\n  asm volatile(\"\" : \"+l\"(x));\n  return x;\n}\n"},
@@ -344,8 +365,10 @@ std::vector<Definition> definitions() {
                      "  asm volatile(\"cp.async.wait_group %0;\" ::\"n\"(Groups) : \"memory\");\n}\n"},
       {"hole", "// What stands for an absent tap: a NaN that no arithmetic makes.\n"
                "DEVICE float hole() { return __int_as_float(0x7fa5c3e1); }\n"},
-      {"fma_present2", fmaPresentText(2)},
-      {"fma_present4", fmaPresentText(4)},
+      {"fma_present2", fmaPresentText(2, false)},
+      {"fma_present4", fmaPresentText(4, false)},
+      {"fma_where2", fmaPresentText(2, true)},
+      {"fma_where4", fmaPresentText(4, true)},
       {"tf32", "DEVICE unsigned tf32(float x) {\n  unsigned y;\n"
                "  asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(y) : \"f\"(x));\n  return y;\n}\n"},
       {"bf16_pair",

@@ -30,7 +30,7 @@ public:
     t_.line("float {}[{}][{}][4] = {{}};", names_.sums, fragmentsDown(), fragmentsAcross());
   }
 
-  void multiply(bool) override {
+  void multiply(CudaAbsent) override {
     t_.line("#pragma unroll");
     t_.open("for (int step = 0; step < {}; step += {})", kCudaTileDepth, steps_);
     fragment("a", names_.y, tile_.rows, fragmentsDown(), 2 * columnRegisters(),

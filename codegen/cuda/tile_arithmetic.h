@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codegen/cuda/text.h"
 #include "support/cuda_tiling.h"
@@ -11,10 +12,15 @@
 namespace gradc {
 
 /// Names in the text: of the tile in shared memory, of the slab that is being multiplied (columns at x, rows at y), of the
-/// sums, and of where the thread's first column and row lie in the tile.
+/// sums, of where the thread's first column and row lie in the tile; where slabs are of one tap, of an array that says of
+/// the thread's columns whether they have the slab's.
 struct CudaTileNames {
-  std::string tile, x, y, sums, column, row;
+  std::string tile, x, y, sums, column, row, present;
 };
+
+/// Which of a slab's products are not added: none, those of columns' factors that are holes, or all of columns that lack
+/// the slab's tap.
+enum class CudaAbsent { None, Holes, Columns };
 
 class CudaTileArithmetic {
 public:
@@ -23,8 +29,10 @@ public:
   virtual bool keepsHoles() const = 0;
   /// Declares the sums and the thread's place.
   virtual void begin() = 0;
-  /// All steps of a slab; `holes`: some of its columns' factors may be holes.
-  virtual void multiply(bool holes) = 0;
+  /// Where the thread's columns lie in the tile; empty if it keeps no holes.
+  virtual std::vector<std::string> columns() const { return {}; }
+  /// All steps of a slab.
+  virtual void multiply(CudaAbsent absent) = 0;
 
   // The sums leave through shared memory, in parts of so many rows.
   virtual int parts() const = 0;

@@ -20,6 +20,7 @@ struct TilePart {
   std::string exists = {};             // a condition on the step, else the element is zero; empty: always
 };
 
+/// An element's number is linear in the place of its step.
 struct TileOperand {
   std::string pointer = {};
   int64_t extent = 1; // indices
@@ -32,6 +33,8 @@ struct TileOperand {
   std::function<TilePart(CudaText &, std::span<const std::string> place)> depth = {};
   /// When the tap is present; empty: always.
   std::function<std::string(const TilePart &i, const TilePart &k)> present = {};
+  bool channelsWithin = false; // the innermost loop has no say in that
+  bool mayEnd = false;         // some steps have a condition to exist
 };
 
 struct TileOperands {

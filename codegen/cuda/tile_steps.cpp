@@ -14,6 +14,24 @@ std::string cudaRemainder(std::string_view value, int64_t divisor) {
   return divisor == 1 ? "0" : fmt::format("int(unsigned({}) % {})", value, divisor);
 }
 
+bool cudaStepsAlign(std::span<const int64_t> loops) {
+  int64_t within = 1;
+  for (size_t i = loops.size(); i-- > 0; within *= loops[i])
+    if (kCudaTileDepth % within == 0 && within * loops[i] % kCudaTileDepth == 0)
+      return i > 0 || loops.size() == 1;
+  return false;
+}
+
+std::vector<std::string> cudaPlaceInSlab(std::string_view step, std::span<const int64_t> loops) {
+  std::vector<std::string> place(loops.size(), "0");
+  int64_t within = 1;
+  for (size_t i = loops.size(); i-- > 0 && within < kCudaTileDepth; within *= loops[i]) {
+    const std::string turns = cudaQuotient(step, within);
+    place[i] = within * loops[i] >= kCudaTileDepth ? turns : cudaRemainder(turns, loops[i]);
+  }
+  return place;
+}
+
 CudaTileSteps::CudaTileSteps(CudaText &text, std::string_view first, std::vector<int64_t> loops)
     : t_(text), loops_(std::move(loops)) {
   int64_t within = std::accumulate(loops_.begin(), loops_.end(), int64_t{1}, std::multiplies<>());

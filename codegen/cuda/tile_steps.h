@@ -15,6 +15,12 @@ namespace gradc {
 std::string cudaQuotient(std::string_view value, int64_t divisor);
 std::string cudaRemainder(std::string_view value, int64_t divisor);
 
+/// Whether the place of any step of a slab is the place of the slab's first step plus the place of its number in the slab,
+/// loop by loop: then what steps contribute to an address is one number of the block and one of the thread.
+bool cudaStepsAlign(std::span<const int64_t> loops);
+/// The place of a slab's step, given as a text, where steps align; "0" for the loops further out.
+std::vector<std::string> cudaPlaceInSlab(std::string_view step, std::span<const int64_t> loops);
+
 class CudaTileSteps {
 public:
   /// Declares the place of step `first`, which is less than kCudaTileDepth.

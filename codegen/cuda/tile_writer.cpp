@@ -8,10 +8,11 @@
 namespace gradc {
 
 CudaTileWriter::CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
-                               int architecture, std::optional<CudaTensorFormat> format, bool inTurn)
-    : w_(w), t_(w.text), product_(product), tile_(tile), async_(architecture >= 80), inTurn_(inTurn),
-      buffers_(async_ ? 3 : 2), arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, architecture)
-                                                   : cudaFusedTile(t_, names_, tile)),
+                               const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn)
+    : w_(w), t_(w.text), product_(product), tile_(tile), async_(target.hasAsyncCopies()), inTurn_(inTurn),
+      groups_(groupsOf(target)),
+      arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, target.architecture)
+                         : cudaFusedTile(t_, names_, tile)),
       steps_(t_) {}
 
 int64_t CudaTileWriter::slabs() const { return ceilDiv(product_.depth, kCudaTileDepth); }
@@ -21,7 +22,7 @@ int64_t CudaTileWriter::blocks() const {
 }
 
 int64_t CudaTileWriter::sharedFloats() const {
-  return std::max(buffers_ * slabFloats(), arithmetic_->heldRows() * tile_.columns);
+  return std::max(groups_.count * groups_.slabs * slabFloats(), arithmetic_->heldRows() * tile_.columns);
 }
 
 void CudaTileWriter::write(OpId contraction, const TileFactors &factors, const std::string &shared,
@@ -42,13 +43,17 @@ void CudaTileWriter::write(OpId contraction, const TileFactors &factors, const s
 void CudaTileWriter::multiplyAll(OpId contraction, TileFactors factors) {
   factors.product = number_;
   TileOperands operands = tileOperands(t_, w_.m.fn, contraction, factors);
-  const bool flags = arithmetic_->keepsHoles() && operands.columns.present;
+  const bool flags =
+      arithmetic_->keepsHoles() && operands.columns.present && !cudaHasTapMasks(operands.columns);
+  const bool holes = arithmetic_->keepsHoles() && !cudaHasTapMasks(operands.columns);
   steps_.clear();
   columns_.emplace(t_, steps_, std::move(operands.columns), tile_.columns, firstColumn_,
-                   CudaAbsence{arithmetic_->keepsHoles() ? "hole()" : "0", flags ? whole_ : ""}, async_);
+                   CudaAbsence{holes ? "hole()" : "0", flags ? whole_ : ""}, async_);
   rows_.emplace(t_, steps_, std::move(operands.rows), tile_.rows, firstRow_, CudaAbsence{}, async_);
   columns_->prepare(names_.tile);
   rows_->prepare(fmt::format("{} + {}", names_.tile, columnFloats()));
+  if (lacksTaps())
+    columns_->writeTapMasks(arithmetic_->columns(), taps_);
   if (flags && async_)
     t_.line("unsigned {} = 0; // a bit a slab that holds an absent tap, the latest lowest", holes_);
   if (async_)
@@ -98,7 +103,11 @@ void CudaTileWriter::takeNames() {
   names_.sums = t_.name("sums");
   names_.column = t_.name("column");
   names_.row = t_.name("row");
+  names_.present = t_.name("present");
+  taps_ = t_.name("taps");
+  group_ = t_.name("group");
   slab_ = t_.name("slab");
+  part_ = t_.name("part");
   buffer_ = t_.name("buffer");
   fill_ = t_.name("fill");
   holes_ = t_.name("holes");
@@ -124,14 +133,30 @@ void CudaTileWriter::findPlace() {
 
 // ---- the loop over slabs
 
-/// Three slabs: one is read while two are on their way.
+/// A barrier and the wait for copies cost a slab of a small tile more than its multiply-adds do, the more so where each
+/// block has a multiprocessor for itself: so they come once for several slabs, as far as other blocks find room.
+CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target) const {
+  constexpr int kAlone = 56 << 10,
+                kBesideOthers = 36 << 10; // bytes: two such blocks are on any multiprocessor
+  if (!async_)
+    return {1, 2};
+  const int slabBytes = 4 * slabFloats();
+  if (blocks() <= target.multiprocessors && 8 * slabBytes <= kAlone)
+    return {4, 2};
+  if (4 * slabBytes <= kBesideOthers)
+    return {2, 2};
+  return {1, 3};
+}
+
+/// One group of slabs is read while others are on their way.
 void CudaTileWriter::asyncLoop() {
-  const int ahead = buffers_ - 1, bytes = 4 * slabFloats();
+  const int ahead = groups_.count - 1, floats = groups_.slabs * slabFloats();
+  const int64_t count = ceilDiv(slabs(), groups_.slabs);
   t_.line("int {} = 0, {} = 0; // a number of floats, and of bytes", buffer_, fill_);
-  t_.open("for (int {0} = -{1}; {0} < {2}; ++{0})", slab_, ahead, slabs());
+  t_.open("for (int {0} = -{1}; {0} < {2}; ++{0})", group_, ahead, count);
   if (hasHoles())
     t_.line("bool {} = false;", holey_);
-  t_.open("if ({} >= 0)", slab_);
+  t_.open("if ({} >= 0)", group_);
   t_.line("async_wait<{}>();", ahead - 1);
   if (hasHoles())
     t_.line("{} = __syncthreads_or({} & {}u);", holey_, holes_, 1u << (ahead - 1));
@@ -140,22 +165,42 @@ void CudaTileWriter::asyncLoop() {
   t_.close();
   if (hasHoles())
     t_.line("int {} = 1;", whole_);
-  t_.open("if ({} + {} < {})", slab_, ahead, slabs());
-  columns_->copyAsync(fill_);
-  rows_->copyAsync(fill_);
-  steps_.advance();
-  t_.line("{0} = {0} == {1} ? 0 : {0} + {2};", fill_, (buffers_ - 1) * bytes, bytes);
+  t_.open("if ({} + {} < {})", group_, ahead, count);
+  forSlabs(fmt::format("{} + {}", group_, ahead), [&] {
+    const std::string place =
+        groups_.slabs == 1 ? fill_ : fmt::format("{} + {} * {}", fill_, part_, 4 * slabFloats());
+    columns_->copyAsync(place);
+    rows_->copyAsync(place);
+    steps_.advance();
+  });
+  t_.line("{0} = {0} == {1} ? 0 : {0} + {2};", fill_, 4 * ahead * floats, 4 * floats);
   t_.close();
   t_.line("async_commit();");
   if (hasHoles())
     t_.line("{0} = {0} << 1 | !{1};", holes_, whole_);
-  t_.open("if ({} >= 0)", slab_);
-  compute(buffer_);
-  t_.line("{0} = {0} == {1} ? 0 : {0} + {2};", buffer_, (buffers_ - 1) * slabFloats(), slabFloats());
+  t_.open("if ({} >= 0)", group_);
+  forSlabs(group_, [&] {
+    compute(groups_.slabs == 1 ? buffer_ : fmt::format("{} + {} * {}", buffer_, part_, slabFloats()));
+  });
+  t_.line("{0} = {0} == {1} ? 0 : {0} + {2};", buffer_, ahead * floats, floats);
   t_.close();
   t_.close();
   t_.line("async_wait<0>();");
   w_.barrier();
+}
+
+/// Each slab of a group; the last group may have fewer.
+void CudaTileWriter::forSlabs(const std::string &group, const std::function<void()> &write) {
+  if (groups_.slabs == 1)
+    return w_.m.block("", [&] {
+      slab_ = t_.define("int", "slab", group);
+      write();
+    });
+  t_.line("#pragma unroll");
+  t_.open("for (int {0} = 0; {0} < {1}; ++{0})", part_, groups_.slabs);
+  slab_ = t_.define("int", "slab", fmt::format("({}) * {} + {}", group, groups_.slabs, part_));
+  w_.m.when(slabs() % groups_.slabs == 0 ? "" : fmt::format("{} < {}", slab_, slabs()), write);
+  t_.close();
 }
 
 /// Two slabs: one is read while registers take the next.
@@ -189,14 +234,23 @@ void CudaTileWriter::stagedLoop() {
 void CudaTileWriter::compute(const std::string &buffer) {
   t_.line("const float *{0} = {1} + {2}, *{3} = {0} + {4};", names_.x, names_.tile, buffer, names_.y,
           columnFloats());
+  if (lacksTaps()) {
+    const std::string tap =
+        t_.define("unsigned", "tap", fmt::format("1u << {}", cudaQuotient(slab_, columns_->slabsOfTap())));
+    std::string present;
+    for (int j = 0; j < tile_.threadColumns; ++j)
+      present += (j == 0 ? "" : ", ") + columns_->inMask(taps_, j, tap);
+    t_.line("const unsigned {}[] = {{{}}};", names_.present, present);
+    return arithmetic_->multiply(CudaAbsent::Columns);
+  }
   if (!arithmetic_->keepsHoles() || (left() == 0 && !hasHoles()))
-    return arithmetic_->multiply(false);
+    return arithmetic_->multiply(CudaAbsent::None);
   // Beyond the last step there are holes, too.
   t_.open("if ({})", hasHoles() ? holey_ : fmt::format("{} == {}", slab_, slabs() - 1));
-  arithmetic_->multiply(true);
+  arithmetic_->multiply(CudaAbsent::Holes);
   t_.close();
   t_.open("else");
-  arithmetic_->multiply(false);
+  arithmetic_->multiply(CudaAbsent::None);
   t_.close();
 }
 

@@ -15,8 +15,8 @@ class CudaTileWriter {
 public:
   /// By fused multiply-adds, or by tensor cores. `inTurn`: a block makes the 16 partial sums of its elements one after
   /// the other, and their tree; else each partial sum is a product.
-  CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile, int architecture,
-                 std::optional<CudaTensorFormat> format, bool inTurn = false);
+  CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
+                 const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn = false);
 
   using Finish = std::function<void(const CudaIndex &product, const CudaIndex &row, const CudaIndex &column,
                                     const std::string &sum)>;
@@ -33,12 +33,22 @@ private:
   void combine(int level);
   int64_t products() const { return product_.batch * (inTurn_ ? 1 : product_.partials); }
   int sumsOfThread() const { return tile_.rows * tile_.columns / kCudaTileThreads; }
+  /// Slabs between two barriers, and groups of them that have room: one is read while the others are on their way.
+  struct Groups {
+    int slabs, count;
+  };
+  Groups groupsOf(const CudaTarget &target) const;
   void asyncLoop();
+  void forSlabs(const std::string &group, const std::function<void()> &write);
   void stagedLoop();
   void compute(const std::string &buffer);
   void finishTile(const Finish &finish);
   void finishLine(int part, const CudaIndex &column, const Finish &finish);
-  bool hasHoles() const { return arithmetic_->keepsHoles() && columns_->mayBeAbsent(); }
+  /// Some columns lack the tap of a whole slab, or some of a slab's factors are holes.
+  bool lacksTaps() const { return arithmetic_->keepsHoles() && columns_->hasTapMasks(); }
+  bool hasHoles() const {
+    return arithmetic_->keepsHoles() && columns_->mayBeAbsent() && !columns_->hasTapMasks();
+  }
   int64_t left() const { return product_.depth % kCudaTileDepth; } // steps of a last, smaller slab
   int64_t slabs() const;
   int columnFloats() const { return cudaTilePitch(tile_.columns) * kCudaTileDepth; }
@@ -49,11 +59,11 @@ private:
   ImplicitProduct product_;
   CudaTile tile_;
   bool async_, inTurn_;
-  int buffers_;
+  Groups groups_;
   CudaTileNames names_;
   std::string number_; // of the product
   std::string firstColumn_, firstRow_;
-  std::string slab_, buffer_, fill_, holes_, holey_, whole_, line_, turn_, pending_;
+  std::string group_, slab_, part_, buffer_, fill_, holes_, holey_, whole_, line_, turn_, pending_, taps_;
   std::unique_ptr<CudaTileArithmetic> arithmetic_;
   CudaTileStepTable steps_;
   std::optional<CudaTileCopies> columns_, rows_;

@@ -58,7 +58,7 @@ void expectLean(const Compiled &c, const CudaTarget &target, int blocks) {
   }
 }
 
-const char *const kMatmul = "func @f(%a: f32[512,512], %b: f32[512,512]) -> f32[512,512] {\n"
+const char *const kMatmul = "func @f(%a: f32[2048,2048], %b: f32[2048,2048]) -> f32[2048,2048] {\n"
                             "  %c = matmul(%a, %b) {transpose_b = true}\n  return %c\n}\n";
 
 TEST_F(CudaContractCode, MultipliesMoreThanItReads) {
@@ -74,10 +74,11 @@ TEST_F(CudaContractCode, MultipliesMoreThanItReads) {
       const Compiled c = compiled(kMatmul, target, tile);
       expectLean(c, target, blocks);
       const int64_t multiplied = c.kernels.at(0).count({kSassFfma}), read = c.kernels.at(0).count({kSassLds});
-      EXPECT_GE(multiplied, 16 * rows * columns); // a slab, unrolled
+      const int64_t slabs = multiplied / (16 * rows * columns); // of a group, unrolled
+      EXPECT_GE(slabs, 1);
       // Two or four neighbours a read; and what the epilogue reads.
       const int reads = (rows > 4 ? 2 : 1) + (columns > 4 ? 2 : 1);
-      EXPECT_LE(read, 16 * reads + 12);
+      EXPECT_LE(read, slabs * 16 * reads + 12);
     }
 }
 
@@ -93,6 +94,26 @@ TEST_F(CudaContractCode, ConvolutionsSpillNothing) {
     for (const char *kernel : kernels) {
       SCOPED_TRACE(target.name() + "\n" + kernel);
       expectLean(compiled(kernel, target, "[64,128]"), target, 1);
+    }
+}
+
+/// Few blocks: four slabs a barrier, each of one tap, and no second way for slabs that hold absent ones.
+TEST_F(CudaContractCode, DeepConvolutionsMultiplyOneWay) {
+  const char *const kernels[] = {"func @f(%x: f32[32,512,4,4], %w: f32[64,512,3,3]) -> f32[32,64,4,4] {\n"
+                                 "  %c = conv2d(%x, %w) {padding = [1,1,1,1]}\n  return %c\n}\n",
+                                 "func @f(%y: f32[32,512,4,4], %w: f32[512,64,3,3]) -> f32[32,64,4,4] {\n"
+                                 "  %c = conv2d_grad_input(%y, %w) {input = [4,4], padding = [1,1,1,1]}\n"
+                                 "  return %c\n}\n"};
+  for (const CudaTarget &target : cudaTargets())
+    for (const char *kernel : kernels) {
+      SCOPED_TRACE(target.name() + "\n" + kernel);
+      const Compiled c = compiled(kernel, target, "[32,64]");
+      expectLean(c, target, 1);
+      const int slabs = target.hasAsyncCopies() ? 4 : 1;
+      int64_t multiplied = 0; // not by the kernel that packs filters
+      for (const CubinKernel &step : c.kernels)
+        multiplied += step.count({kSassFfma});
+      EXPECT_EQ(multiplied, slabs * 16 * 2 * 4);
     }
 }
 

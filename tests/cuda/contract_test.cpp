@@ -127,6 +127,34 @@ TEST_F(CudaContract, Convolutions) {
   expectBitsOfCpu(conv("conv2d", "2,8,9,9", "12,4,3,3", "2,12,5,5", "dilation = [2,2], groups = 2"), "tiles");
 }
 
+// Of 16 · n channels each slab is of one tap, which masks say a pixel has; of more taps than a mask holds, holes do.
+TEST_F(CudaContract, SlabsOfOneTap) {
+  expectBitsOfCpu(conv("conv2d", "3,16,9,11", "33,16,3,3", "3,33,9,11", "padding = [1,1,1,1]"), "tiles");
+  expectBitsOfCpu(
+      conv("conv2d", "2,32,15,13", "31,32,3,3", "2,31,8,7", "stride = [2,2], padding = [1,1,1,1]"), "tiles");
+  expectBitsOfCpu(conv("conv2d", "2,32,9,9", "24,16,3,3", "2,24,9,9",
+                       "dilation = [2,2], groups = 2, padding = [2,2,2,2]"),
+                  "tiles");
+  expectBitsOfCpu(conv("conv2d", "1,16,9,9", "8,16,5,5", "1,8,9,9", "padding = [2,2,2,2]"), "tiles");
+  expectBitsOfCpu(conv("conv2d", "1,16,9,9", "8,16,7,7", "1,8,9,9", "padding = [3,3,3,3]"), "tiles");
+  expectBitsOfCpu(
+      conv("conv2d_grad_input", "3,32,9,11", "32,20,3,3", "3,20,9,11", "input = [9,11], padding = [1,1,1,1]"),
+      "tiles");
+  expectBitsOfCpu(conv("conv2d_grad_input", "2,32,8,7", "32,16,3,3", "2,16,15,13",
+                       "input = [15,13], stride = [2,2], padding = [1,1,1,1]"),
+                  "tiles");
+}
+
+// The pixels of a slab are a part of a row, or whole rows.
+TEST_F(CudaContract, GradientsOfFiltersWhosePixelsFillSlabs) {
+  const std::string padded = "kernel = [3,3], padding = [1,1,1,1]";
+  expectBitsOfCpu(conv("conv2d_grad_weight", "20,5,4,4", "20,6,4,4", "6,5,3,3", padded), "tiles");
+  expectBitsOfCpu(conv("conv2d_grad_weight", "16,5,8,8", "16,6,8,8", "6,5,3,3", padded), "tiles");
+  expectBitsOfCpu(conv("conv2d_grad_weight", "17,2,3,32", "17,3,3,32", "3,2,3,3", padded), "tiles");
+  expectBitsOfCpu(conv("conv2d_grad_weight", "16,3,16,8", "16,4,8,4", "4,3,3,3", padded + ", stride = [2,2]"),
+                  "tiles");
+}
+
 TEST_F(CudaContract, GradientsOfImages) {
   expectBitsOfCpu(conv("conv2d_grad_input", "2,50,8,8", "50,20,5,5", "2,20,12,12", "input = [12,12]"),
                   "tiles");
