@@ -57,4 +57,8 @@ CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget 
   CHECK(false, "kernel of kind {}", kind);
 }
 
+std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks) {
+  return fmt::format("__launch_bounds__({}{})", threads, blocks <= target.multiprocessors ? ", 1" : "");
+}
+
 } // namespace gradc

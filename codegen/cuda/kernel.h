@@ -44,6 +44,10 @@ struct CudaStep {
   double flops = 0;
 };
 
+/// What `__launch_bounds__` says: where each block has a multiprocessor for itself, no other hides what its instructions
+/// wait for, so it may have all registers to ask early for what it reads.
+std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks);
+
 struct CudaKernelCode {
   std::vector<CudaStep> steps;
   int64_t workspaceBytes = 0; // what the steps hand to each other: one more buffer after the results

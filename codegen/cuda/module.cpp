@@ -222,7 +222,7 @@ private:
     wrapper->second.names += fmt::format("// {}\n", launch.name);
   }
 
-  static std::string wrapperText(const CudaLaunch &launch, const std::vector<Part> &parts) {
+  std::string wrapperText(const CudaLaunch &launch, const std::vector<Part> &parts) const {
     std::string parameters, body;
     const char *shared = "nullptr";
     if (launch.sharedBytes > 0) {
@@ -240,8 +240,9 @@ private:
       }
       body += callText(parts, i, shared + arguments);
     }
-    return fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}({}) {{\n{}}}\n", launch.threads,
-                       launch.function, parameters, body);
+    return fmt::format("extern \"C\" __global__ void {} {}({}) {{\n{}}}\n",
+                       cudaLaunchBounds(target_, launch.threads, launch.blocks), launch.function, parameters,
+                       body);
   }
 
   /// The call of part i, for the blocks that are its share.

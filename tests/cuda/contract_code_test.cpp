@@ -33,7 +33,7 @@ Compiled compiled(const std::string &text, const CudaTarget &target, const std::
   Compiled result{emitCudaKernel(fn, fn.body().ops[0], target, "kernel"), {}};
   StatusOr<CudaCode> cubin =
       (*Nvrtc::load())
-          ->compile(programText(result.code), "kernel.cu", target.architecture, CudaCodeForm::Cubin);
+          ->compile(programText(result.code, target), "kernel.cu", target.architecture, CudaCodeForm::Cubin);
   if (!cubin) {
     ADD_FAILURE() << cubin.error().text;
     return result;

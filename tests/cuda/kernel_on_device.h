@@ -30,7 +30,7 @@ inline Module modulePassed(const std::string &text, const std::string &passes) {
 }
 
 /// One program: the prelude, the steps' functions, and a launch of each of them.
-inline std::string programText(const CudaKernelCode &code) {
+inline std::string programText(const CudaKernelCode &code, const CudaTarget &target) {
   std::string functions;
   for (const CudaStep &step : code.steps) {
     const size_t open = step.text.find("unsigned char *shared") + std::strlen("unsigned char *shared");
@@ -39,10 +39,11 @@ inline std::string programText(const CudaKernelCode &code) {
     for (size_t at = parameters.find('*'); at != std::string::npos; at = parameters.find('*', at + 1))
       names += ", " + parameters.substr(at + 1, parameters.find(',', at) - at - 1);
     functions += step.text;
-    functions += fmt::format("extern \"C\" __global__ void __launch_bounds__({0}) launch_{1}({2}) {{\n"
+    functions += fmt::format("extern \"C\" __global__ void {0} launch_{1}({2}) {{\n"
                              "  extern __shared__ __align__(16) unsigned char shared[];\n"
                              "  {1}(int(blockIdx.x), shared{3});\n}}\n",
-                             step.threads, step.symbol, parameters.substr(2), names);
+                             cudaLaunchBounds(target, step.threads, step.blocks), step.symbol,
+                             parameters.substr(2), names);
   }
   return cudaPrelude(functions) + functions;
 }
@@ -58,7 +59,7 @@ inline DeviceRun runOnDevice(const Module &module, int architecture, const std::
   const OpId kernel = fn.body().ops[0];
   const CudaTarget target = *parseCudaTarget(fmt::format("sm_{}", architecture));
   const CudaKernelCode code = emitCudaKernel(fn, kernel, target, "kernel");
-  const std::string text = programText(code);
+  const std::string text = programText(code, target);
   StatusOr<CudaCode> ptx = (*Nvrtc::load())->compile(text, "kernel.cu", architecture, CudaCodeForm::Ptx);
   DeviceRun run;
   if (!ptx) {
