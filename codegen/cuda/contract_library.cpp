@@ -80,6 +80,16 @@ private:
   LibraryEpilogue epilogue_;
 };
 
+/// What the schedule lets the library round factors to.
+gradc_cuda_compute computeOf(const CudaContraction &c) {
+  const Attr *precision = c.k.fn[c.k.kernel].attrs.find("schedule")->as<Dict>()->find("precision");
+  if (!precision)
+    return GRADC_CUDA_COMPUTE_F32;
+  if (*precision == Attr(DType::BF16))
+    return GRADC_CUDA_COMPUTE_BF16;
+  return *precision == Attr(DType::F16) ? GRADC_CUDA_COMPUTE_F16 : GRADC_CUDA_COMPUTE_TF32;
+}
+
 gradc_cuda_product productOf(const CudaContraction &c) {
   const ImplicitProduct sizes = matmulProduct(c.k.fn, c.op);
   const Dict attrs = withDefaults(*c.data().def, c.data().attrs);
@@ -96,10 +106,7 @@ gradc_cuda_product productOf(const CudaContraction &c) {
   product.transpose_b = attrs.flag("transpose_b");
   product.factor_dtype = static_cast<int32_t>(c.operandType(0).dtype);
   product.result_dtype = static_cast<int32_t>(c.type().dtype);
-  const Attr *schedule = c.k.fn[c.k.kernel].attrs.find("schedule");
-  const Attr *precision = schedule->as<Dict>()->find("precision");
-  product.compute =
-      precision && *precision == Attr(Keyword{"tf32"}) ? GRADC_CUDA_COMPUTE_TF32 : GRADC_CUDA_COMPUTE_F32;
+  product.compute = computeOf(c);
   return product;
 }
 

@@ -8,9 +8,12 @@ namespace gradc {
 namespace {
 
 double flopsPerSecond(const CudaTarget &target, const CudaLaunch &launch) {
+  const gradc_cuda_product &product = launch.product;
+  const bool called = launch.function.empty();
   const bool half =
-      launch.function.empty() && launch.product.factor_dtype != static_cast<int32_t>(DType::F32);
-  const bool tf32 = launch.function.empty() && launch.product.compute == GRADC_CUDA_COMPUTE_TF32;
+      called && (product.factor_dtype != static_cast<int32_t>(DType::F32) ||
+                 product.compute == GRADC_CUDA_COMPUTE_BF16 || product.compute == GRADC_CUDA_COMPUTE_F16);
+  const bool tf32 = called && product.compute == GRADC_CUDA_COMPUTE_TF32;
   return std::max(half ? target.halfFlops : tf32 ? target.tf32Flops : 0.0, target.f32Flops);
 }
 

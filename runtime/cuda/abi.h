@@ -19,7 +19,9 @@ typedef enum {
 
 typedef enum {
   GRADC_CUDA_COMPUTE_F32, /* pedantic: no tensor cores */
-  GRADC_CUDA_COMPUTE_TF32
+  GRADC_CUDA_COMPUTE_TF32, /* and the next: factors of f32 may be rounded to it for tensor cores */
+  GRADC_CUDA_COMPUTE_BF16,
+  GRADC_CUDA_COMPUTE_F16
 } gradc_cuda_compute;
 
 /* c[i] = epilogue(a[i] · b[i] + bias), row-major: a is m × k, b is k × n, each stored transposed where its flag is

@@ -26,8 +26,12 @@ int dataType(int32_t dtype) {
 }
 
 int computeType(const gradc_cuda_product &p) {
-  if (p.compute == GRADC_CUDA_COMPUTE_TF32)
-    return kCompute32FTf32;
+  switch (static_cast<gradc_cuda_compute>(p.compute)) {
+  case GRADC_CUDA_COMPUTE_TF32: return kCompute32FTf32;
+  case GRADC_CUDA_COMPUTE_BF16: return kCompute32FBf16;
+  case GRADC_CUDA_COMPUTE_F16: return kCompute32FF16;
+  case GRADC_CUDA_COMPUTE_F32: break;
+  }
   return dataType(p.factor_dtype) == kR32F ? kCompute32FPedantic : kCompute32F;
 }
 

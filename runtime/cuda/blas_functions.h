@@ -28,7 +28,8 @@ struct LtHeuristicResult {
 // cudaDataType, cublasOperation_t, cublasComputeType_t, cublasGemmAlgo_t
 inline constexpr int kR32F = 0, kR16F = 2, kR16BF = 14;
 inline constexpr int kOpN = 0, kOpT = 1;
-inline constexpr int kCompute32F = 68, kCompute32FPedantic = 69, kCompute32FTf32 = 77;
+inline constexpr int kCompute32F = 68, kCompute32FPedantic = 69, kCompute32FF16 = 74, kCompute32FBf16 = 75,
+                     kCompute32FTf32 = 77;
 inline constexpr int kGemmDefault = -1;
 // cublasLtMatmulDescAttributes_t, cublasLtMatrixLayoutAttribute_t, cublasLtMatmulPreferenceAttributes_t
 inline constexpr int kDescTransA = 3, kDescTransB = 4, kDescEpilogue = 7, kDescBiasPointer = 8,
