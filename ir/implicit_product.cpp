@@ -127,4 +127,15 @@ std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId id) {
   return product;
 }
 
+ImplicitProduct withoutPartials(const Function &fn, OpId id, ImplicitProduct product) {
+  if (fn[id].def->name == "conv2d_grad_weight") { // whose lanes may lack examples
+    const Convolution conv = convolutionOf(fn, id);
+    product.depth = conv.batch * conv.window.output[0] * conv.window.output[1];
+  } else {
+    product.depth *= product.partials;
+  }
+  product.partials = 1;
+  return product;
+}
+
 } // namespace gradc

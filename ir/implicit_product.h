@@ -35,6 +35,8 @@ struct ImplicitProduct {
 ImplicitProduct matmulProduct(const Function &fn, OpId op);
 /// Of an op with trait kContraction. Nothing where lanes run along the depth: dot products of rows.
 std::optional<ImplicitProduct> implicitProduct(const Function &fn, OpId op);
+/// The same where no order of additions is kept: each element is one sum over all of the depth.
+ImplicitProduct withoutPartials(const Function &fn, OpId op, ImplicitProduct product);
 
 /// The forward convolution that a convolution or one of its gradients belongs to.
 struct Convolution {

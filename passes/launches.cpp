@@ -53,7 +53,7 @@ bool takesTwoSteps(const Function &fn, OpId kernel) {
   if (!form || !(*form == Attr(Keyword{"tiles"})))
     return false;
   return (schedule->flag("pack") && !multipliesByArgument(fn, kernel)) ||
-         (schedule->has("order") && !schedule->flag("in_turn"));
+         (schedule->has("order") && !schedule->flag("in_turn")) || schedule->has("split");
 }
 
 class Launches {

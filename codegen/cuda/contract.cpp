@@ -2,6 +2,7 @@
 #include "codegen/cuda/contract.h"
 
 #include <algorithm>
+#include <array>
 
 #include "ir/contraction.h"
 #include "ir/cost.h"
@@ -36,12 +37,25 @@ std::optional<CudaTensorFormat> scheduledFormat(const CudaKernelContext &k) {
   return algorithm == "mma_f16" ? std::optional(CudaTensorFormat::F16) : std::nullopt;
 }
 
+/// Segments of the depth, of what tensor cores add.
+int64_t scheduledSplit(const CudaKernelContext &k) {
+  const Attr *split = k.fn[k.kernel].attrs.find("schedule")->as<Dict>()->find("split");
+  const int64_t *segments = split && scheduledFormat(k) ? split->as<int64_t>() : nullptr;
+  return segments ? std::max<int64_t>(*segments, 1) : 1;
+}
+
 CudaTileOptions scheduledOptions(const CudaContraction &c, const ImplicitProduct &product) {
   const Dict &schedule = *c.k.fn[c.k.kernel].attrs.find("schedule")->as<Dict>();
   const std::string_view op = c.data().def->name;
   return {.format = scheduledFormat(c.k),
           .packFilters = schedule.flag("pack") && (op == "conv2d" || op == "conv2d_grad_input"),
-          .lanesInTurn = schedule.flag("in_turn") && product.partials == kLanes};
+          .lanesInTurn = schedule.flag("in_turn") && product.partials == kLanes,
+          .split = scheduledSplit(c.k)};
+}
+
+/// What tensor cores add has no order, so no partial sums.
+ImplicitProduct scheduledProduct(const CudaContraction &c, const ImplicitProduct &product) {
+  return scheduledFormat(c.k) ? withoutPartials(c.k.fn, c.op, product) : product;
 }
 
 /// The operands are the kernel's own, of f32, row by row.
@@ -56,11 +70,22 @@ bool readsArguments(const CudaContraction &c) {
 } // namespace
 
 void CudaContraction::store(CudaStepWriter &w, const CudaIndices &at, const std::string &value) const {
-  w.m.bindValue(result(), [&](const CudaIndices &) { return value; });
-  std::vector<CudaStepWriter::Store> stores;
-  for (size_t i = 0; i < k.body().yields.size(); ++i)
-    stores.push_back({static_cast<int>(i), at});
-  w.storeAll(stores);
+  store(w, std::array{Place{at, value, ""}});
+}
+
+void CudaContraction::store(CudaStepWriter &w, std::span<const Place> places) const {
+  const std::vector<ValueId> &yields = k.body().yields;
+  std::vector<std::string> values; // by place, then result
+  for (const Place &place : places) {
+    w.m.bindValue(result(), [&](const CudaIndices &) { return place.value; });
+    for (ValueId yield : yields)
+      values.push_back(w.m.emit(yield, place.at));
+  }
+  for (size_t p = 0; p < places.size(); ++p)
+    w.m.when(places[p].condition, [&] {
+      for (size_t i = 0; i < yields.size(); ++i)
+        w.m.store(k.fn.type(yields[i]), w.results[i], places[p].at, values[p * yields.size() + i]);
+    });
   w.m.unbind(result());
 }
 
@@ -72,8 +97,10 @@ CudaKernelCode emitCudaContract(const CudaKernelContext &k) {
   if (readsArguments(c)) {
     const std::optional<ImplicitProduct> product = implicitProduct(k.fn, c.op);
     const std::optional<CudaTile> tile = scheduledTile(k);
-    if (form == "tiles" && product && tile)
-      return emitCudaTiles(c, *product, *tile, scheduledOptions(c, *product));
+    if (form == "tiles" && product && tile) {
+      const ImplicitProduct scheduled = scheduledProduct(c, *product);
+      return emitCudaTiles(c, scheduled, *tile, scheduledOptions(c, scheduled));
+    }
     if (form == "dots" && !product)
       return emitCudaDots(c);
     if (form == "library" && c.data().def->name == "matmul")

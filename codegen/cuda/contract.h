@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "codegen/cuda/step_writer.h"
@@ -28,6 +29,13 @@ struct CudaContraction {
 
   /// All results of the kernel at an index, where the contraction is `value`.
   void store(CudaStepWriter &w, const CudaIndices &at, const std::string &value) const;
+  /// The same at several indices, each on a condition. All is read before anything is written, so that reads wait at
+  /// the same time; where the condition does not hold, what is read is the thread's, but not used.
+  struct Place {
+    CudaIndices at;
+    std::string value, condition;
+  };
+  void store(CudaStepWriter &w, std::span<const Place> places) const;
   /// Says of a step what the kernel as a whole computes.
   void setCost(CudaStep &step) const;
 };
@@ -36,6 +44,7 @@ struct CudaTileOptions {
   std::optional<CudaTensorFormat> format = {}; // of tensor cores; none: fused multiply-adds
   bool packFilters = false;                    // of a convolution, in a step before
   bool lanesInTurn = false;                    // a block makes all 16 partial sums of its elements
+  int64_t split = 1;                           // segments of the depth, with a format
 };
 CudaKernelCode emitCudaTiles(const CudaContraction &c, const ImplicitProduct &product, const CudaTile &tile,
                              const CudaTileOptions &options);

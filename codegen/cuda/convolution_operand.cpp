@@ -177,15 +177,22 @@ TileOperands gradWeightOperands(CudaText &text, const ConvText &c, const Reducti
   const Window win = c.win;
   const int64_t partials = order.lanes * order.split, images = c.conv.channels * c.input,
                 results = c.conv.filters * c.output;
-  const std::string group =
-      c.conv.groups == 1 ? "0" : text.define("int", "group", fmt::format("{} / {}", product, partials));
-  const std::string partial =
-      c.conv.groups == 1 ? product : text.define("int", "partial", fmt::format("{} % {}", product, partials));
+  const bool isWhole = partials == 1; // one sum over all examples
+  std::string group = "0", partial = isWhole ? "0" : product;
+  if (c.conv.groups > 1) {
+    group = isWhole ? product : text.define("int", "group", fmt::format("{} / {}", product, partials));
+    if (!isWhole)
+      partial = text.define("int", "partial", fmt::format("{} % {}", product, partials));
+  }
   // Partial sum s · 16 + l has the examples 16 · (s · segment + b) + l.
-  const int64_t blocks = laneBlocks(c.conv.batch) / order.split, segment = blocks * order.lanes;
-  const std::string example = text.define(
-      "int", "example",
-      order.split == 1 ? partial : fmt::format("{0} / {1} * {2} + {0} % {1}", partial, order.lanes, segment));
+  const int64_t blocks = isWhole ? c.conv.batch : laneBlocks(c.conv.batch) / order.split,
+                segment = blocks * order.lanes;
+  std::string example = partial;
+  if (!isWhole)
+    example = text.define("int", "example",
+                          order.split == 1
+                              ? partial
+                              : fmt::format("{0} / {1} * {2} + {0} % {1}", partial, order.lanes, segment));
   auto from = [&](const std::string &pointer, int64_t perExample, int64_t perGroup) {
     return tilePointer(text, tilePointer(text, pointer, example, perExample), group, perGroup);
   };
@@ -253,7 +260,8 @@ TileOperands convolutionOperands(CudaText &text, const Function &fn, OpId id, co
     return convOperands(text, c, from);
   if (op == "conv2d_grad_input")
     return gradInputOperands(text, c, from);
-  return gradWeightOperands(text, c, reductionOrder(fn, id), from.a, from.b, from.product);
+  return gradWeightOperands(text, c, from.whole ? ReductionOrder{} : reductionOrder(fn, id), from.a, from.b,
+                            from.product);
 }
 
 } // namespace gradc

@@ -51,9 +51,10 @@ std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t bloc
 struct CudaKernelCode {
   std::vector<CudaStep> steps;
   int64_t workspaceBytes = 0; // what the steps hand to each other: one more buffer after the results
+  int64_t partialBytes = 0;   // the same of all steps but an early one, in a buffer after the workspace
 };
 
-/// What a generator gets. Buffers are numbered: operands, results, workspace.
+/// What a generator gets. Buffers are numbered: operands, results, workspace, partial sums.
 struct CudaKernelContext {
   const Function &fn;
   OpId kernel;
@@ -65,6 +66,7 @@ struct CudaKernelContext {
   int operandBuffer(int i) const { return i; }
   int resultBuffer(int i) const { return static_cast<int>(fn[kernel].operands.size()) + i; }
   int workspaceBuffer() const { return resultBuffer(static_cast<int>(fn[kernel].results.size())); }
+  int partialBuffer() const { return workspaceBuffer() + 1; }
 };
 
 /// Whether four neighbours cost a thread little more than one: each element is cheap, narrow, and lies beside its

@@ -127,12 +127,12 @@ private:
   void placeEarly() {
     for (OpId op : early_) {
       module_.workspaces.emplace_back(op, module_.workspaceBytes);
-      module_.workspaceBytes += alignedWorkspace(codeOf(op));
+      module_.workspaceBytes += aligned(codeOf(op).workspaceBytes);
     }
   }
 
-  static int64_t alignedWorkspace(const CudaKernelCode &code) {
-    return (code.workspaceBytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+  static int64_t aligned(int64_t bytes) {
+    return (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
   }
 
   /// The steps that run where the kernel stands.
@@ -144,13 +144,18 @@ private:
   void addGroup(const Group &group) {
     int64_t workspace = 0;
     size_t steps = 0;
+    auto place = [&workspace](std::vector<std::pair<OpId, int64_t>> &places, OpId op, int64_t bytes) {
+      if (bytes == 0)
+        return;
+      places.emplace_back(op, workspace);
+      workspace += aligned(bytes);
+    };
     for (OpId op : group.kernels) {
       const CudaKernelCode &code = codeOf(op);
       steps = std::max(steps, stepsOf(op).size());
-      if (code.workspaceBytes == 0 || isEarly(op))
-        continue;
-      module_.workspaces.emplace_back(op, workspace);
-      workspace += alignedWorkspace(code);
+      if (!isEarly(op))
+        place(module_.workspaces, op, code.workspaceBytes);
+      place(module_.partials, op, code.partialBytes);
     }
     module_.workspaceBytes = std::max(module_.workspaceBytes, workspace);
     for (size_t i = 0; i < steps; ++i)
@@ -194,7 +199,7 @@ private:
       launch.flops += part.step->flops;
       for (int buffer : part.step->buffers) {
         launch.parameters.emplace_back(part.kernel, buffer);
-        traffic.touch(part.kernel, buffer, codeOf(part.kernel).workspaceBytes);
+        traffic.touch(part.kernel, buffer, codeOf(part.kernel));
       }
     }
     launch.bytes = traffic.bytes();

@@ -39,6 +39,7 @@ struct CudaModule {
   std::vector<CudaLaunch> launches; // in order
   int64_t workspaceBytes = 0;       // the most that a kernel, or all kernels of one launch together, need
   std::vector<std::pair<OpId, int64_t>> workspaces; // kernels that have one, and where it begins in it
+  std::vector<std::pair<OpId, int64_t>> partials;   // the same of partial sums
   int kernels = 0, distinct = 0;
 };
 

@@ -158,12 +158,17 @@ Status CudaProgram::build(const Module &module, const Function &fn, const CudaCo
   statistics_.kernels = code.kernels;
   statistics_.distinct = code.distinct;
   table_.emplace(module, fn);
-  std::map<OpId, int64_t> workspaces(code.workspaces.begin(), code.workspaces.end());
+  const std::map<OpId, int64_t> workspaces(code.workspaces.begin(), code.workspaces.end()),
+      partials(code.partials.begin(), code.partials.end());
+  auto offsetOf = [&](const std::map<OpId, int64_t> &places, OpId op) {
+    const auto own = places.find(op);
+    return workspaceOffset(fn) + (own == places.end() ? 0 : own->second);
+  };
   std::map<OpId, std::vector<gradc_ref>> buffers;
   for (OpId op : fn.body().ops)
     if (takesStep(fn, op)) {
-      const auto own = workspaces.find(op);
-      buffers[op] = table_->buffersOf(op, own == workspaces.end() ? -1 : workspaceOffset(fn) + own->second);
+      buffers[op] = table_->buffersOf(op, offsetOf(workspaces, op));
+      buffers[op].push_back({GRADC_SPACE_ARENA, 0, offsetOf(partials, op)});
     }
   for (const CudaLaunch &launch : code.launches)
     addLaunch(launch, buffers);

@@ -50,7 +50,8 @@ std::string cudaKernelComment(const CudaKernelContext &k) {
   return text;
 }
 
-CudaStepWriter::CudaStepWriter(const CudaKernelContext &k, std::string suffix, bool hasWorkspace)
+CudaStepWriter::CudaStepWriter(const CudaKernelContext &k, std::string suffix, bool hasWorkspace,
+                               bool hasPartials)
     : m(text, k.fn, k.region()), k_(k), symbol_(k.symbol + suffix) {
   for (std::string_view taken : {"block", "shared", "thread"})
     (void)text.name(taken);
@@ -74,6 +75,10 @@ CudaStepWriter::CudaStepWriter(const CudaKernelContext &k, std::string suffix, b
   if (hasWorkspace) {
     workspace = text.name("workspace");
     parameter("unsigned char", workspace, k.workspaceBuffer());
+  }
+  if (hasPartials) {
+    partials = text.name("partials");
+    parameter("unsigned char", partials, k.partialBuffer());
   }
 }
 

@@ -11,13 +11,14 @@ namespace gradc {
 
 class CudaStepWriter {
 public:
-  /// `suffix` tells the steps of a kernel apart. The workspace is a parameter where it is wanted.
-  explicit CudaStepWriter(const CudaKernelContext &k, std::string suffix = "", bool hasWorkspace = false);
+  /// `suffix` tells the steps of a kernel apart. The workspace and partial sums are parameters where they are wanted.
+  explicit CudaStepWriter(const CudaKernelContext &k, std::string suffix = "", bool hasWorkspace = false,
+                          bool hasPartials = false);
 
   CudaText text;
   CudaElements m;                             // the region's arguments are bound to the operands' buffers
   std::vector<std::string> operands, results; // pointers
-  std::string workspace;                      // unsigned char *
+  std::string workspace, partials;            // unsigned char *
 
   /// Declares an array in the block's shared memory; gives its name. Its elements begin at a multiple of 16 bytes.
   std::string sharedArray(std::string_view base, DType dtype, int64_t elements);

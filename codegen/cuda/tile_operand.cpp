@@ -29,7 +29,9 @@ TileOperand matrix(std::string pointer, int64_t extent, int64_t depth, int64_t i
 
 TileOperands matmulOperands(CudaText &text, const Function &fn, OpId id, const TileFactors &from) {
   const OpData &op = fn[id];
-  const ImplicitProduct p = *implicitProduct(fn, id);
+  ImplicitProduct p = *implicitProduct(fn, id);
+  if (from.whole)
+    p = withoutPartials(fn, id, p);
   const Dict attrs = withDefaults(*op.def, op.attrs);
   const bool shared = fn.type(op.operands[1]).rank() < fn.type(op.results[0]).rank();
   const bool split = p.partials > 1; // of one product, whose operands lie as they are (ir/order.h)

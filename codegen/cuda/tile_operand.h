@@ -47,6 +47,7 @@ struct TileFactors {
   std::string product;         // which one: batch × partial sums
   int64_t packedRows = 0;      // of packed filters, which b is then (codegen/cuda/filters.h)
   ConvolutionPhase phase = {}; // of a gradient for images
+  bool whole = false;          // partial sums are no products of their own
 };
 TileOperands tileOperands(CudaText &text, const Function &fn, OpId op, const TileFactors &from);
 /// Of a convolution or one of its gradients (codegen/cuda/convolution_operand.cpp).

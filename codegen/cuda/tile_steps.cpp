@@ -75,7 +75,8 @@ const CudaTileSteps &CudaTileStepTable::of(const std::string &first, const std::
   for (const Entry &entry : entries_)
     if (entry.first == first && entry.loops == loops)
       return entry.steps;
-  return entries_.emplace_back(first, loops, CudaTileSteps(t_, first, loops)).steps;
+  const std::string step = start_.empty() ? first : start_ + " + " + first;
+  return entries_.emplace_back(first, loops, CudaTileSteps(t_, step, loops)).steps;
 }
 
 void CudaTileStepTable::advance() const {

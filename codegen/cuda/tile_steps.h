@@ -23,7 +23,7 @@ std::vector<std::string> cudaPlaceInSlab(std::string_view step, std::span<const 
 
 class CudaTileSteps {
 public:
-  /// Declares the place of step `first`, which is less than kCudaTileDepth.
+  /// Declares the place of step `first`.
   CudaTileSteps(CudaText &text, std::string_view first, std::vector<int64_t> loops);
 
   /// Numbers of the place, outermost first; "0" where a loop has one turn.
@@ -46,7 +46,11 @@ public:
   explicit CudaTileStepTable(CudaText &text) : t_(text) {}
   const CudaTileSteps &of(const std::string &first, const std::vector<int64_t> &loops);
   void advance() const;
-  void clear() { entries_.clear(); }
+  /// Forgets all; the first slab begins at step `start` of the depth, a number of the text. Empty: at 0.
+  void begin(std::string start) {
+    entries_.clear();
+    start_ = std::move(start);
+  }
 
 private:
   struct Entry {
@@ -56,6 +60,7 @@ private:
   };
   CudaText &t_;
   std::deque<Entry> entries_; // stay where they are
+  std::string start_ = {};
 };
 
 } // namespace gradc

@@ -1,6 +1,7 @@
 #include "codegen/cuda/tile_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "support/tiling.h"
@@ -8,9 +9,10 @@
 namespace gradc {
 
 CudaTileWriter::CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
-                               const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn)
+                               const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn,
+                               int64_t split)
     : w_(w), t_(w.text), product_(product), tile_(tile), async_(target.hasAsyncCopies()), inTurn_(inTurn),
-      groups_(groupsOf(target)),
+      split_(split), groups_(groupsOf(target)),
       arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, target.architecture)
                          : cudaFusedTile(t_, names_, tile)),
       steps_(t_) {}
@@ -41,12 +43,13 @@ void CudaTileWriter::write(OpId contraction, const TileFactors &factors, const s
 }
 
 void CudaTileWriter::multiplyAll(OpId contraction, TileFactors factors) {
-  factors.product = number_;
+  factors.product = split_ == 1 ? number_ : t_.define("int", "whole", cudaQuotient(number_, split_));
+  factors.whole = !arithmetic_->keepsHoles();
   TileOperands operands = tileOperands(t_, w_.m.fn, contraction, factors);
   const bool flags =
       arithmetic_->keepsHoles() && operands.columns.present && !cudaHasTapMasks(operands.columns);
   const bool holes = arithmetic_->keepsHoles() && !cudaHasTapMasks(operands.columns);
-  steps_.clear();
+  steps_.begin(beginSegment());
   columns_.emplace(t_, steps_, std::move(operands.columns), tile_.columns, firstColumn_,
                    CudaAbsence{holes ? "hole()" : "0", flags ? whole_ : ""}, async_);
   rows_.emplace(t_, steps_, std::move(operands.rows), tile_.rows, firstRow_, CudaAbsence{}, async_);
@@ -60,6 +63,19 @@ void CudaTileWriter::multiplyAll(OpId contraction, TileFactors factors) {
     asyncLoop();
   else
     stagedLoop();
+}
+
+/// Which slabs are the block's; returns the first step of them, nothing where they are all. The last segment may have fewer,
+/// or none.
+std::string CudaTileWriter::beginSegment() {
+  slabs_ = std::to_string(slabs());
+  if (split_ == 1)
+    return "";
+  const int64_t each = ceilDiv(slabs(), split_);
+  const std::string first =
+      t_.define("int", "first_slab", fmt::format("{} * {}", cudaRemainder(number_, split_), each));
+  slabs_ = t_.define("int", "slabs", fmt::format("min({}, {} - {})", each, slabs(), first));
+  return t_.define("int", "first_step", fmt::format("{} * {}", first, kCudaTileDepth));
 }
 
 /// The tree p[j] += p[j + h] for h = 8, 4, 2, 1 while the partial sums come in the order 0, 8, 4, 12, 2, …: each is added to
@@ -151,7 +167,7 @@ CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target) const 
 /// One group of slabs is read while others are on their way.
 void CudaTileWriter::asyncLoop() {
   const int ahead = groups_.count - 1, floats = groups_.slabs * slabFloats();
-  const int64_t count = ceilDiv(slabs(), groups_.slabs);
+  const std::string count = numberOfGroups();
   t_.line("int {} = 0, {} = 0; // a number of floats, and of bytes", buffer_, fill_);
   t_.open("for (int {0} = -{1}; {0} < {2}; ++{0})", group_, ahead, count);
   if (hasHoles())
@@ -189,6 +205,15 @@ void CudaTileWriter::asyncLoop() {
   w_.barrier();
 }
 
+/// Of a segment without slabs it may be negative.
+std::string CudaTileWriter::numberOfGroups() {
+  if (groups_.slabs == 1)
+    return slabs_;
+  if (split_ == 1)
+    return std::to_string(ceilDiv(slabs(), groups_.slabs));
+  return t_.define("int", "groups", fmt::format("({} + {}) / {}", slabs_, groups_.slabs - 1, groups_.slabs));
+}
+
 /// Each slab of a group; the last group may have fewer.
 void CudaTileWriter::forSlabs(const std::string &group, const std::function<void()> &write) {
   if (groups_.slabs == 1)
@@ -199,7 +224,8 @@ void CudaTileWriter::forSlabs(const std::string &group, const std::function<void
   t_.line("#pragma unroll");
   t_.open("for (int {0} = 0; {0} < {1}; ++{0})", part_, groups_.slabs);
   slab_ = t_.define("int", "slab", fmt::format("({}) * {} + {}", group, groups_.slabs, part_));
-  w_.m.when(slabs() % groups_.slabs == 0 ? "" : fmt::format("{} < {}", slab_, slabs()), write);
+  const bool full = slabs() % (split_ * groups_.slabs) == 0;
+  w_.m.when(full ? "" : fmt::format("{} < {}", slab_, slabs_), write);
   t_.close();
 }
 
@@ -207,10 +233,10 @@ void CudaTileWriter::forSlabs(const std::string &group, const std::function<void
 void CudaTileWriter::stagedLoop() {
   if (hasHoles())
     t_.line("bool {} = false;", holey_);
-  t_.open("for (int {0} = -1; {0} < {1}; ++{0})", slab_, slabs());
+  t_.open("for (int {0} = -1; {0} < {1}; ++{0})", slab_, slabs_);
   if (hasHoles())
     t_.line("int {} = 1;", whole_);
-  t_.open("if ({} + 1 < {})", slab_, slabs());
+  t_.open("if ({} + 1 < {})", slab_, slabs_);
   columns_->fetch();
   rows_->fetch();
   steps_.advance();
@@ -218,7 +244,7 @@ void CudaTileWriter::stagedLoop() {
   t_.open("if ({} >= 0)", slab_);
   compute(fmt::format("({} & 1) * {}", slab_, slabFloats()));
   t_.close();
-  t_.open("if ({} + 1 < {})", slab_, slabs());
+  t_.open("if ({} + 1 < {})", slab_, slabs_);
   t_.line("float *{} = {} + ({} + 1 & 1) * {};", fill_, names_.tile, slab_, slabFloats());
   columns_->put(fill_);
   rows_->put(fmt::format("{} + {}", fill_, columnFloats()));
@@ -270,26 +296,55 @@ void CudaTileWriter::finishTile(const Finish &finish) {
       w_.m.when(
           product_.columns % tile_.columns == 0 ? "" : fmt::format("{} < {}", c, product_.columns), [&] {
             const CudaIndex column = math.counter(c, product_.columns);
-            t_.line("#pragma unroll 2");
-            w_.m.block(fmt::format("for (int {0} = int(threadIdx.x) / {1}; {0} < {2}; {0} += {3})", line_,
-                                   tile_.columns, arithmetic_->heldRows(), kCudaTileThreads / tile_.columns),
-                       [&] { finishLine(part, column, finish); });
+            const int64_t atOnce = arithmetic_->keepsHoles() ? 1 : kLinesAtOnce;
+            t_.line("#pragma unroll {}", atOnce == 1 ? 2 : 1);
+            w_.m.block(
+                fmt::format("for (int {0} = int(threadIdx.x) / {1}; {0} < {2}; {0} += {3})", line_,
+                            tile_.columns, arithmetic_->heldRows(), atOnce * linesOfBlock()),
+                [&] { atOnce == 1 ? finishLine(part, column, finish) : finishLines(part, column, finish); });
           });
     });
   }
 }
 
 void CudaTileWriter::finishLine(int part, const CudaIndex &column, const Finish &finish) {
-  CudaIndexMath &math = w_.m.math;
-  const std::string r =
-      t_.define("int", "r", fmt::format("{} + {}", firstRow_, arithmetic_->rowOf(line_, part)));
-  w_.m.when(product_.rows % tile_.rows == 0 ? "" : fmt::format("{} < {}", r, product_.rows), [&] {
-    const std::string sum = t_.define("float", "sum",
-                                      fmt::format("{0}[{1} * {2} + (int(threadIdx.x) % {2}{3})]", names_.tile,
-                                                  line_, tile_.columns, arithmetic_->turn(line_)));
-    finish(products() == 1 ? CudaIndex(0) : math.counter(number_, products()), math.counter(r, product_.rows),
-           column, sum);
+  const std::string r = defineRow(line_, part);
+  w_.m.when(rowExists(r), [&] { finish(std::array{sumOf(line_, r, column)}); });
+}
+
+/// Reads of memory that follow a write of it wait for it, so several lines read together. In place of one that is not there
+/// the first is read again: what is another thread's may change meanwhile.
+void CudaTileWriter::finishLines(int part, const CudaIndex &column, const Finish &finish) {
+  const std::string first = defineRow(line_, part);
+  w_.m.when(rowExists(first), [&] {
+    std::vector sums{sumOf(line_, first, column)};
+    for (int i = 1; i < kLinesAtOnce; ++i) {
+      const std::string line = t_.define("int", "line", fmt::format("{} + {}", line_, i * linesOfBlock()));
+      const std::string r = defineRow(line, part), exists = rowExists(r);
+      const std::string row =
+          exists.empty() ? r : t_.define("int", "row", fmt::format("{} ? {} : {}", exists, r, first));
+      sums.push_back(sumOf(line, row, column));
+      sums.back().exists = exists;
+    }
+    finish(sums);
   });
+}
+
+std::string CudaTileWriter::defineRow(const std::string &line, int part) {
+  return t_.define("int", "r", fmt::format("{} + {}", firstRow_, arithmetic_->rowOf(line, part)));
+}
+
+std::string CudaTileWriter::rowExists(const std::string &row) const {
+  return product_.rows % tile_.rows == 0 ? "" : fmt::format("{} < {}", row, product_.rows);
+}
+
+CudaTileSum CudaTileWriter::sumOf(const std::string &line, const std::string &row, const CudaIndex &column) {
+  CudaIndexMath &math = w_.m.math;
+  const std::string sum = t_.define("float", "sum",
+                                    fmt::format("{0}[{1} * {2} + (int(threadIdx.x) % {2}{3})]", names_.tile,
+                                                line, tile_.columns, arithmetic_->turn(line)));
+  return {products() == 1 ? CudaIndex(0) : math.counter(number_, products()),
+          math.counter(row, product_.rows), column, sum, ""};
 }
 
 } // namespace gradc

@@ -9,6 +9,7 @@
 
 #include <set>
 
+#include "codegen/cuda/kernel.h"
 #include "ir/ir.h"
 
 namespace gradc {
@@ -17,8 +18,8 @@ class CudaTraffic {
 public:
   explicit CudaTraffic(const Function &fn) : fn_(fn) {}
 
-  /// The launch reads or writes a buffer of the kernel: an operand, a result, or the workspace of so many bytes.
-  void touch(OpId kernel, int buffer, int64_t workspaceBytes);
+  /// The launch reads or writes a buffer of the kernel: an operand, a result, or what its code has beside them.
+  void touch(OpId kernel, int buffer, const CudaKernelCode &code);
   double bytes() const { return bytes_; }
 
 private:

@@ -84,7 +84,8 @@ inline DeviceRun runOnDevice(const Module &module, int architecture, const std::
   }
   for (ValueId value : fn.body().yields)
     buffers.push_back(memory.allocate(storageBytes(fn.type(value))));
-  buffers.push_back(memory.allocate(std::max<int64_t>(code.workspaceBytes, 1)));
+  for (int64_t bytes : {code.workspaceBytes, code.partialBytes})
+    buffers.push_back(memory.allocate(std::max<int64_t>(bytes, 1)));
   for (const CudaStep &step : code.steps) {
     cudasim::Launch launch{.kernel = (*loaded)->kernel("launch_" + step.symbol),
                            .grid = {static_cast<uint32_t>(step.blocks), 1, 1},
