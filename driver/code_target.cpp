@@ -57,6 +57,9 @@ PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision 
     options.schedule.set("architecture", int64_t{cuda.architecture});
     options.schedule.set("multiprocessors", int64_t{cuda.multiprocessors});
     options.schedule.set("gflops", static_cast<int64_t>(cuda.f32Flops / 1e9));
+    // Factors of 16 bits come from memory as f32, so their products are not twice as fast as those of tf32.
+    const double tensorFlops = cuda.tf32Flops > 0 ? cuda.tf32Flops : cuda.halfFlops;
+    options.schedule.set("tensor_gflops", static_cast<int64_t>(tensorFlops / 1e9));
     constexpr const char *kLibrary[] = {"auto", "always", "never"};
     options.schedule.set("library", Keyword{kLibrary[static_cast<int>(cuda.cublas)]});
     options.schedule.set("gbytes", static_cast<int64_t>(cuda.memoryBytes / 1e9));

@@ -15,7 +15,8 @@
 // pack    filters are first packed in the order in which tiles read them: those that are an argument of the function before
 //         all kernels, in a launch that is there anyway
 // in_turn a block makes the 16 partial sums of its elements one after the other, which saves their way through memory
-// tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h)
+// tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h, cuda_tensor_tiling.h)
+// split   segments of the depth, each the work of blocks of its own: of tensor cores, whose sums have no order
 // threads of a block
 // order   partial sums of a reduction, where it is not one chain: stated, not chosen
 //
@@ -31,7 +32,7 @@
 #include "ir/op.h"
 #include "passes/kernel_util.h"
 #include "passes/pass.h"
-#include "support/cuda_tiling.h"
+#include "support/cuda_tensor_tiling.h"
 #include "support/tiling.h"
 
 namespace gradc {
@@ -41,11 +42,14 @@ constexpr double kCyclesPerMicrosecond = 1500; // of any device
 
 struct DeviceFigures {
   int64_t architecture, multiprocessors;
-  double flopsPerMicrosecond, bytesPerMicrosecond;
+  double flopsPerMicrosecond, tensorFlopsPerMicrosecond, bytesPerMicrosecond;
 
-  CudaMultipliers multipliers() const {
-    return {multiprocessors,
-            flopsPerMicrosecond / (2 * static_cast<double>(multiprocessors) * kCyclesPerMicrosecond)};
+  CudaMultipliers multipliers() const { return multipliersOf(flopsPerMicrosecond); }
+  CudaMultipliers tensorCores() const { return multipliersOf(tensorFlopsPerMicrosecond); }
+
+private:
+  CudaMultipliers multipliersOf(double flops) const {
+    return {multiprocessors, flops / (2 * static_cast<double>(multiprocessors) * kCyclesPerMicrosecond)};
   }
 };
 
@@ -81,28 +85,45 @@ public:
                                       : form == "tiles" ? tileAlgorithm()
                                                         : "direct"});
     schedule.set("form", Keyword{form});
-    if (form == "library" && precision() != "f32")
-      schedule.set("precision", Keyword{precision()});
-    if (form == "tiles") {
-      const CudaTile tile = fillsInTurn() ? kTileInTurn : chooseCudaTile(shape(), device_.multipliers());
-      schedule.set("tile", std::vector<int64_t>{tile.rows, tile.columns});
-      if (packingPays())
-        schedule.set("pack", true);
-      if (fillsInTurn())
-        schedule.set("in_turn", true);
-    }
-    if (form != "library") {
+    if (form == "library" && usesTensorCores())
+      schedule.set("precision", precisionAttr());
+    const bool isRounded = form == "tiles" && usesTensorCores();
+    if (isRounded)
+      addTensorTiles(schedule);
+    else if (form == "tiles")
+      addTiles(schedule);
+    if (form != "library")
       schedule.set("threads", int64_t{kCudaTileThreads});
+    if (form != "library" && !isRounded)
       addOrder(fn_, contraction_, schedule);
-    }
     return schedule;
   }
 
 private:
-  CudaProductShape shape() const {
-    CudaProductShape shape{product_->batch * product_->partials, product_->rows, product_->columns,
-                           product_->depth};
-    if (fn_[contraction_].def->name == "conv2d_grad_input") { // a product for each phase, on average
+  void addTiles(Dict &schedule) const {
+    const CudaTile tile =
+        fillsInTurn() ? kTileInTurn : chooseCudaTile(shapeOf(*product_), device_.multipliers());
+    addTile(schedule, tile);
+    if (fillsInTurn())
+      schedule.set("in_turn", true);
+  }
+
+  void addTensorTiles(Dict &schedule) const {
+    const CudaTensorPlan plan = tensorPlan();
+    addTile(schedule, plan.tile);
+    if (plan.split > 1)
+      schedule.set("split", plan.split);
+  }
+
+  void addTile(Dict &schedule, const CudaTile &tile) const {
+    schedule.set("tile", std::vector<int64_t>{tile.rows, tile.columns});
+    if (packingPays())
+      schedule.set("pack", true);
+  }
+
+  CudaProductShape shapeOf(const ImplicitProduct &product) const {
+    CudaProductShape shape{product.batch * product.partials, product.rows, product.columns, product.depth};
+    if (opName() == "conv2d_grad_input") { // a product for each phase, on average
       const int64_t phases = std::ssize(inputPhases(convolutionOf(fn_, contraction_).window));
       shape.count *= phases;
       shape.columns = ceilDiv(shape.columns, phases);
@@ -111,13 +132,48 @@ private:
     return shape;
   }
 
-  std::string precision() const { return wordOf(options_, "precision"); }
-
-  /// Tensor cores of tf32 and bf16 came with sm_80.
-  std::string tileAlgorithm() const {
-    const bool has = device_.architecture >= 80 || precision() == "f16";
-    return precision() == "f32" || !has ? "direct" : "mma_" + precision();
+  CudaTensorPlan tensorPlan() const {
+    CudaTensorProduct product{.shape = shapeOf(withoutPartials(fn_, contraction_, *product_)),
+                              .streams = streams()};
+    product.reads = product.streams > std::ssize(fn_[kernel_].results);
+    if (opName() == "matmul") {
+      const Dict attrs = withDefaults(*fn_[contraction_].def, fn_[contraction_].attrs);
+      product.columnsByFour = !attrs.flag("transpose_b") && product_->columns % 4 == 0;
+      product.rowsByFour = attrs.flag("transpose_a") && product_->rows % 4 == 0;
+    } else {
+      product.rowsByFour = packingPays();
+    }
+    return planCudaTensorTiles(product, device_.tensorCores());
   }
+
+  /// Arrays of the result's size that the kernel reads or writes beside the product's factors.
+  int64_t streams() const {
+    const int64_t elements = resultType().elements();
+    auto isLarge = [&](ValueId v) { return fn_.type(v).elements() == elements; };
+    const RegionData &body = fn_[fn_[kernel_].regions[0]];
+    auto isFactor = [&](ValueId v) { return std::ranges::count(fn_[contraction_].operands, v) > 0; };
+    int64_t streams = std::ranges::count_if(fn_[kernel_].results, isLarge);
+    for (ValueId arg : body.args)
+      streams += isLarge(arg) && !isFactor(arg) ? 1 : 0;
+    return streams;
+  }
+
+  std::string_view opName() const { return fn_[contraction_].def->name; }
+  const Type &resultType() const { return fn_.type(fn_[contraction_].results[0]); }
+
+  /// What factors are rounded to: f32 where the device has no tensor cores for what is asked for. Those of tf32 and bf16
+  /// came with sm_80.
+  std::string precision() const {
+    const std::string asked = wordOf(options_, "precision");
+    return device_.architecture >= 80 || asked == "f16" ? asked : "f32";
+  }
+  /// As text is read: tf32 is no type.
+  Attr precisionAttr() const {
+    const std::optional<DType> type = parseDType(precision());
+    return type ? Attr(*type) : Attr(Keyword{precision()});
+  }
+  bool usesTensorCores() const { return precision() != "f32"; }
+  std::string tileAlgorithm() const { return usesTensorCores() ? "mma_" + precision() : "direct"; }
 
   std::string formOf() const {
     if (!readsArguments(fn_, contraction_) || !fn_.type(fn_[contraction_].results[0]).layout.empty())
@@ -152,25 +208,52 @@ private:
            (multipliesByArgument(fn_, kernel_) || product_->multiplications() >= kManyMultiplications);
   }
 
-  bool libraryServes() const {
-    const bool known = precision() == "f32" || precision() == "tf32";
-    return fn_[contraction_].def->name == "matmul" && known && wordOf(options_, "library") != "never";
-  }
+  bool libraryServes() const { return opName() == "matmul" && wordOf(options_, "library") != "never"; }
 
-  /// By the model of time, in microseconds. A call reaches most of the device's speed, but has launches of its own.
+  /// By the model of time, in microseconds.
   bool libraryPays() const {
-    constexpr double kCall = 7, kLaunch = 2.5, kReached = 0.9, kMargin = 1.05, kShared = 5;
+    constexpr double kMargin = 1.05;
+    const double kShared = usesTensorCores() ? kLaunch : 5; // a generated product may share a launch
     if (!product_)
       return false;
-    const CudaMultipliers multipliers = device_.multipliers();
-    const double cycles = cudaTileCycles(chooseCudaTile(shape(), multipliers), shape(), multipliers);
-    const double generated = cycles / kCyclesPerMicrosecond;
-    double library = 2 * product_->multiplications() / (kReached * device_.flopsPerMicrosecond) + kCall;
-    if (fn_[fn_[kernel_].regions[0]].ops.size() > 1)
-      library += kLaunch + 8.0 * static_cast<double>(fn_.type(fn_[contraction_].results[0]).elements()) /
-                               device_.bytesPerMicrosecond;
-    return library * kMargin + kShared < generated; // which may share a launch
+    const double library = usesTensorCores() ? tensorLibraryTime() : libraryTime();
+    const double cycles = usesTensorCores() ? tensorPlan().cycles : tileCycles();
+    return library * kMargin + kShared < cycles / kCyclesPerMicrosecond;
   }
+
+  double tileCycles() const {
+    const CudaProductShape shape = shapeOf(*product_);
+    return cudaTileCycles(chooseCudaTile(shape, device_.multipliers()), shape, device_.multipliers());
+  }
+
+  /// A call reaches most of the device's speed, but has launches of its own.
+  double libraryTime() const {
+    constexpr double kCall = 7, kReached = 0.9;
+    double time = 2 * product_->multiplications() / (kReached * device_.flopsPerMicrosecond) + kCall;
+    if (isFused())
+      time += kLaunch + 8.0 * static_cast<double>(resultType().elements()) / device_.bytesPerMicrosecond;
+    return time;
+  }
+
+  /// The same of tensor cores, which soon wait for memory: factors lie there as f32.
+  double tensorLibraryTime() const {
+    constexpr double kCall = 6, kReached = 0.6, kBytesReached = 0.95; // on an H200, as a share of the H100's
+    const double bytes = kBytesReached * device_.bytesPerMicrosecond;
+    double moved = static_cast<double>(resultType().elements());
+    for (ValueId factor : fn_[contraction_].operands)
+      moved += static_cast<double>(fn_.type(factor).elements());
+    double time = std::max(2 * product_->multiplications() / (kReached * device_.tensorFlopsPerMicrosecond),
+                           4 * moved / bytes) +
+                  kCall;
+    if (isFused())
+      time += kLaunch +
+              4.0 * static_cast<double>(streams() * resultType().elements()) / bytes; // the L2 has the rest
+    return time;
+  }
+
+  static constexpr double kLaunch = 2.5;
+  /// Something follows the product.
+  bool isFused() const { return fn_[fn_[kernel_].regions[0]].ops.size() > 1; }
 
   const Function &fn_;
   OpId kernel_, contraction_;
@@ -210,6 +293,7 @@ Result<bool> run(Module &module, PassContext &context) {
       .architecture = context.options.i64("architecture"),
       .multiprocessors = context.options.i64("multiprocessors"),
       .flopsPerMicrosecond = static_cast<double>(context.options.i64("gflops")) * 1e3,
+      .tensorFlopsPerMicrosecond = static_cast<double>(context.options.i64("tensor_gflops")) * 1e3,
       .bytesPerMicrosecond = static_cast<double>(context.options.i64("gbytes")) * 1e3,
   };
   if (std::min({device.architecture, device.multiprocessors}) < 1)
@@ -230,6 +314,7 @@ GRADC_PASS(schedule_cuda) {
           .options = {{"architecture", "of the device: 80 for sm_80", int64_t{80}},
                       {"multiprocessors", "of the device", int64_t{108}},
                       {"gflops", "of the device in f32", int64_t{19500}},
+                      {"tensor_gflops", "of its tensor cores, of factors that lie as f32", int64_t{156000}},
                       {"gbytes", "a second that its memory moves", int64_t{1555}},
                       {"library", "products by cuBLAS: auto, always or never", Keyword{"auto"}},
                       {"precision", "of products of f32: f32, tf32, bf16 or f16", Keyword{"f32"}}},

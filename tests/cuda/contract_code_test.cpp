@@ -1,5 +1,7 @@
 // What the code of tiled kernels takes on each architecture, as their cubins say: no spilled register, blocks enough on a
 // multiprocessor, and few reads of shared memory for each multiply-add.
+#include <algorithm>
+
 #include "codegen/cuda/cubin.h"
 #include "tests/cuda/kernel_on_device.h"
 
@@ -45,10 +47,10 @@ Compiled compiled(const std::string &text, const CudaTarget &target, const std::
   return result;
 }
 
-void expectLean(const Compiled &c, const CudaTarget &target, int blocks) {
+void expectLean(const Compiled &c, const CudaTarget &target, int blocks, int64_t stackBytes = 0) {
   for (const CubinKernel &kernel : c.kernels) {
-    EXPECT_EQ(kernel.stackBytes, 0) << kernel.name;
-    EXPECT_EQ(kernel.count({kSassLdl, kSassStl}), 0) << kernel.name;
+    EXPECT_LE(kernel.stackBytes, stackBytes) << kernel.name;
+    EXPECT_LE(kernel.count({kSassLdl, kSassStl}), stackBytes / 4) << kernel.name;
     int64_t shared = 0;
     for (const CudaStep &step : c.code.steps)
       if (kernel.name == "launch_" + step.symbol)
@@ -140,8 +142,29 @@ TEST_F(CudaContractCode, TensorCoresAreUsed) {
                    fmt::format(",precision={},architecture={}", precision, target.architecture));
       expectLean(c, target, 2);
       const int deep = precision == std::string("tf32") || target.architecture < 80 ? 8 : 16;
-      EXPECT_EQ(c.kernels.at(0).count({kSassFfma}), 0);
-      EXPECT_GE(c.kernels.at(0).count({kSassHmma}), 4 * 16 / deep); // 16 rows by 32 columns of a warp
+      const auto product = std::ranges::find_if(
+          c.kernels, [](const CubinKernel &kernel) { return kernel.count({kSassHmma}) > 0; });
+      ASSERT_NE(product, c.kernels.end());
+      EXPECT_EQ(product->count({kSassFfma}), 0);
+      EXPECT_GE(product->count({kSassHmma}), 4 * 16 / deep); // 16 rows by 32 columns of a warp
+    }
+}
+
+// The gradient for filters, which alone may have a stack, has 8 bytes of it.
+TEST_F(CudaContractCode, LargeTensorTilesSpillNoSums) {
+  const char *const kernels[] = {
+      "func @f(%x: f32[32,512,4,4], %w: f32[512,512,3,3]) -> f32[32,512,4,4] {\n"
+      "  %c = conv2d(%x, %w) {padding = [1,1,1,1]}\n  return %c\n}\n",
+      "func @f(%x: f32[32,512,4,4], %y: f32[32,512,4,4]) -> f32[512,512,3,3] {\n"
+      "  %c = conv2d_grad_weight(%x, %y) {kernel = [3,3], padding = [1,1,1,1]}\n  return %c\n}\n",
+      "func @f(%a: f32[2048,512], %b: f32[512,256], %r: f32[2048,256]) -> f32[2048,256] {\n"
+      "  %c = matmul(%a, %b)\n  %d = add(%c, %r)\n  return %d\n}\n"};
+  for (const CudaTarget &target : cudaTargets())
+    for (const char *kernel : kernels) {
+      if (target.architecture < 80)
+        continue;
+      SCOPED_TRACE(target.name() + "\n" + kernel);
+      expectLean(compiled(kernel, target, "[128,128]", ",precision=tf32"), target, 1, 8);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <span>
 
 #include <gmock/gmock.h>
 
@@ -344,6 +345,17 @@ TEST(CudaLibrary, ACallSaysHowMatricesLie) {
   EXPECT_EQ(p.epilogue, GRADC_CUDA_EPILOGUE_NONE);
 }
 
+TEST(CudaLibrary, ACallSaysWhatFactorsMayBeRoundedTo) {
+  auto compute = [](const char *options) {
+    return libraryCode(dense("  %r = add(%c, %d)\n"), options).steps.at(0).product->compute;
+  };
+  EXPECT_EQ(compute(""), GRADC_CUDA_COMPUTE_F32);
+  EXPECT_EQ(compute(",precision=tf32"), GRADC_CUDA_COMPUTE_TF32);
+  EXPECT_EQ(compute(",precision=bf16"), GRADC_CUDA_COMPUTE_BF16);
+  EXPECT_EQ(compute(",precision=f16,architecture=75"), GRADC_CUDA_COMPUTE_F16);
+  EXPECT_EQ(compute(",precision=bf16,architecture=75"), GRADC_CUDA_COMPUTE_F32) << "no such tensor cores";
+}
+
 TEST(CudaLibrary, ASharedMatrixMakesOneProductOfAllRows) {
   const CudaKernelCode code = libraryCode(
       "func @f(%a: f32[3,20,40], %b: f32[40,30]) -> f32[3,20,30] {\n  %c = matmul(%a, %b)\n  return %c\n}\n");
@@ -390,11 +402,21 @@ double roundedTo(const std::string &format, double value) {
   return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 0x1000) & ~0x1fffu); // tf32: ties away from zero
 }
 
-void expectRoundedProduct(const std::string &text, const std::string &format) {
-  SCOPED_TRACE(format + "\n" + text);
+/// The scheduled module with its depth in so many segments.
+Module splitInto(int64_t segments, const Module &scheduled) {
+  std::string text = print(scheduled);
+  if (const size_t chosen = text.find(", split = "); chosen != std::string::npos)
+    text.erase(chosen, text.find(", threads") - chosen);
+  text.insert(text.find(", threads"), fmt::format(", split = {}", segments));
+  return modulePassed(text, "");
+}
+
+/// `segments`: of the depth; 0: as many as the schedule chooses.
+void expectRoundedProduct(const std::string &text, const std::string &format, int64_t segments = 0) {
+  SCOPED_TRACE(fmt::format("{}, {} segments\n{}", format, segments, text));
   const Module plain = modulePassed(text, "fuse,outline");
   std::vector<Tensor> arguments = argumentsOf(plain), rounded = arguments;
-  for (Tensor &factor : rounded)
+  for (Tensor &factor : std::span(rounded).first(2))
     for (int64_t i = 0; i < factor.elements(); ++i)
       factor.set(i, roundedTo(format, factor.get(i)));
   const std::vector<Tensor> expected = interpret(plain, *plain.functions[0], rounded);
@@ -402,15 +424,18 @@ void expectRoundedProduct(const std::string &text, const std::string &format) {
     if ((architecture < 80 && format != "f16") || architecture == 90) // its PTX is that of 80
       continue;
     SCOPED_TRACE(architecture);
-    const Module scheduled = modulePassed(
+    Module scheduled = modulePassed(
         text, fmt::format("fuse,outline,schedule-cuda{{library=never,precision={},architecture={}}}", format,
                           architecture));
+    if (segments > 0)
+      scheduled = splitInto(segments, scheduled);
     EXPECT_THAT(print(scheduled), ::testing::HasSubstr("algorithm = mma_" + format + ", form = tiles"));
     DeviceRun run = runOnDevice(scheduled, architecture, arguments);
     ASSERT_FALSE(run.results.empty());
     double worst = 0;
-    for (int64_t i = 0; i < expected[0].elements(); ++i)
-      worst = std::max(worst, std::abs(run.results[0].get(i) - expected[0].get(i)));
+    for (size_t r = 0; r < expected.size(); ++r)
+      for (int64_t i = 0; i < expected[r].elements(); ++i)
+        worst = std::max(worst, std::abs(run.results[r].get(i) - expected[r].get(i)));
     EXPECT_LT(worst, 2e-5);
     const auto matrix = [](const cudasim::Counters &c) { return c.of(cudasim::OpClass::Matrix) > 0; };
     EXPECT_TRUE(std::ranges::any_of(run.counters, matrix));
@@ -431,6 +456,52 @@ TEST_F(CudaContract, TensorCoresRoundTheFactorsOnly) {
                               "kernel = [3,3], padding = [1,1,1,1]"),
                          format);
   }
+}
+
+// Segments that are equal, that are not, and more of them than there are slabs of 16 steps; what follows the product comes
+// after their sum.
+TEST_F(CudaContract, TensorCoresSplitTheDepth) {
+  for (int64_t segments : {2, 3, 8}) {
+    expectRoundedProduct(matmul(70, 133, 64, true, false), "tf32", segments);
+    expectRoundedProduct(matmul(33, 31, 83, false, true), "f16", segments);
+    expectRoundedProduct(
+        "func @f(%a: f32[3,33,83], %b: f32[3,20,83]) -> f32[3,33,20] {\n  %c = matmul(%a, %b) "
+        "{transpose_b = true}\n  return %c\n}\n",
+        "tf32", segments);
+    expectRoundedProduct(conv("conv2d", "2,20,9,11", "20,20,3,3", "2,20,9,11", "padding = [1,1,1,1]"), "bf16",
+                         segments);
+    expectRoundedProduct(conv("conv2d", "2,16,9,9", "12,8,3,3", "2,12,5,5", "dilation = [2,2], groups = 2"),
+                         "tf32", segments);
+    expectRoundedProduct(conv("conv2d_grad_input", "2,20,5,6", "20,3,3,3", "2,3,9,11",
+                              "input = [9,11], stride = [2,2], padding = [1,1,1,1]"),
+                         "tf32", segments);
+    expectRoundedProduct(conv("conv2d_grad_weight", "5,8,9,9", "5,12,5,5", "12,4,3,3",
+                              "kernel = [3,3], dilation = [2,2], groups = 2"),
+                         "tf32", segments);
+  }
+  expectRoundedProduct(
+      "func @f(%x: f32[4,20,9,9], %dy: f32[4,20,7,7], %v: f32[20,20,3,3], %w: f32[20,20,3,3]) -> "
+      "(f32[20,20,3,3], f32[20,20,3,3]) {\n"
+      "  %g = conv2d_grad_weight(%x, %dy) {kernel = [3,3]}\n  %n = add(%g, %v)\n  %u = sub(%w, %n)\n  "
+      "return %n, %u\n}\n",
+      "tf32", 4);
+}
+
+// Sums of segments are added in one order: equal bits whatever the order of warps and blocks. Without tensor cores a split
+// is no part of the schedule, and changes nothing.
+TEST_F(CudaContract, SegmentsAddInOneOrder) {
+  const std::string text = conv("conv2d", "2,20,9,11", "33,20,3,3", "2,33,9,11", "padding = [1,1,1,1]");
+  const Module split =
+      splitInto(4, modulePassed(text, "outline,schedule-cuda{library=never,precision=tf32}"));
+  const std::vector<Tensor> arguments = argumentsOf(split);
+  const DeviceRun first = runOnDevice(split, 80, arguments);
+  ASSERT_FALSE(first.results.empty());
+  EXPECT_EQ(first.counters.size(), 3u) << "filters, segments, their sum";
+  for (uint64_t seed : {2, 3})
+    EXPECT_TRUE(runOnDevice(split, 80, arguments, seed).results[0] == first.results[0]);
+  const Module direct = modulePassed(text, "outline,schedule-cuda");
+  EXPECT_TRUE(runOnDevice(splitInto(4, direct), 80, arguments).results[0] ==
+              runOnDevice(direct, 80, arguments).results[0]);
 }
 
 TEST_F(CudaContract, TensorCoresOfEveryTile) {
