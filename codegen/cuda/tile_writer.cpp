@@ -12,7 +12,7 @@ CudaTileWriter::CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product
                                const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn,
                                int64_t split)
     : w_(w), t_(w.text), product_(product), tile_(tile), async_(target.hasAsyncCopies()), inTurn_(inTurn),
-      split_(split), groups_(groupsOf(target)),
+      split_(split), groups_(groupsOf(target, format.has_value())),
       arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, target.architecture)
                          : cudaFusedTile(t_, names_, tile)),
       steps_(t_) {}
@@ -150,18 +150,19 @@ void CudaTileWriter::findPlace() {
 // ---- the loop over slabs
 
 /// A barrier and the wait for copies cost a slab of a small tile more than its multiply-adds do, the more so where each
-/// block has a multiprocessor for itself: so they come once for several slabs, as far as other blocks find room.
-CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target) const {
+/// block has a multiprocessor for itself: so they come once for several slabs. Tensor cores are through with one so soon
+/// that it pays for all tiles; else as far as other blocks find room.
+CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target, bool tensorCores) const {
   constexpr int kAlone = 56 << 10,
                 kBesideOthers = 36 << 10; // bytes: two such blocks are on any multiprocessor
   if (!async_)
     return {1, 2};
   const int slabBytes = 4 * slabFloats();
+  if (tensorCores)
+    return {2, 2};
   if (blocks() <= target.multiprocessors && 8 * slabBytes <= kAlone)
     return {4, 2};
-  if (4 * slabBytes <= kBesideOthers)
-    return {2, 2};
-  return {1, 3};
+  return 4 * slabBytes <= kBesideOthers ? Groups{2, 2} : Groups{1, 3};
 }
 
 /// One group of slabs is read while others are on their way.

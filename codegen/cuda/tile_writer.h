@@ -48,7 +48,7 @@ private:
   struct Groups {
     int slabs, count;
   };
-  Groups groupsOf(const CudaTarget &target) const;
+  Groups groupsOf(const CudaTarget &target, bool tensorCores) const;
   void asyncLoop();
   std::string numberOfGroups();
   void forSlabs(const std::string &group, const std::function<void()> &write);
