@@ -65,13 +65,15 @@ bool readsArguments(const Function &fn, OpId contraction) {
 }
 
 /// Most of a tile would hold nothing: one row or column of a group, as in a depthwise convolution; or a few of a
-/// convolution whose sums are so short that threads of an element each are through before (LeNet's pool1.grad, 6 rows
-/// over 400 steps: 9 us instead of 49 on an H200). Partial sums keep more threads busy in a tile all the same.
-bool isNarrow(const ImplicitProduct &product, bool convolution) {
-  constexpr int64_t kFewest = 4, kFew = 8, kShort = 512;
+/// convolution whose elements are many and whose sums so short that threads of an element each are through before (LeNet's
+/// pool1.grad, 6 rows over 400 steps: 9 us instead of 49 on an H200). Partial sums keep more threads busy in a tile all
+/// the same.
+bool isNarrow(const ImplicitProduct &product, bool convolution, int64_t multiprocessors) {
+  constexpr int64_t kFewest = 4, kFew = 8, kShort = 512, kThreads = 512; // of a multiprocessor
   const int64_t narrow = std::min(product.rows, product.columns);
+  const bool many = product.batch * product.rows * product.columns >= multiprocessors * kThreads;
   return product.partials == 1 && ((product.batch > 1 && narrow < kFewest) ||
-                                   (convolution && narrow <= kFew && product.depth <= kShort));
+                                   (convolution && narrow <= kFew && product.depth <= kShort && many));
 }
 
 class ContractionScheduler {
@@ -185,7 +187,8 @@ private:
       return "library";
     if (!product_)
       return "dots";
-    return isNarrow(*product_, fn_[contraction_].def->name != "matmul") ? "elements" : "tiles";
+    const bool convolution = fn_[contraction_].def->name != "matmul";
+    return isNarrow(*product_, convolution, device_.multiprocessors) ? "elements" : "tiles";
   }
 
   /// The tile whose pending sums fit in registers (codegen/cuda/tile_writer.cpp).

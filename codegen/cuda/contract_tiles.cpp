@@ -118,6 +118,7 @@ private:
       blocks += tiles.blocks();
     }
     CudaStep step = std::move(w).finish(blocks);
+    step.readsAhead = options_.format.has_value();
     c_.setCost(step);
     return step;
   }

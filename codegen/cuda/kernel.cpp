@@ -13,7 +13,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kCudaGeneratorVersion = 3;
+constexpr int kCudaGeneratorVersion = 4;
 
 /// A transpose whose rows stay rows.
 bool keepsRows(const Function &fn, OpId transpose) {
@@ -57,8 +57,9 @@ CudaKernelCode emitCudaKernel(const Function &fn, OpId kernel, const CudaTarget 
   CHECK(false, "kernel of kind {}", kind);
 }
 
-std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks) {
-  return fmt::format("__launch_bounds__({}{})", threads, blocks <= target.multiprocessors ? ", 1" : "");
+std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks, bool readsAhead) {
+  const bool alone = readsAhead && blocks <= target.multiprocessors;
+  return fmt::format("__launch_bounds__({}{})", threads, alone ? ", 1" : "");
 }
 
 } // namespace gradc

@@ -41,12 +41,13 @@ struct CudaStep {
   std::vector<CudaParameter> parameters; // of the function after block and shared, one a buffer
   /// The first of several: where all that it reads are arguments, it may run before all kernels.
   bool isEarly = false;
+  bool readsAhead = false; // as far as registers allow
   double flops = 0;
 };
 
 /// What `__launch_bounds__` says: where each block has a multiprocessor for itself, no other hides what its instructions
-/// wait for, so it may have all registers to ask early for what it reads.
-std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks);
+/// wait for, so one that reads ahead may have all registers.
+std::string cudaLaunchBounds(const CudaTarget &target, int threads, int64_t blocks, bool readsAhead);
 
 struct CudaKernelCode {
   std::vector<CudaStep> steps;

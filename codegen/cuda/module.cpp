@@ -245,9 +245,10 @@ private:
       }
       body += callText(parts, i, shared + arguments);
     }
+    const bool readsAhead = std::ranges::any_of(parts, [](const Part &part) { return part.step->readsAhead; });
     return fmt::format("extern \"C\" __global__ void {} {}({}) {{\n{}}}\n",
-                       cudaLaunchBounds(target_, launch.threads, launch.blocks), launch.function, parameters,
-                       body);
+                       cudaLaunchBounds(target_, launch.threads, launch.blocks, readsAhead), launch.function,
+                       parameters, body);
   }
 
   /// The call of part i, for the blocks that are its share.

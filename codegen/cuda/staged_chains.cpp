@@ -157,7 +157,9 @@ public:
       reduceLevel(ops);
     storeFull();
     storeKept();
-    return std::move(w_).finish(blocks());
+    CudaStep step = std::move(w_).finish(blocks());
+    step.readsAhead = pipelined_;
+    return step;
   }
 
 private:

@@ -222,7 +222,7 @@ void CudaTileWriter::forSlabs(const std::string &group, const std::function<void
       slab_ = t_.define("int", "slab", group);
       write();
     });
-  t_.line("#pragma unroll");
+  t_.line("#pragma unroll{}", arithmetic_->keepsHoles() ? " 1" : ""); // code of f32 is long already
   t_.open("for (int {0} = 0; {0} < {1}; ++{0})", part_, groups_.slabs);
   slab_ = t_.define("int", "slab", fmt::format("({}) * {} + {}", group, groups_.slabs, part_));
   const bool full = slabs() % (split_ * groups_.slabs) == 0;
@@ -298,7 +298,7 @@ void CudaTileWriter::finishTile(const Finish &finish) {
           product_.columns % tile_.columns == 0 ? "" : fmt::format("{} < {}", c, product_.columns), [&] {
             const CudaIndex column = math.counter(c, product_.columns);
             const int64_t atOnce = arithmetic_->keepsHoles() ? 1 : kLinesAtOnce;
-            t_.line("#pragma unroll {}", atOnce == 1 ? 2 : 1);
+            t_.line("#pragma unroll 1");
             w_.m.block(
                 fmt::format("for (int {0} = int(threadIdx.x) / {1}; {0} < {2}; {0} += {3})", line_,
                             tile_.columns, arithmetic_->heldRows(), atOnce * linesOfBlock()),
