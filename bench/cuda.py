@@ -23,13 +23,16 @@ from networks import NETWORKS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PRECISIONS = ("f32", "tf32", "bf16")
+SLOWER = 1.05  # than the best of another run: not measured again
 
 
-def contenders(network, precision, patterns):
-    """Each peer in the forms that are worth trying."""
+def contenders(network, precision, patterns, known):
+    """Each peer in the forms that are worth trying, without those that were too slow in another run."""
     layouts = ("", "-cl") if NETWORKS[network].pictures and precision != "f32" else ("",)
     names = [f"torch {form}{layout}" for form in ("eager", "graph", "compile-graph") for layout in layouts] + ["jax"]
-    return [name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns.split(","))]
+    before = {who: ms for who, ms in known.get((network, precision), {}).items() if who != "gradc"}
+    return [name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns.split(",")) and
+            (not before or before.get(name, float("inf")) <= SLOWER * min(before.values()))]
 
 
 def command(who, network, precision, args, lock):
@@ -59,14 +62,20 @@ def measure(who, network, precision, args, lock):
             "compile_ms": answers[0]["compile_ms"]}
 
 
-def table(lines):
+def read(path):
+    """Medians by row, then by who."""
     times = {}
-    for line in lines:
-        if "ms" in line:
-            times.setdefault((line["network"], line["precision"]), {}).setdefault(line["who"], []).append(line["ms"])
+    with open(path, encoding="utf-8") as file:
+        for line in map(json.loads, file):
+            if "ms" in line:
+                times.setdefault((line["network"], line["precision"]), {}).setdefault(line["who"], []).append(line["ms"])
+    return {row: {who: statistics.median(ms) for who, ms in field.items()} for row, field in times.items()}
+
+
+def table(results):
     rows = ["| step | precision | gradc, ms | best peer, ms | | gradc is |", "|---|---|---|---|---|---|"]
-    for (network, precision), field in times.items():
-        medians = {who: statistics.median(ms) for who, ms in field.items()}
+    for (network, precision), field in results.items():
+        medians = dict(field)
         own = medians.pop("gradc", None)
         who, best = min(medians.items(), key=lambda item: item[1], default=("", None))
         rows.append(f"| {network} | {precision} | {own or float('nan'):.4f} | {best or float('nan'):.4f} | {who} | "
@@ -81,6 +90,7 @@ def parse():
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--peers", default="*", help="patterns of names, as 'torch graph*,jax'; '' to run gradc only")
+    parser.add_argument("--known", metavar="FILE", help="lines of another run: leaves out peers that were too slow there")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--jobs", type=int, default=6, help="processes that compile at the same time")
@@ -92,8 +102,9 @@ def parse():
 def main():
     args = parse()
     if not args.no_measure:
+        known = read(args.known) if args.known else {}
         jobs = [(who, network, precision) for precision in args.precisions.split(",") for network in args.networks.split(",")
-                for who in contenders(network, precision, args.peers) + ["gradc"]] * args.rounds
+                for who in contenders(network, precision, args.peers, known) + ["gradc"]] * args.rounds
         with tempfile.NamedTemporaryFile() as lock, open(args.out, "a", encoding="utf-8") as out, \
                 concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
             for line in pool.map(lambda job: measure(*job, args, lock.name), jobs):
@@ -101,8 +112,7 @@ def main():
                 out.flush()
                 print(f"{line['precision']:5} {line['network']:12} {line['who']:22} {line.get('ms', line.get('error'))}",
                       flush=True)
-    with open(args.out, encoding="utf-8") as file:
-        print(table([json.loads(text) for text in file]))
+    print(table(read(args.out)))
 
 
 if __name__ == "__main__":
