@@ -15,7 +15,7 @@
 // pack    filters are first packed in the order in which tiles read them: those that are an argument of the function before
 //         all kernels, in a launch that is there anyway
 // in_turn a block makes the 16 partial sums of its elements one after the other, which saves their way through memory
-// tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h, cuda_tensor_tiling.h)
+// tile    rows and columns of a block's result, from a model of time (support/cuda_tiling.h, passes/cuda_tensor_tiling_util.h)
 // split   segments of the depth, each the work of blocks of its own: of tensor cores, whose sums have no order
 // threads of a block
 // order   partial sums of a reduction, where it is not one chain: stated, not chosen
@@ -30,9 +30,9 @@
 #include "ir/implicit_product.h"
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "passes/cuda_tensor_tiling_util.h"
 #include "passes/kernel_util.h"
 #include "passes/pass.h"
-#include "support/cuda_tensor_tiling.h"
 #include "support/tiling.h"
 
 namespace gradc {

@@ -47,9 +47,12 @@ CudaStep emitPackedFilters(const CudaContraction &c, const ImplicitProduct &prod
   CudaStepWriter w(c.k, "_pack", true);
   CudaText &t = w.text;
   const std::string piece = w.sharedArray("piece", DType::F32, pieces * kLines * pitch);
-  const std::string first = t.define("int", "first", fmt::format("{} * {}", cudaRemainder("block", across), width));
-  const std::string row0 = t.define("int", "row0", fmt::format("{} * {}", cudaRemainder(cudaQuotient("block", across), down), kLines));
-  const std::string outer0 = t.define("int", "outer0", fmt::format("{} * {}", cudaQuotient("block", across * down), pieces));
+  const std::string first =
+      t.define("int", "first", fmt::format("{} * {}", cudaRemainder("block", across), width));
+  const std::string row0 = t.define(
+      "int", "row0", fmt::format("{} * {}", cudaRemainder(cudaQuotient("block", across), down), kLines));
+  const std::string outer0 =
+      t.define("int", "outer0", fmt::format("{} * {}", cudaQuotient("block", across * down), pieces));
   const bool even = lines.outer % pieces == 0;
   // Lines that touch are read as one; an odd pitch keeps their writes apart, too.
   const bool flat = width == pitch && width == lines.stride;
@@ -59,11 +62,13 @@ CudaStep emitPackedFilters(const CudaContraction &c, const ImplicitProduct &prod
     const std::string line = t.define("int", "line", cudaQuotient("i", lanes)),
                       in = t.define("int", "in", cudaRemainder("i", lanes));
     const std::string row = t.define("int", "row", fmt::format("{} + {}", row0, cudaRemainder(line, kLines)));
-    const std::string outer = t.define("int", "outer", fmt::format("{} + {}", outer0, cudaQuotient(line, kLines)));
+    const std::string outer =
+        t.define("int", "outer", fmt::format("{} + {}", outer0, cudaQuotient(line, kLines)));
     t.line("if ({}{}{} < {} && {} + {} < {})", width < lanes ? fmt::format("{} < {} && ", in, width) : "",
-           even ? "" : fmt::format("{} < {} && ", outer, lines.outer), row, lines.count, first, in, lines.length);
-    t.line("  {}[{} * {} + {}] = {}[({} * {}LL + {}) * {} + {} + {}];", piece, line, pitch, in, c.pointer(w, 1),
-           outer, lines.count, row, lines.stride, first, in);
+           even ? "" : fmt::format("{} < {} && ", outer, lines.outer), row, lines.count, first, in,
+           lines.length);
+    t.line("  {}[{} * {} + {}] = {}[({} * {}LL + {}) * {} + {} + {}];", piece, line, pitch, in,
+           c.pointer(w, 1), outer, lines.count, row, lines.stride, first, in);
   }
   t.close();
   w.barrier();
@@ -74,15 +79,16 @@ CudaStep emitPackedFilters(const CudaContraction &c, const ImplicitProduct &prod
                     number = t.define("int", "number", cudaQuotient("i", width));
   const std::string at = t.define("int", "at", fmt::format("{} + {}", first, in)),
                     outer = t.define("int", "outer", fmt::format("{} + {}", outer0, number));
-  const std::string depth =
-      forward ? fmt::format("{} * {} + {}", cudaRemainder(at, taps), conv.channels / conv.groups, cudaQuotient(at, taps))
-              : fmt::format("{} * {} + {}", at, conv.filters / conv.groups, cudaRemainder(outer, conv.filters / conv.groups));
+  const std::string depth = forward ? fmt::format("{} * {} + {}", cudaRemainder(at, taps),
+                                                  conv.channels / conv.groups, cudaQuotient(at, taps))
+                                    : fmt::format("{} * {} + {}", at, conv.filters / conv.groups,
+                                                  cudaRemainder(outer, conv.filters / conv.groups));
   const std::string group = forward ? outer : cudaQuotient(outer, conv.filters / conv.groups);
-  t.line("if ({} < {} && {}{} < {})", at, lines.length, even ? "" : fmt::format("{} < {} && ", outer, lines.outer),
-         row, packed.filledRows);
-  t.line("  ((float *){})[({} * {}LL + {}) * {} + {}] = {} < {} ? {}[({} * {} + {}) * {} + {}] : 0;", w.workspace,
-         group, packed.depth, depth, packed.filledRows, row, row, packed.rows, piece, number, kLines, lane, pitch,
-         in);
+  t.line("if ({} < {} && {}{} < {})", at, lines.length,
+         even ? "" : fmt::format("{} < {} && ", outer, lines.outer), row, packed.filledRows);
+  t.line("  ((float *){})[({} * {}LL + {}) * {} + {}] = {} < {} ? {}[({} * {} + {}) * {} + {}] : 0;",
+         w.workspace, group, packed.depth, depth, packed.filledRows, row, row, packed.rows, piece, number,
+         kLines, lane, pitch, in);
   t.close();
   CudaStep step = std::move(w).finish(ceilDiv(lines.outer, pieces) * across * down);
   step.isEarly = true;

@@ -30,8 +30,8 @@ bool cudaComputesNeighbours(const CudaKernelContext &k, bool reductions) {
   auto isPlain = [&](OpId id) {
     const OpDef &def = *k.fn[id].def;
     return def.scalar || def.name == "broadcast" || def.name == "reshape" || def.name == "constant" ||
-           def.name == "random_uniform" || def.name == "iota" || (def.name == "transpose" && keepsRows(k.fn, id)) ||
-           (reductions && def.is(kReduction));
+           def.name == "random_uniform" || def.name == "iota" ||
+           (def.name == "transpose" && keepsRows(k.fn, id)) || (reductions && def.is(kReduction));
   };
   auto isNarrow = [&](ValueId v) { return dtypeSize(k.fn.type(v).dtype) <= 4 || k.fn.type(v).rank() == 0; };
   return std::ranges::all_of(k.body().ops, isPlain) && std::ranges::all_of(k.body().args, isNarrow) &&

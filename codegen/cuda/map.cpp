@@ -20,7 +20,9 @@ constexpr int kVectorWidth = 4;
 int widthOf(const CudaKernelContext &k, const Nest &nest) {
   const Shape &shape = nest.type.shape;
   const bool large = nest.type.layout.empty() && nest.type.elements() >= kLargeEnough;
-  return large && shape[shape.rank() - 1] % kVectorWidth == 0 && cudaComputesNeighbours(k, false) ? kVectorWidth : 1;
+  return large && shape[shape.rank() - 1] % kVectorWidth == 0 && cudaComputesNeighbours(k, false)
+             ? kVectorWidth
+             : 1;
 }
 
 /// The shape that a type takes in memory: n16's last block is filled up.

@@ -245,7 +245,8 @@ private:
       }
       body += callText(parts, i, shared + arguments);
     }
-    const bool readsAhead = std::ranges::any_of(parts, [](const Part &part) { return part.step->readsAhead; });
+    const bool readsAhead =
+        std::ranges::any_of(parts, [](const Part &part) { return part.step->readsAhead; });
     return fmt::format("extern \"C\" __global__ void {} {}({}) {{\n{}}}\n",
                        cudaLaunchBounds(target_, launch.threads, launch.blocks, readsAhead), launch.function,
                        parameters, body);
@@ -314,7 +315,7 @@ private:
   std::map<std::string, CudaKernelCode> code_; // by symbol
   std::map<OpId, std::string> symbols_;
   std::vector<OpId> early_;
-  std::vector<Part> joining_; // of early steps, with the first launch
+  std::vector<Part> joining_;                                  // of early steps, with the first launch
   std::vector<std::pair<std::string, std::string>> functions_; // symbol and text
   std::map<std::string, Wrapper> wrappers_;
   std::vector<std::string> order_; // of wrappers

@@ -336,10 +336,11 @@ std::vector<Definition> definitions() {
                    "  return number;\n}\n"},
       {"shared_address",
        "DEVICE unsigned shared_address(const void *p) { return unsigned(__cvta_generic_to_shared(p)); }\n"},
-      {"put4", "// Of 16 aligned bytes in shared memory; an assignment may be taken apart, which meets banks twice.\n"
-               "DEVICE void put4(float *to, float4 x) {\n"
-               "  asm volatile(\"st.shared.v4.f32 [%0], {%1, %2, %3, %4};\" ::\"r\"(shared_address(to)), "
-               "\"f\"(x.x), \"f\"(x.y), \"f\"(x.z), \"f\"(x.w) : \"memory\");\n}\n"},
+      {"put4",
+       "// Of 16 aligned bytes in shared memory; an assignment may be taken apart, which meets banks twice.\n"
+       "DEVICE void put4(float *to, float4 x) {\n"
+       "  asm volatile(\"st.shared.v4.f32 [%0], {%1, %2, %3, %4};\" ::\"r\"(shared_address(to)), "
+       "\"f\"(x.x), \"f\"(x.y), \"f\"(x.z), \"f\"(x.w) : \"memory\");\n}\n"},
       {"copy_async", "// From global to shared memory; landed after async_wait and a barrier.\n"
                      "DEVICE void copy_async(unsigned to, const float *from) {\n"
                      "  asm volatile(\"cp.async.ca.shared.global [%0], [%1], 4;\" ::\"r\"(to), "

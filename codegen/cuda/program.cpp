@@ -49,7 +49,8 @@ public:
 private:
   Status makeImages(const std::vector<std::string> &texts, const CudaCompileOptions &options);
   /// Of all parts at the same time.
-  Status addImages(const std::vector<std::string> &texts, gradc_cuda_image image, const CudaCompileOptions &options);
+  Status addImages(const std::vector<std::string> &texts, gradc_cuda_image image,
+                   const CudaCompileOptions &options);
   void addLaunch(const CudaLaunch &launch, const std::map<OpId, std::vector<gradc_ref>> &buffers);
 
   std::optional<ProgramTable> table_;
@@ -121,7 +122,8 @@ Status CudaProgram::addImages(const std::vector<std::string> &texts, gradc_cuda_
       continue;
     const std::string &kept = codes_.emplace_back(*std::move(made.code));
     image.data = kept.c_str();
-    image.bytes = static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
+    image.bytes =
+        static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
     image.part = static_cast<int32_t>(part);
     images_.push_back(image);
   }

@@ -24,16 +24,16 @@
 namespace gradc {
 namespace {
 
-constexpr int64_t kRows = 64;      // of a block, where a row is one chain
-constexpr int64_t kShortRun = 32;  // fewer neighbours are staged for several sums together
+constexpr int64_t kRows = 64;     // of a block, where a row is one chain
+constexpr int64_t kShortRun = 32; // fewer neighbours are staged for several sums together
 constexpr int64_t kBanks = 32;
-constexpr int64_t kWholeRun = 64;  // shorter runs of single chains are walked at once
+constexpr int64_t kWholeRun = 64;              // shorter runs of single chains are walked at once
 constexpr int64_t kLoaders = kCudaThreads / 2; // threads that compute terms while the others add
-constexpr int64_t kInFlight = 32;  // terms of such a thread
-constexpr int64_t kColumns = 8;    // 32 bytes, a sector
+constexpr int64_t kInFlight = 32;              // terms of such a thread
+constexpr int64_t kColumns = 8;                // 32 bytes, a sector
 constexpr int64_t kLongColumn = 64;
-constexpr int kWidth = 4;          // neighbours that are loaded together
-constexpr int64_t kTogether = 4;   // groups of them that a thread loads before it stores
+constexpr int kWidth = 4;        // neighbours that are loaded together
+constexpr int64_t kTogether = 4; // groups of them that a thread loads before it stores
 constexpr int kUnrolledTerms = 16;
 
 /// Rows: [batch] × sums × run: the batch is reduced or absent, `run` neighbours in memory are reduced.
@@ -42,7 +42,7 @@ struct Form {
   bool columns = false;
   int64_t batch = 1; // axis 0 of rows where it is reduced
   int64_t sums = 1, run = 1;
-  int64_t parts = 1; // partial sums of a sum: lanes, or segments of columns
+  int64_t parts = 1;        // partial sums of a sum: lanes, or segments of columns
   bool interleaved = false; // columns: the parts are lanes
   int64_t sumsPerBlock = 1, steps = 1;
   int width = 1;
@@ -66,7 +66,8 @@ int64_t mostTerms(const CudaRowPlan &plan) {
 
 /// Steps of a tile that holds at most so many terms.
 int64_t mostSteps(const Form &form, int64_t terms) {
-  return std::max<int64_t>(1, terms / static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(form.chains()))));
+  return std::max<int64_t>(1,
+                           terms / static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(form.chains()))));
 }
 
 std::optional<Form> columnsOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
@@ -110,9 +111,10 @@ std::optional<Form> rowsOf(const CudaRowPlan &plan) {
   form.parts = order.lanes;
   if (form.sums * form.parts == 1) // a chain of a few terms is walked where it lies
     return std::nullopt;
-  const int64_t wanted = form.parts == 1            ? kRows
-                         : form.run > kShortRun * 2 ? 1
-                                                    : std::clamp<int64_t>(kShortRun / form.run, 2, kLoaders / kLanes);
+  const int64_t wanted = form.parts == 1 ? kRows
+                         : form.run > kShortRun * 2
+                             ? 1
+                             : std::clamp<int64_t>(kShortRun / form.run, 2, kLoaders / kLanes);
   form.sumsPerBlock = std::min(form.sums, wanted);
   const bool whole = form.parts == 1 && form.run <= kWholeRun;
   form.steps = whole ? form.run : std::min(form.run, mostSteps(form, mostTerms(plan)));
@@ -129,9 +131,11 @@ bool addsFloats(const CudaKernelContext &k, const CudaRowPlan &plan) {
 
 std::optional<Form> formOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
   std::optional<Form> form = plan.keepsLast() ? columnsOf(k, plan) : rowsOf(plan);
-  if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) || !addsFloats(k, plan))
+  if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) ||
+      !addsFloats(k, plan))
     return form;
-  const int64_t neighbours = std::gcd(plan.shape[plan.shape.rank() - 1], form->columns ? form->sumsPerBlock : form->steps);
+  const int64_t neighbours =
+      std::gcd(plan.shape[plan.shape.rank() - 1], form->columns ? form->sumsPerBlock : form->steps);
   form->width = neighbours % kWidth == 0 ? kWidth : 1;
   return form;
 }
@@ -151,8 +155,8 @@ public:
   CudaStep write() {
     w_.text.line("const int thread = threadIdx.x;");
     if (pipelined_)
-      adder_ = m_.math.counter(
-          w_.text.define("int", "adder", fmt::format("thread ^ {}", kLoaders)), kCudaThreads);
+      adder_ =
+          m_.math.counter(w_.text.define("int", "adder", fmt::format("thread ^ {}", kLoaders)), kCudaThreads);
     for (const std::vector<OpId> &ops : plan_.levels)
       reduceLevel(ops);
     storeFull();
@@ -249,7 +253,8 @@ private:
   /// The index of the full shape. A row of memory has all sums.
   CudaIndices indexOf(const CudaIndex &row, const CudaIndex &sum, const CudaIndex &place) {
     const CudaIndex number = m_.math.add(m_.math.mul(row, form_.sums), sum);
-    return m_.math.dims(plan_.shape, form_.columns ? number : m_.math.add(m_.math.mul(number, form_.run), place));
+    return m_.math.dims(plan_.shape,
+                        form_.columns ? number : m_.math.add(m_.math.mul(number, form_.run), place));
   }
   CudaIndex rowOf(const CudaIndex &part, const CudaIndex &example, const CudaIndex &place) {
     if (!form_.columns)
@@ -269,7 +274,8 @@ private:
     CudaIndexMath &math = m_.math;
     if (!form_.columns) {
       const CudaIndex row = math.div(element, form_.steps);
-      return {math.mod(row, form_.sumsPerBlock), math.div(row, form_.sumsPerBlock), math.mod(element, form_.steps)};
+      return {math.mod(row, form_.sumsPerBlock), math.div(row, form_.sumsPerBlock),
+              math.mod(element, form_.steps)};
     }
     const CudaIndex row = math.div(element, form_.sumsPerBlock);
     return {math.mod(element, form_.sumsPerBlock), math.mod(row, form_.parts), math.div(row, form_.parts)};
@@ -277,8 +283,10 @@ private:
   CudaIndex elementOf(const Term &term) {
     CudaIndexMath &math = m_.math;
     if (!form_.columns)
-      return math.add(math.mul(math.add(math.mul(term.part, form_.sumsPerBlock), term.sum), form_.steps), term.step);
-    return math.add(math.mul(math.add(math.mul(term.step, form_.parts), term.part), form_.sumsPerBlock), term.sum);
+      return math.add(math.mul(math.add(math.mul(term.part, form_.sumsPerBlock), term.sum), form_.steps),
+                      term.step);
+    return math.add(math.mul(math.add(math.mul(term.step, form_.parts), term.part), form_.sumsPerBlock),
+                    term.sum);
   }
   /// Where an element of tile number `tile` lies.
   std::string slotOf(const CudaIndex &element, const CudaIndex &tile) {
@@ -296,13 +304,12 @@ private:
 
   /// body(j, element) for all of `count`, in groups of `width` neighbours, spread over the threads. The element is the
   /// one at the group's lane; j numbers the groups of a thread.
-  void forElements(int64_t count, int64_t threads, const std::function<void(const CudaIndex &, const CudaIndex &)> &body) {
+  void forElements(int64_t count, int64_t threads,
+                   const std::function<void(const CudaIndex &, const CudaIndex &)> &body) {
     const int64_t groups = count / form_.width;
     auto group = [&](const CudaIndex &j) {
       const CudaIndex number = m_.math.add(m_.math.mul(j, threads), m_.math.counter("thread", threads));
-      m_.when(m_.math.below(number, groups), [&] {
-        body(j, elementOfGroup(number, groups));
-      });
+      m_.when(m_.math.below(number, groups), [&] { body(j, elementOfGroup(number, groups)); });
     };
     m_.loop("j", ceilDiv(groups, threads), group, true);
   }
@@ -326,7 +333,8 @@ private:
       whereTermExists(element, tile, [&](const CudaIndices &) {
         const std::string slot = slotOf(m_.math.withoutLane(element), tile);
         for (size_t r = 0; r < reductions.size(); ++r) {
-          const std::string own = fmt::format("{}[{}]", terms[r], m_.math.text(j)), &array = reductions[r].tile;
+          const std::string own = fmt::format("{}[{}]", terms[r], m_.math.text(j)),
+                            &array = reductions[r].tile;
           if (form_.width == 1)
             w_.text.line("{}[{}] = {};", array, slot, own);
           else
@@ -338,7 +346,9 @@ private:
   }
 
   /// Of a term, or of as many as lie side by side.
-  std::string_view termType(const Reduction &r) const { return form_.width == 1 ? cudaType(r.dtype) : "float4"; }
+  std::string_view termType(const Reduction &r) const {
+    return form_.width == 1 ? cudaType(r.dtype) : "float4";
+  }
   std::string termAt(const Reduction &r, const CudaIndices &index) {
     std::vector<std::string> values;
     for (m_.math.lane = 0; m_.math.lane < form_.width; ++m_.math.lane)
@@ -352,7 +362,8 @@ private:
     if (form_.columns || place.most() < form_.run)
       return place;
     CudaIndexMath &math = m_.math;
-    const std::string group = w_.text.define(math.indexType(), "place", math.text(math.div(place, form_.width)));
+    const std::string group =
+        w_.text.define(math.indexType(), "place", math.text(math.div(place, form_.width)));
     return math.add(math.mul(math.counter(group, form_.run / form_.width), form_.width), lane_);
   }
 
@@ -390,18 +401,26 @@ private:
       m_.loop("t", form_.steps / together, [&](const CudaIndex &t) {
         const CudaIndex step = math.mul(t, together),
                         place = math.add(math.mul(math.mod(tile, form_.chunks()), form_.steps), step);
-        m_.when(math.below(place, form_.run), [&] { addTerms(reductions, slotOf(elementOf({first.sum, first.part, step}), tile), place, together); });
+        m_.when(math.below(place, form_.run), [&] {
+          addTerms(reductions, slotOf(elementOf({first.sum, first.part, step}), tile), place, together);
+        });
       });
     });
   }
 
-  void addTerms(const std::vector<Reduction> &reductions, const std::string &slot, const CudaIndex &place, int together) {
+  void addTerms(const std::vector<Reduction> &reductions, const std::string &slot, const CudaIndex &place,
+                int together) {
     for (const Reduction &r : reductions) {
-      const std::string four = together == 1 ? "" : w_.text.define("float4", r.name + "_terms", fmt::format("*(const float4 *)({} + {})", r.tile, slot));
+      const std::string four = together == 1
+                                   ? ""
+                                   : w_.text.define("float4", r.name + "_terms",
+                                                    fmt::format("*(const float4 *)({} + {})", r.tile, slot));
       for (int i = 0; i < together; ++i) {
-        const std::string x = together == 1 ? fmt::format("{}[{}]", r.tile, slot) : fmt::format("{}.{}", four, "xyzw"[i]);
+        const std::string x =
+            together == 1 ? fmt::format("{}[{}]", r.tile, slot) : fmt::format("{}.{}", four, "xyzw"[i]);
         if (r.argmax)
-          w_.text.line("argmax_take({}, {}, {}, {});", x, m_.math.text(m_.math.add(place, i)), r.sum, r.number);
+          w_.text.line("argmax_take({}, {}, {}, {});", x, m_.math.text(m_.math.add(place, i)), r.sum,
+                       r.number);
         else
           w_.text.line("{} = {};", r.sum, cudaCombine(k_.fn[r.op].def->name, r.dtype, r.sum, x));
       }
@@ -436,8 +455,9 @@ private:
     m_.when(m_.math.below(thread_, form_.sumsPerBlock), [&] {
       std::vector<std::string> tree;
       for (int64_t part = 0; part < form_.parts; ++part)
-        tree.push_back(w_.text.define(cudaType(r.dtype), r.name + "_part",
-                                      fmt::format("{}[{}]", r.results, m_.math.text(m_.math.add(thread_, part * form_.sumsPerBlock)))));
+        tree.push_back(w_.text.define(
+            cudaType(r.dtype), r.name + "_part",
+            fmt::format("{}[{}]", r.results, m_.math.text(m_.math.add(thread_, part * form_.sumsPerBlock)))));
       for (size_t half = tree.size() / 2; half > 0; half /= 2)
         for (size_t j = 0; j < half; ++j)
           tree[j] = w_.text.define(cudaType(r.dtype), r.name, combined(r, tree[j], tree[j + half]));
@@ -486,7 +506,8 @@ private:
     if (plan_.keptResults.empty())
       return;
     CudaIndexMath &math = m_.math;
-    const CudaIndex sum = globalSum(math.counter("thread", std::min<int64_t>(form_.sumsPerBlock, kCudaThreads)));
+    const CudaIndex sum =
+        globalSum(math.counter("thread", std::min<int64_t>(form_.sumsPerBlock, kCudaThreads)));
     CudaCondition exists;
     exists.require(math.below(thread_, form_.sumsPerBlock));
     exists.require(math.below(sum, form_.sums));

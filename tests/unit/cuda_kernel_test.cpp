@@ -146,14 +146,17 @@ TEST(CudaKernel, HalfABlockComputesWhatTheOtherAdds) {
       codeOf(unary("rows", "f32[32,8,16,16]", "    %r = reduce_sum(%a) {axes = [0,2,3]}", "f32[8]")).steps[0];
   EXPECT_EQ(step.blocks, 8); // a channel each
   EXPECT_THAT(step.text, HasSubstr("const int adder = thread ^ 128;"));
-  EXPECT_THAT(step.text, HasSubstr("for (int tile = 0; tile <= 2; ++tile) {\n    if (thread < 128) {\n      if (tile < 2) {"));
+  EXPECT_THAT(
+      step.text,
+      HasSubstr("for (int tile = 0; tile <= 2; ++tile) {\n    if (thread < 128) {\n      if (tile < 2) {"));
   EXPECT_THAT(step.text, HasSubstr("put4(r_terms + tile * 4160 + group3 * 4 + group3_1 * 4, r_term[j2]);"));
   EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms1.x;"));
   EXPECT_THAT(step.text, HasSubstr("tree16(r_part, [](float a, float b) { return a + b; })"));
 }
 
 TEST(CudaKernel, ATileWithoutAnotherIsComputedByAll) {
-  const CudaStep step = codeOf(unary("rows", "f32[33,10]", "    %r = reduce_sum(%a) {axes = [1]}", "f32[33]")).steps[0];
+  const CudaStep step =
+      codeOf(unary("rows", "f32[33,10]", "    %r = reduce_sum(%a) {axes = [1]}", "f32[33]")).steps[0];
   EXPECT_THAT(step.text, Not(HasSubstr("tile")));
   EXPECT_THAT(step.text, HasSubstr("r_terms[group1 + group1_1] = r_term[j2];"));
 }
@@ -278,7 +281,8 @@ TEST(CudaKernel, ATextIsCutBetweenLaunches) {
     for (size_t part = 0; part < cut.texts.size(); ++part)
       EXPECT_EQ(cut.texts[part].find(launch.function + "(") != std::string::npos,
                 static_cast<int>(part) == launch.part);
-  EXPECT_EQ(emitCudaModule(*module->functions[0], target, 100).texts.size(), 4u); // none is shorter than 16 KiB
+  EXPECT_EQ(emitCudaModule(*module->functions[0], target, 100).texts.size(),
+            4u); // none is shorter than 16 KiB
 }
 
 } // namespace

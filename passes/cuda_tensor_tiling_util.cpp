@@ -1,4 +1,4 @@
-#include "support/cuda_tensor_tiling.h"
+#include "passes/cuda_tensor_tiling_util.h"
 
 #include <algorithm>
 
