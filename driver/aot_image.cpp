@@ -7,6 +7,7 @@
 #include "codegen/table_text.h"
 #include "runtime/cuda/executor.h"
 #include "runtime/packed.h"
+#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -51,6 +52,7 @@ std::vector<std::string> ImageSource::imagesOf(const gradc_cuda_program &program
   std::vector<std::string> rows;
   for (int64_t i = 0; i < program.num_images; ++i) {
     const gradc_cuda_image &image = program.images[i];
+    CHECK(image.part == 0, "files have code in one part");
     const std::string packed =
         pack({static_cast<const char *>(image.data), static_cast<size_t>(image.bytes)});
     rows.push_back(fmt::format("{{{}, {}, {}, {}, {}, {}}}", image.architecture, image.is_ptx, image.toolkit,

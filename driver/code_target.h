@@ -30,7 +30,7 @@ struct CodeOptions {
   const ObjectCache *cache = nullptr; // null: --no-cache
 
   // Of files for other machines:
-  bool link = true;     // into this process: a CUDA program's code then is one image for each worker
+  bool link = true;     // into this process: the code of a CUDA program then is in parts, for all workers
   bool debug = false;   // the CPU's code with debug information
   bool withPtx = false; // beside a cubin, for later architectures
 };

@@ -7,7 +7,7 @@
 //
 // algorithm  decides about bits (ir/order.h): direct, the bits of a CPU; mma_tf32, mma_bf16 and mma_f16, what tensor
 //         cores make of factors rounded to that (an absent tap is zero), with sums in f32; cublas, a library's, with
-//         precision = tf32 where it may round, too
+//         precision = tf32, bf16 or f16 where it may round to that, too
 // form    tiles     an implicit product of matrices (ir/implicit_product.h), through shared memory
 //         dots      dot products of few rows by rows as they lie
 //         elements  an element a thread, for what fills no tile
@@ -140,7 +140,7 @@ private:
   CudaTensorPlan tensorPlan() const {
     CudaTensorProduct product{.shape = shapeOf(withoutPartials(fn_, contraction_, *product_)),
                               .streams = streams()};
-    product.reads = product.streams > std::ssize(fn_[kernel_].results);
+    product.reads = product.streams > largeResults();
     if (opName() == "matmul") {
       const Dict attrs = withDefaults(*fn_[contraction_].def, fn_[contraction_].attrs);
       product.columnsByFour = !attrs.flag("transpose_b") && product_->columns % 4 == 0;
@@ -151,16 +151,16 @@ private:
     return planCudaTensorTiles(product, device_.tensorCores());
   }
 
+  bool isLarge(ValueId v) const { return fn_.type(v).elements() == resultType().elements(); }
+  int64_t largeResults() const {
+    return std::ranges::count_if(fn_[kernel_].results, [&](ValueId v) { return isLarge(v); });
+  }
   /// Arrays of the result's size that the kernel reads or writes beside the product's factors.
   int64_t streams() const {
-    const int64_t elements = resultType().elements();
-    auto isLarge = [&](ValueId v) { return fn_.type(v).elements() == elements; };
     const RegionData &body = fn_[fn_[kernel_].regions[0]];
     auto isFactor = [&](ValueId v) { return std::ranges::count(fn_[contraction_].operands, v) > 0; };
-    int64_t streams = std::ranges::count_if(fn_[kernel_].results, isLarge);
-    for (ValueId arg : body.args)
-      streams += isLarge(arg) && !isFactor(arg) ? 1 : 0;
-    return streams;
+    return largeResults() +
+           std::ranges::count_if(body.args, [&](ValueId v) { return isLarge(v) && !isFactor(v); });
   }
 
   std::string_view opName() const { return fn_[contraction_].def->name; }
@@ -187,7 +187,7 @@ private:
       return "library";
     if (!product_)
       return "dots";
-    const bool convolution = fn_[contraction_].def->name != "matmul";
+    const bool convolution = opName() != "matmul";
     return isNarrow(*product_, convolution, device_.multiprocessors) ? "elements" : "tiles";
   }
 
@@ -219,12 +219,12 @@ private:
   /// By the model of time, in microseconds.
   bool libraryPays() const {
     constexpr double kMargin = 1.05;
-    const double kShared = usesTensorCores() ? kLaunch : 5; // a generated product may share a launch
+    const double shared = usesTensorCores() ? kLaunch : 5; // a generated product may share a launch
     if (!product_)
       return false;
     const double library = usesTensorCores() ? tensorLibraryTime() : libraryTime();
     const double cycles = usesTensorCores() ? tensorPlan().cycles : tileCycles();
-    return library * kMargin + kShared < cycles / kCyclesPerMicrosecond;
+    return library * kMargin + shared < cycles / kCyclesPerMicrosecond;
   }
 
   double tileCycles() const {

@@ -92,13 +92,15 @@ private:
       factors.b = w.text.define("float *", "packed", fmt::format("(const float *){}", w.workspace));
       factors.packedRows = packedFilters(product_).filledRows;
     }
+    int64_t launchBlocks = 0; // which all parts must know: they share the block's memory
     auto writerOf = [&](const Part &part) {
       return CudaTileWriter(w, part.product, tile_, k_.target, options_.format, options_.lanesInTurn,
-                            options_.split);
+                            options_.split, launchBlocks);
     };
     const std::vector<Part> all = parts();
+    for (const Part &part : all)
+      launchBlocks += writerOf(part).blocks();
     const std::string shared = w.sharedArray("tile", DType::F32, writerOf(all[0]).sharedFloats());
-    int64_t blocks = 0;
     for (const Part &part : all) {
       CudaTileWriter tiles = writerOf(part);
       const bool isLast = &part == &all.back();
@@ -115,9 +117,8 @@ private:
       });
       if (!isLast)
         w.text.line("block -= {};", tiles.blocks());
-      blocks += tiles.blocks();
     }
-    CudaStep step = std::move(w).finish(blocks);
+    CudaStep step = std::move(w).finish(launchBlocks);
     step.readsAhead = options_.format.has_value();
     c_.setCost(step);
     return step;

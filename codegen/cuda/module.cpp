@@ -16,6 +16,7 @@
 #include "codegen/program_table.h"
 #include "ir/cost.h"
 #include "ir/plan.h"
+#include "support/check.h"
 #include "support/hash.h"
 
 namespace gradc {
@@ -216,6 +217,8 @@ private:
       launch.sharedBytes = std::max(launch.sharedBytes, part.step->sharedBytes);
       symbols += part.step->symbol + "\n";
     }
+    CHECK(launch.sharedBytes <= target_.sharedPerBlock, "{} asks for {} bytes of shared memory", launch.name,
+          launch.sharedBytes);
     launch.function = "launch_" + (parts.size() == 1 ? parts[0].step->symbol : hex(hash64(symbols)));
     auto [wrapper, isNew] = wrappers_.try_emplace(launch.function);
     if (isNew) {

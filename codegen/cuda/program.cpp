@@ -110,8 +110,8 @@ Status CudaProgram::addImages(const std::vector<std::string> &texts, gradc_cuda_
   };
   std::vector<std::future<Compiled>> others;
   for (size_t part = 1; part < texts.size(); ++part)
-    others.push_back(std::async(std::launch::async, compile, std::cref(texts[part])));
-  bool allCached = true;
+    others.push_back(std::async(compile, std::cref(texts[part]))); // where there is no thread, later
+  bool allCached = images_.empty() || statistics_.fromCache > 0;
   Status status;
   for (size_t part = 0; part < texts.size(); ++part) {
     Compiled made = part == 0 ? compile(texts[0]) : others[part - 1].get();

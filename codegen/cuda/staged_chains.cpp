@@ -8,6 +8,7 @@
 //   f32[N,10] over axis 1:        64 rows a block, a chain each
 //   f32[N,C,H,W] over N, H, W:    a channel a block, 16 chains each for the lanes along N; 256 pixels at a time
 // Columns: neighbours in memory belong to neighbouring sums.
+//   f32[N,D] over N:              4 or 8 columns a block, 16 chains each for the lanes along N
 //   f32[N,T,D] over N, T:         4 or 8 columns a block, a chain for each of the order's segments; 128 rows at a time
 #include <algorithm>
 #include <bit>
@@ -56,12 +57,22 @@ struct Form {
   int64_t tileWithGaps() const { return columns ? tile() : tile() + tile() / gap() * width; }
 };
 
-/// What a thread may hold of each of the reductions that are made together.
-int64_t mostTerms(const CudaRowPlan &plan) {
+/// The bytes of the largest term.
+int64_t termBytes(const CudaKernelContext &k, const CudaRowPlan &plan) {
+  size_t bytes = 1;
+  for (const std::vector<OpId> &ops : plan.levels)
+    for (OpId op : ops)
+      bytes = std::max(bytes, dtypeSize(k.fn.type(k.fn[op].operands[0]).dtype));
+  return static_cast<int64_t>(bytes);
+}
+
+/// The terms of a tile: what a thread may hold of each of the reductions that are made together, 16 KiB of all.
+int64_t mostTerms(const CudaKernelContext &k, const CudaRowPlan &plan) {
   size_t together = 1;
   for (const std::vector<OpId> &ops : plan.levels)
     together = std::max(together, ops.size());
-  return kLoaders * kInFlight / static_cast<int64_t>(std::bit_ceil(together));
+  const int64_t narrow = std::max<int64_t>(1, termBytes(k, plan) / static_cast<int64_t>(sizeof(float)));
+  return kLoaders * kInFlight / static_cast<int64_t>(std::bit_ceil(together)) / narrow;
 }
 
 /// Steps of a tile that holds at most so many terms.
@@ -88,13 +99,14 @@ std::optional<Form> columnsOf(const CudaKernelContext &k, const CudaRowPlan &pla
   if (form.run < kLongColumn)
     return std::nullopt;
   // Few blocks leave memory idle: half a sector each is better.
-  const bool few = form.sums / kColumns < k.target.multiprocessors || form.sums % kColumns != 0;
+  const int64_t last = plan.shape[plan.shape.rank() - 1];
+  const bool few = form.sums / kColumns < k.target.multiprocessors || last % kColumns != 0;
   form.sumsPerBlock = few && form.sums % kWidth == 0 ? kWidth : std::min(form.sums, kColumns);
-  form.steps = std::min(form.run, mostSteps(form, mostTerms(plan)));
+  form.steps = std::min(form.run, mostSteps(form, mostTerms(k, plan)));
   return form;
 }
 
-std::optional<Form> rowsOf(const CudaRowPlan &plan) {
+std::optional<Form> rowsOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
   const int rank = plan.shape.rank();
   const ReductionOrder &order = plan.order;
   Form form;
@@ -111,13 +123,14 @@ std::optional<Form> rowsOf(const CudaRowPlan &plan) {
   form.parts = order.lanes;
   if (form.sums * form.parts == 1) // a chain of a few terms is walked where it lies
     return std::nullopt;
-  const int64_t wanted = form.parts == 1 ? kRows
-                         : form.run > kShortRun * 2
-                             ? 1
-                             : std::clamp<int64_t>(kShortRun / form.run, 2, kLoaders / kLanes);
+  const int64_t terms = mostTerms(k, plan);
+  const int64_t wanted =
+      form.parts == 1            ? std::clamp<int64_t>(terms / std::min(form.run, kWholeRun), 1, kRows)
+      : form.run > kShortRun * 2 ? 1
+                                 : std::clamp<int64_t>(kShortRun / form.run, 2, kLoaders / kLanes);
   form.sumsPerBlock = std::min(form.sums, wanted);
   const bool whole = form.parts == 1 && form.run <= kWholeRun;
-  form.steps = whole ? form.run : std::min(form.run, mostSteps(form, mostTerms(plan)));
+  form.steps = whole ? form.run : std::min(form.run, mostSteps(form, terms));
   return form;
 }
 
@@ -130,7 +143,7 @@ bool addsFloats(const CudaKernelContext &k, const CudaRowPlan &plan) {
 }
 
 std::optional<Form> formOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  std::optional<Form> form = plan.keepsLast() ? columnsOf(k, plan) : rowsOf(plan);
+  std::optional<Form> form = plan.keepsLast() ? columnsOf(k, plan) : rowsOf(k, plan);
   if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) ||
       !addsFloats(k, plan))
     return form;
@@ -145,7 +158,9 @@ public:
   StagedChains(const CudaKernelContext &k, const CudaRowPlan &plan, const Form &form)
       : w_(k), m_(w_.m), k_(k), plan_(plan), form_(form), pipelined_(form.tiles() > 1) {
     thread_ = m_.math.counter("thread", kCudaThreads);
-    block_ = m_.math.counter("block", blocks());
+    const bool wide = m_.math.indexType() != "int";
+    block_ = m_.math.counter(wide ? w_.text.define(m_.math.indexType(), "wide_block", "block") : "block",
+                             blocks());
     lane_ = m_.math.lanes(form.width);
     adder_ = thread_;
   }
@@ -197,7 +212,7 @@ private:
                   {}};
       const double start =
           r.argmax ? -std::numeric_limits<double>::infinity() : cudaReductionStart(data.def->name);
-      r.tile = w_.sharedArray(r.name + "_terms", r.dtype, (pipelined_ ? 2 : 1) * form_.tileWithGaps());
+      r.tile = tileOf(r, reductions.size());
       r.results = w_.sharedArray(r.name + "_sums", k_.fn.type(data.results[0]).dtype,
                                  form_.columns ? form_.chains() : form_.sumsPerBlock);
       r.sum = m_.variable(r.dtype, r.name + "_part", cudaLiteral(r.dtype, start));
@@ -206,6 +221,19 @@ private:
       reductions.push_back(std::move(r));
     }
     return reductions;
+  }
+
+  /// The place of a level's n-th reduction, which those of later levels take over.
+  std::string tileOf(const Reduction &r, size_t n) {
+    if (n == areas_.size()) {
+      const int64_t bytes = (pipelined_ ? 2 : 1) * form_.tileWithGaps() * termBytes(k_, plan_);
+      const auto size = static_cast<int64_t>(dtypeSize(r.dtype));
+      areas_.push_back(w_.sharedArray(r.name + "_terms", r.dtype, ceilDiv(bytes, size)));
+      return areas_[n];
+    }
+    const std::string name = w_.text.name(r.name + "_terms");
+    w_.text.line("{0} *{1} = ({0} *){2};", cudaMemoryType(r.dtype), name, areas_[n]);
+    return name;
   }
 
   void reduceLevel(const std::vector<OpId> &ops) {
@@ -235,7 +263,8 @@ private:
   void pipeline(const std::vector<Reduction> &reductions) {
     const std::string tile = w_.text.name("tile");
     const int64_t tiles = form_.tiles();
-    m_.block(fmt::format("for (int {0} = 0; {0} <= {1}; ++{0})", tile, tiles), [&] {
+    const std::string_view type = m_.math.indexType();
+    m_.block(fmt::format("for ({2} {0} = 0; {0} <= {1}; ++{0})", tile, tiles, type), [&] {
       m_.block(fmt::format("if (thread < {})", kLoaders), [&] {
         m_.when(fmt::format("{} < {}", tile, tiles),
                 [&] { stage(reductions, m_.math.counter(tile, tiles), kLoaders); });
@@ -244,7 +273,7 @@ private:
       adds.require(fmt::format("{} > 0", tile));
       adds.require(m_.math.below(adder_, form_.chains()));
       m_.block(fmt::format("else if ({})", adds.text()), [&] {
-        add(reductions, m_.math.counter(w_.text.define("int", "before", fmt::format("{} - 1", tile)), tiles));
+        add(reductions, m_.math.counter(w_.text.define(type, "before", fmt::format("{} - 1", tile)), tiles));
       });
       w_.barrier();
     });
@@ -357,9 +386,11 @@ private:
     return form_.width == 1 ? values[0] : fmt::format("make_float4({})", fmt::join(values, ", "));
   }
 
-  /// A place that is known to be less than the run, for arithmetic that would not see it. Groups of neighbours stay whole.
+  /// A place that arithmetic knows to be less than the run, and that rows of the shape cut between groups of neighbours.
   CudaIndex insideRun(const CudaIndex &place) {
-    if (form_.columns || place.most() < form_.run)
+    const int64_t last = plan_.shape[plan_.shape.rank() - 1];
+    const bool fits = last % form_.steps == 0 || form_.steps % last == 0;
+    if (form_.columns || (place.most() < form_.run && (fits || form_.width == 1)))
       return place;
     CudaIndexMath &math = m_.math;
     const std::string group =
@@ -529,7 +560,8 @@ private:
   Form form_;
   bool pipelined_;
   CudaIndex thread_, block_, lane_;
-  CudaIndex adder_; // the number of the chain that the thread adds, where there is one
+  std::vector<std::string> areas_; // of tiles, in shared memory
+  CudaIndex adder_;                // the number of the chain that the thread adds, where there is one
 };
 
 } // namespace

@@ -10,9 +10,9 @@ namespace gradc {
 
 CudaTileWriter::CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
                                const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn,
-                               int64_t split)
+                               int64_t split, int64_t launchBlocks)
     : w_(w), t_(w.text), product_(product), tile_(tile), async_(target.hasAsyncCopies()), inTurn_(inTurn),
-      split_(split), groups_(groupsOf(target, format.has_value())),
+      split_(split), groups_(groupsOf(target, format.has_value(), std::max(launchBlocks, blocks()))),
       arithmetic_(format ? cudaTensorTile(t_, names_, tile, *format, target.architecture)
                          : cudaFusedTile(t_, names_, tile)),
       steps_(t_) {}
@@ -152,7 +152,8 @@ void CudaTileWriter::findPlace() {
 /// A barrier and the wait for copies cost a slab of a small tile more than its multiply-adds do, the more so where each
 /// block has a multiprocessor for itself: so they come once for several slabs. Tensor cores are through with one so soon
 /// that it pays for all tiles; else as far as other blocks find room.
-CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target, bool tensorCores) const {
+CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target, bool tensorCores,
+                                                int64_t blocks) const {
   constexpr int kAlone = 56 << 10,
                 kBesideOthers = 36 << 10; // bytes: two such blocks are on any multiprocessor
   if (!async_)
@@ -160,7 +161,7 @@ CudaTileWriter::Groups CudaTileWriter::groupsOf(const CudaTarget &target, bool t
   const int slabBytes = 4 * slabFloats();
   if (tensorCores)
     return {2, 2};
-  if (blocks() <= target.multiprocessors && 8 * slabBytes <= kAlone)
+  if (blocks <= target.multiprocessors && 8 * slabBytes <= kAlone)
     return {4, 2};
   return 4 * slabBytes <= kBesideOthers ? Groups{2, 2} : Groups{1, 3};
 }

@@ -25,9 +25,10 @@ public:
   /// By fused multiply-adds, or by tensor cores. `inTurn`: a block makes the 16 partial sums of its elements one after
   /// the other, and their tree; else each partial sum is a product. `split`: so is each of so many segments of the
   /// depth, which tensor cores need not add in order; segment s of product p has number p · split + s.
+  /// `launchBlocks`: of all products that a step makes, where this is one of several.
   CudaTileWriter(CudaStepWriter &w, const ImplicitProduct &product, const CudaTile &tile,
                  const CudaTarget &target, std::optional<CudaTensorFormat> format, bool inTurn = false,
-                 int64_t split = 1);
+                 int64_t split = 1, int64_t launchBlocks = 0);
 
   using Finish = std::function<void(std::span<const CudaTileSum> sums)>;
   /// `factors` says no product yet; `shared` is an array of sharedFloats().
@@ -48,7 +49,7 @@ private:
   struct Groups {
     int slabs, count;
   };
-  Groups groupsOf(const CudaTarget &target, bool tensorCores) const;
+  Groups groupsOf(const CudaTarget &target, bool tensorCores, int64_t blocks) const;
   void asyncLoop();
   std::string numberOfGroups();
   void forSlabs(const std::string &group, const std::function<void()> &write);

@@ -1,4 +1,6 @@
 // The text of CUDA kernels, pattern by pattern. What it computes is tested where it runs.
+#include <tuple>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -167,6 +169,42 @@ TEST(CudaKernel, LongColumnsAreStagedBySegments) {
   EXPECT_EQ(step.blocks, 64); // 4 columns of 4 segments each
   EXPECT_THAT(step.text, HasSubstr("r_part = r_part + r_terms[before1 * 4096 + t * 16 + adder];"));
   EXPECT_THAT(step.text, HasSubstr("const float r = r_part1 + r_part3;"));
+}
+
+TEST(CudaKernel,
+     NeighboursStayTogetherWhateverTheRows) { // rows that a tile cuts, and columns of several axes
+  for (const auto &[shape, axes, result] :
+       {std::tuple{"f32[32,64,112,112]", "0,2,3", "f32[64]"},
+        std::tuple{"f32[64,16,48,48]", "0,2,3", "f32[16]"},
+        std::tuple{"f32[32,16,96,96]", "0,2,3", "f32[16]"}, std::tuple{"f32[64,8,64,12]", "0,2,3", "f32[8]"},
+        std::tuple{"f32[1024,200,12]", "0", "f32[200,12]"}}) {
+    SCOPED_TRACE(shape);
+    const std::string sum = fmt::format("    %r = reduce_sum(%a) {{axes = [{}]}}", axes);
+    EXPECT_THAT(codeOf(unary("rows", shape, sum, result)).steps[0].text, HasSubstr("put4("));
+  }
+}
+
+TEST(CudaKernel, LevelsShareTheMemoryOfTheirTiles) {
+  for (const char *type : {"f32", "f64"}) {
+    const std::string full = fmt::format("{}[32,8,32,32]", type), kept = fmt::format("{}[8]", type);
+    const std::string text =
+        fmt::format("func @f(%x: {0}) -> {1} {{\n  %k = kernel(%x) {{kind = rows}} {{ ^(%a: {0}):\n"
+                    "    %s = reduce_sum(%a) {{axes = [0,2,3]}}\n"
+                    "    %b = broadcast(%s) {{axes = [1], shape = [32,8,32,32]}}\n    %d = sub(%a, %b)\n"
+                    "    %q = square(%d)\n    %r = reduce_sum(%q) {{axes = [0,2,3]}}\n    yield %r\n"
+                    "  }} : {1}\n  return %k\n}}\n",
+                    full, kept);
+    EXPECT_LE(codeOf(text).steps[0].sharedBytes, 34 * 1024) << type; // of 64 KiB on sm_75
+  }
+}
+
+TEST(CudaKernel, TilesOfWideTensorsAreCountedWide) { // 2^32 elements
+  const std::string text =
+      codeOf(unary("rows", "f32[4194304,1024]", "    %r = reduce_sum(%a) {axes = [0]}", "f32[1024]"))
+          .steps[0]
+          .text;
+  EXPECT_THAT(text, HasSubstr("for (long long tile = 0;"));
+  EXPECT_THAT(text, HasSubstr("const long long before = tile - 1;"));
 }
 
 TEST(CudaKernel, RowsThatNoFourFillAreComputedOneByOne) { // 55 pixels a row
