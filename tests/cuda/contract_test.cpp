@@ -181,9 +181,9 @@ TEST_F(CudaContract, GradientsOfStridedConvolutions) {
   expectBitsOfCpu(conv("conv2d_grad_input", "1,12,4,6", "12,4,3,3", "1,8,11,13",
                        "input = [11,13], stride = [2,2], dilation = [2,1], groups = 2"),
                   "tiles");
-  // Phases of 136 and of fewer blocks than there are multiprocessors share a block's memory.
+  // Phases of 136 blocks and of fewer blocks than there are multiprocessors share a block's memory.
   expectBitsOfCpu(
-      conv("conv2d_grad_input", "136,64,7,7", "64,32,3,3", "136,32,15,15", "input = [15,15], stride = [2,2]"),
+      conv("conv2d_grad_input", "68,64,7,7", "64,32,3,3", "68,32,15,15", "input = [15,15], stride = [2,2]"),
       "tiles");
 }
 
