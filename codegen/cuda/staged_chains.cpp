@@ -10,152 +10,24 @@
 // Columns: neighbours in memory belong to neighbouring sums.
 //   f32[N,D] over N:              4 or 8 columns a block, 16 chains each for the lanes along N
 //   f32[N,T,D] over N, T:         4 or 8 columns a block, a chain for each of the order's segments; 128 rows at a time
-#include <algorithm>
-#include <bit>
 #include <limits>
-#include <numeric>
 
 #include "codegen/cuda/reduction.h"
 #include "codegen/cuda/row_writer.h"
+#include "codegen/cuda/staged_form.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
-#include "support/tiling.h"
 
 namespace gradc {
 namespace {
 
-constexpr int64_t kRows = 64;     // of a block, where a row is one chain
-constexpr int64_t kShortRun = 32; // fewer neighbours are staged for several sums together
-constexpr int64_t kBanks = 32;
-constexpr int64_t kWholeRun = 64;              // shorter runs of single chains are walked at once
-constexpr int64_t kLoaders = kCudaThreads / 2; // threads that compute terms while the others add
-constexpr int64_t kInFlight = 32;              // terms of such a thread
-constexpr int64_t kColumns = 8;                // 32 bytes, a sector
-constexpr int64_t kLongColumn = 64;
-constexpr int kWidth = 4;        // neighbours that are loaded together
-constexpr int64_t kTogether = 4; // groups of them that a thread loads before it stores
+constexpr int64_t kTogether = 4; // groups of neighbours that a thread loads before it stores
 constexpr int kUnrolledTerms = 16;
-
-/// Rows: [batch] × sums × run: the batch is reduced or absent, `run` neighbours in memory are reduced.
-/// Columns: run × sums, where parts of the run are lanes or segments.
-struct Form {
-  bool columns = false;
-  int64_t batch = 1; // axis 0 of rows where it is reduced
-  int64_t sums = 1, run = 1;
-  int64_t parts = 1;        // partial sums of a sum: lanes, or segments of columns
-  bool interleaved = false; // columns: the parts are lanes
-  int64_t sumsPerBlock = 1, steps = 1;
-  int width = 1;
-
-  int64_t examples() const { return columns ? 1 : ceilDiv(batch, parts); } // of a chain
-  int64_t chunks() const { return ceilDiv(run, steps); }
-  int64_t tiles() const { return examples() * chunks(); }
-  int64_t chains() const { return parts * sumsPerBlock; }
-  int64_t tile() const { return chains() * steps; }
-  int64_t gap() const { return std::lcm(steps, kBanks); } // elements between gaps
-  int64_t tileWithGaps() const { return columns ? tile() : tile() + tile() / gap() * width; }
-};
-
-/// The bytes of the largest term.
-int64_t termBytes(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  size_t bytes = 1;
-  for (const std::vector<OpId> &ops : plan.levels)
-    for (OpId op : ops)
-      bytes = std::max(bytes, dtypeSize(k.fn.type(k.fn[op].operands[0]).dtype));
-  return static_cast<int64_t>(bytes);
-}
-
-/// The terms of a tile: what a thread may hold of each of the reductions that are made together, 16 KiB of all.
-int64_t mostTerms(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  size_t together = 1;
-  for (const std::vector<OpId> &ops : plan.levels)
-    together = std::max(together, ops.size());
-  const int64_t narrow = std::max<int64_t>(1, termBytes(k, plan) / static_cast<int64_t>(sizeof(float)));
-  return kLoaders * kInFlight / static_cast<int64_t>(std::bit_ceil(together)) / narrow;
-}
-
-/// Steps of a tile that holds at most so many terms.
-int64_t mostSteps(const Form &form, int64_t terms) {
-  return std::max<int64_t>(1,
-                           terms / static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(form.chains()))));
-}
-
-std::optional<Form> columnsOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  const ReductionOrder &order = plan.order;
-  const auto reduced = std::ssize(order.axes);
-  for (int axis = 0; axis < plan.shape.rank(); ++axis)
-    if (plan.reduces(axis) != (axis < reduced))
-      return std::nullopt;
-  for (const std::vector<OpId> &ops : plan.levels)
-    if (std::ranges::any_of(ops, [&](OpId op) { return isArgmax(k.fn, op); }))
-      return std::nullopt;
-  Form form{.columns = true, .sums = plan.keptShape.elements()};
-  form.interleaved = order.lanes > 1;
-  if (form.interleaved && (order.laneAxis != 0 || reduced > 1 || plan.shape[0] % kLanes != 0))
-    return std::nullopt;
-  form.parts = order.lanes * order.split;
-  form.run = plan.shape.elements() / form.sums / form.parts;
-  if (form.run < kLongColumn)
-    return std::nullopt;
-  // Few blocks leave memory idle: half a sector each is better.
-  const int64_t last = plan.shape[plan.shape.rank() - 1];
-  const bool few = form.sums / kColumns < k.target.multiprocessors || last % kColumns != 0;
-  form.sumsPerBlock = few && form.sums % kWidth == 0 ? kWidth : std::min(form.sums, kColumns);
-  form.steps = std::min(form.run, mostSteps(form, mostTerms(k, plan)));
-  return form;
-}
-
-std::optional<Form> rowsOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  const int rank = plan.shape.rank();
-  const ReductionOrder &order = plan.order;
-  Form form;
-  int axis = 0;
-  if (plan.reduces(0) && !(rank == static_cast<int>(order.axes.size()) && order.lanes == 1))
-    form.batch = plan.shape[axis++];
-  for (; axis < rank && !plan.reduces(axis); ++axis)
-    form.sums *= plan.shape[axis];
-  for (; axis < rank && plan.reduces(axis); ++axis)
-    form.run *= plan.shape[axis];
-  const bool lanesAlongBatch = order.lanes == kLanes && order.laneAxis == 0 && rank > 1;
-  if (axis != rank || order.split > 1 || (order.lanes > 1 && !lanesAlongBatch))
-    return std::nullopt;
-  form.parts = order.lanes;
-  if (form.sums * form.parts == 1) // a chain of a few terms is walked where it lies
-    return std::nullopt;
-  const int64_t terms = mostTerms(k, plan);
-  const int64_t wanted =
-      form.parts == 1            ? std::clamp<int64_t>(terms / std::min(form.run, kWholeRun), 1, kRows)
-      : form.run > kShortRun * 2 ? 1
-                                 : std::clamp<int64_t>(kShortRun / form.run, 2, kLoaders / kLanes);
-  form.sumsPerBlock = std::min(form.sums, wanted);
-  const bool whole = form.parts == 1 && form.run <= kWholeRun;
-  form.steps = whole ? form.run : std::min(form.run, mostSteps(form, terms));
-  return form;
-}
-
-bool addsFloats(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  return std::ranges::all_of(plan.levels, [&](const std::vector<OpId> &ops) {
-    return std::ranges::all_of(ops, [&](OpId op) {
-      return !isArgmax(k.fn, op) && k.fn.type(k.fn[op].operands[0]).dtype == DType::F32;
-    });
-  });
-}
-
-std::optional<Form> formOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  std::optional<Form> form = plan.keepsLast() ? columnsOf(k, plan) : rowsOf(k, plan);
-  if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) ||
-      !addsFloats(k, plan))
-    return form;
-  const int64_t neighbours =
-      std::gcd(plan.shape[plan.shape.rank() - 1], form->columns ? form->sumsPerBlock : form->steps);
-  form->width = neighbours % kWidth == 0 ? kWidth : 1;
-  return form;
-}
 
 class StagedChains {
 public:
-  StagedChains(const CudaKernelContext &k, const CudaRowPlan &plan, const Form &form)
+  StagedChains(const CudaKernelContext &k, const CudaRowPlan &plan, const CudaStagedForm &form)
       : w_(k), m_(w_.m), k_(k), plan_(plan), form_(form), pipelined_(form.tiles() > 1) {
     thread_ = m_.math.counter("thread", kCudaThreads);
     const bool wide = m_.math.indexType() != "int";
@@ -170,8 +42,8 @@ public:
   CudaStep write() {
     w_.text.line("const int thread = threadIdx.x;");
     if (pipelined_)
-      adder_ =
-          m_.math.counter(w_.text.define("int", "adder", fmt::format("thread ^ {}", kLoaders)), kCudaThreads);
+      adder_ = m_.math.counter(w_.text.define("int", "adder", fmt::format("thread ^ {}", kStagedLoaders)),
+                               kCudaThreads);
     for (const std::vector<OpId> &ops : plan_.levels)
       reduceLevel(ops);
     storeFull();
@@ -226,7 +98,7 @@ private:
   /// The place of a level's n-th reduction, which those of later levels take over.
   std::string tileOf(const Reduction &r, size_t n) {
     if (n == areas_.size()) {
-      const int64_t bytes = (pipelined_ ? 2 : 1) * form_.tileWithGaps() * termBytes(k_, plan_);
+      const int64_t bytes = (pipelined_ ? 2 : 1) * form_.tileWithGaps() * cudaTermBytes(k_, plan_);
       const auto size = static_cast<int64_t>(dtypeSize(r.dtype));
       areas_.push_back(w_.sharedArray(r.name + "_terms", r.dtype, ceilDiv(bytes, size)));
       return areas_[n];
@@ -265,9 +137,9 @@ private:
     const int64_t tiles = form_.tiles();
     const std::string_view type = m_.math.indexType();
     m_.block(fmt::format("for ({2} {0} = 0; {0} <= {1}; ++{0})", tile, tiles, type), [&] {
-      m_.block(fmt::format("if (thread < {})", kLoaders), [&] {
+      m_.block(fmt::format("if (thread < {})", kStagedLoaders), [&] {
         m_.when(fmt::format("{} < {}", tile, tiles),
-                [&] { stage(reductions, m_.math.counter(tile, tiles), kLoaders); });
+                [&] { stage(reductions, m_.math.counter(tile, tiles), kStagedLoaders); });
       });
       CudaCondition adds;
       adds.require(fmt::format("{} > 0", tile));
@@ -557,7 +429,7 @@ private:
   CudaElements &m_;
   const CudaKernelContext &k_;
   const CudaRowPlan &plan_;
-  Form form_;
+  CudaStagedForm form_;
   bool pipelined_;
   CudaIndex thread_, block_, lane_;
   std::vector<std::string> areas_; // of tiles, in shared memory
@@ -567,7 +439,7 @@ private:
 } // namespace
 
 std::optional<CudaKernelCode> emitCudaStagedChains(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  const std::optional<Form> form = formOf(k, plan);
+  const std::optional<CudaStagedForm> form = cudaStagedForm(k, plan);
   if (!form)
     return std::nullopt;
   CudaKernelCode code;
