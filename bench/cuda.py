@@ -102,6 +102,7 @@ def parse():
 def main():
     args = parse()
     if not args.no_measure:
+        os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
         known = read(args.known) if args.known else {}
         jobs = [(who, network, precision) for precision in args.precisions.split(",") for network in args.networks.split(",")
                 for who in contenders(network, precision, args.peers, known) + ["gradc"]] * args.rounds

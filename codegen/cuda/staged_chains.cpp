@@ -258,6 +258,11 @@ private:
     return form_.width == 1 ? values[0] : fmt::format("make_float4({})", fmt::join(values, ", "));
   }
 
+  /// Where a step of a tile lies in the run.
+  CudaIndex placeOf(const CudaIndex &tile, const CudaIndex &step) {
+    return m_.math.add(m_.math.mul(m_.math.mod(tile, form_.chunks()), form_.steps), step);
+  }
+
   /// A place that arithmetic knows to be less than the run, and that rows of the shape cut between groups of neighbours.
   CudaIndex insideRun(const CudaIndex &place) {
     const int64_t last = plan_.shape[plan_.shape.rank() - 1];
@@ -275,7 +280,7 @@ private:
     CudaIndexMath &math = m_.math;
     const Term term = termOf(element);
     const CudaIndex example = math.div(tile, form_.chunks()), sum = globalSum(term.sum),
-                    place = math.add(math.mul(math.mod(tile, form_.chunks()), form_.steps), term.step);
+                    place = placeOf(tile, term.step);
     CudaCondition exists;
     exists.require(math.below(exampleOf(example, term.part), form_.batch));
     exists.require(math.below(math.withoutLane(sum), form_.sums));
@@ -302,8 +307,7 @@ private:
       if (form_.steps / together > 1)
         w_.text.line("#pragma unroll {}", kUnrolledTerms / together);
       m_.loop("t", form_.steps / together, [&](const CudaIndex &t) {
-        const CudaIndex step = math.mul(t, together),
-                        place = math.add(math.mul(math.mod(tile, form_.chunks()), form_.steps), step);
+        const CudaIndex step = math.mul(t, together), place = placeOf(tile, step);
         m_.when(math.below(place, form_.run), [&] {
           addTerms(reductions, slotOf(elementOf({first.sum, first.part, step}), tile), place, together);
         });

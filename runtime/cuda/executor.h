@@ -41,7 +41,7 @@ private:
   const gradc_cuda_program &program_;
   Address arena_ = 0;
   std::vector<Address> vars_, args_, results_;
-  std::vector<LoadedModule> modules_; // of each part
+  std::vector<LoadedModule> modules_;                    // of each part
   std::vector<FunctionHandle> functions_;                // by step; null: a product
   std::vector<std::unique_ptr<Blas::Product>> products_; // by step; null: a kernel
 };

@@ -42,8 +42,8 @@ inline std::string programText(const CudaKernelCode &code, const CudaTarget &tar
     functions += fmt::format("extern \"C\" __global__ void {0} launch_{1}({2}) {{\n"
                              "  extern __shared__ __align__(16) unsigned char shared[];\n"
                              "  {1}(int(blockIdx.x), shared{3});\n}}\n",
-                             cudaLaunchBounds(target, step.threads, step.blocks, step.readsAhead), step.symbol,
-                             parameters.substr(2), names);
+                             cudaLaunchBounds(target, step.threads, step.blocks, step.readsAhead),
+                             step.symbol, parameters.substr(2), names);
   }
   return cudaPrelude(functions) + functions;
 }
