@@ -149,7 +149,7 @@ KernelCode emitTiles(KernelContext &k, OpId contraction) {
   double faster = kFaster;
   KernelCode code;
   if (name == "matmul") {
-    const TileMatmul plan = planTileMatmul(k.fn, contraction, k.e.target.l2Bytes);
+    const TileMatmul plan = planTileMatmul(k.fn, contraction, k.e.target);
     code = emitTileMatmul(k, plan, store, buffer(plan.rowOperand), buffer(plan.columnOperand));
     faster = plan.pieces == 1 ? kFaster : kFasterSplit;
   } else if (name == "conv2d_grad_weight") {

@@ -44,10 +44,11 @@ inline Tensor randomTensor(const Type &type, uint32_t seed, bool tiny) {
 /// items at once and one by one.
 inline void expectOnBothUnits(const Module &kernel, const std::vector<Tensor> &arguments,
                               const Tensor &want) {
-  CpuTarget emulated = *parseCpuTarget("skylake-avx512"), native = hostCpuTarget();
+  const CpuTarget emulated = *parseCpuTarget("skylake-avx512"), narrow = *parseCpuTarget("haswell"),
+                  native = hostCpuTarget();
   if (!hasTileUnit(native))
     GTEST_LOG_(INFO) << "skipped on the tile unit: " << whyNoAmx();
-  for (const CpuTarget &target : {emulated, native})
+  for (const CpuTarget &target : {emulated, narrow, native})
     for (int64_t pieces : {int64_t{0}, int64_t{1}}) {
       SCOPED_TRACE(target.name + (hasTileUnit(target) ? ", tile unit" : ""));
       if (!emulatesTiles(target))

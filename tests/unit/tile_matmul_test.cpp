@@ -146,6 +146,26 @@ TEST_F(TileMatmulTest, SplitNumbers) {
         true);
 }
 
+/// Gradients of few examples towards large weights, whose depth fills no tile.
+TEST_F(TileMatmulTest, WeightsOfFewExamples) {
+  check("func @f(%dy: bf16[16,523]<n16>, %x: bf16[16,600]<n16>) -> f32[523,600] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[523,600]\n  return %y\n}");
+  check("func @f(%dy: bf16[29,70], %x: bf16[29,3900]) -> f32[70,3900] {\n"
+        "  %y = matmul(%dy, %x) {transpose_a = true} : f32[70,3900]\n  return %y\n}");
+  check("func @f(%dy: f32[5,4100], %x: f32[5,67]) -> f32[4100,67] {\n"
+        "  %r = cast(%dy) {dtype = bf16} : bf16[5,4100]\n  %q = cast(%x) {dtype = bf16} : bf16[5,67]\n"
+        "  %y = matmul(%r, %q) {transpose_a = true} : f32[4100,67]\n  return %y\n}");
+}
+
+/// Gradients of few examples towards their input, by weights larger than the cache.
+TEST_F(TileMatmulTest, InputsOfFewExamples) {
+  check("func @f(%dy: bf16[16,530]<n16>, %w: f32[530,600]) -> f32[16,600]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[530,600]\n"
+        "  %y = matmul(%dy, %r) : f32[16,600]<n16>\n  return %y\n}");
+  check("func @f(%dy: bf16[53,100]<n16>, %w: bf16[100,5300]) -> f32[53,5300]<n16> {\n"
+        "  %y = matmul(%dy, %w) : f32[53,5300]<n16>\n  return %y\n}");
+}
+
 /// So deep that sums wait in scratch memory, in either order of memory, with ends that fill no tile.
 TEST_F(TileMatmulTest, DeepProducts) {
   check("func @f(%a: bf16[5003,40], %b: bf16[5003,100]) -> f32[40,100] {\n"

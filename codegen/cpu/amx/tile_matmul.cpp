@@ -1,7 +1,8 @@
 #include "codegen/cpu/amx/tile_matmul.h"
 
-#include "codegen/cpu/amx/tile_matmul_parts.h"
+#include "codegen/cpu/amx/tile_matmul_emulated.h"
 #include "ir/op.h"
+#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -25,8 +26,13 @@ ValueId packedFrom(const Function &fn, ValueId factor) {
 
 KernelCode emitTileMatmul(KernelContext &k, const TileMatmul &plan, EpilogueStore &store, int rowBuffer,
                           int columnBuffer) {
-  return plan.isDeep() ? emitWalk<DeepMatmul>(k, plan, store, rowBuffer, columnBuffer)
-                       : emitWalk<FlatMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  switch (plan.walk) {
+  case TileMatmul::Walk::Flat: return emitWalk<FlatMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  case TileMatmul::Walk::Deep: return emitWalk<DeepMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  case TileMatmul::Walk::Shallow: return emitWalk<ShallowMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  case TileMatmul::Walk::Strips: return emitWalk<StripMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  }
+  CHECK(false, "a way to walk through a product");
 }
 
 } // namespace gradc

@@ -4,7 +4,8 @@
 // panel of 32 rows, packs it into the worker's scratch memory, and goes through a group of column panels that stays in
 // the level-2 cache. Sums pass through 4 KiB of scratch memory into the epilogue (tile_matmul_flat.cpp). Where the depth is
 // too large for that, an item is several panels of both operands, and their sums wait in scratch memory
-// (tile_matmul_deep.cpp).
+// (tile_matmul_deep.cpp). Of few examples vector code in place of the tile unit has ways of its own
+// (tile_matmul_emulated.h).
 #pragma once
 
 #include "codegen/cpu/amx/tile_pack.h"
@@ -15,6 +16,8 @@
 namespace gradc {
 
 struct TileMatmul {
+  enum class Walk : uint8_t { Flat, Deep, Shallow, Strips }; // the last two: tile_matmul_emulated.h
+  Walk walk = Walk::Flat;
   struct Batch {
     int axis = 0;
     int64_t size = 1, rowStride = 0, columnStride = 0; // bytes in the operands
@@ -27,7 +30,6 @@ struct TileMatmul {
   // Where one panel of each operand is too much for the cache: row panels of an item, and chunks of 32 of the depth
   // that it takes at a time.
   int64_t groupRows = 1, blockChunks = 0;
-  bool isDeep() const { return blockChunks != 0; }
   // Where sums lie in the result. Columns are the lanes.
   int rank = 2, rowAxis = 0, columnAxis = 1;
   int rowDims = 1; // dimensions of the result that are rows
@@ -36,8 +38,8 @@ struct TileMatmul {
 /// What a factor is packed from: the kernel may hold the cast that rounds it to bf16.
 ValueId packedFrom(const Function &fn, ValueId factor);
 
-/// The plan of a matmul that suits tiles (ir/contraction.h). For a core with that cache.
-TileMatmul planTileMatmul(const Function &fn, OpId op, int64_t l2Bytes);
+/// The plan of a matmul that suits tiles (ir/contraction.h).
+TileMatmul planTileMatmul(const Function &fn, OpId op, const CpuTarget &target);
 
 /// Emits the kernel's functions. Buffers are numbers in the kernel's list.
 KernelCode emitTileMatmul(KernelContext &k, const TileMatmul &plan, EpilogueStore &store, int rowBuffer,

@@ -25,7 +25,7 @@ llvm::Value *TileMatmulParts::atBatch(llvm::Value *operand, const Values &number
   return operand;
 }
 
-KernelStep TileMatmulParts::emitPacking(int columnBuffer) {
+KernelStep TileMatmulParts::emitPacking(int columnBuffer, TileForm form) {
   constexpr double kSecondsPerTile = 30e-9;
   constexpr int64_t kItemChunks = 8, kEnoughItems = 16;
   const int64_t parts = ceilDiv(chunks, kItemChunks);
@@ -45,8 +45,7 @@ KernelStep TileMatmulParts::emitPacking(int columnBuffer) {
     const Panels panels{e.mul(e.mod(rest, groups), groupPanels), groupPanels};
     llvm::Value *to =
         e.offset(target, e.mul(e.add(e.mul(batch, columnPanels()), panels.first), panelBytes()));
-    packTiles(matrix, TileForm::Columns, atBatch(source, decodeBatch(batch), false), panels, to, panelBytes(),
-              low, high);
+    packTiles(matrix, form, atBatch(source, decodeBatch(batch), false), panels, to, panelBytes(), low, high);
   });
   e.endFunction();
   return step;

@@ -14,7 +14,7 @@ public:
   TileMatmulParts(KernelContext &k, const TileMatmul &plan, EpilogueStore &store);
 
   /// The step that packs the column operand into the workspace: [batch][panel][chunk][piece][tile].
-  KernelStep emitPacking(int columnBuffer);
+  KernelStep emitPacking(int columnBuffer, TileForm form = TileForm::Columns);
   int64_t workspaceBytes() const { return batches * columnPanels() * panelBytes(); }
 
 protected:
@@ -24,6 +24,9 @@ protected:
   /// A chunk is 32 of the depth of a panel.
   int64_t chunkBytes() const { return plan.pieces * kPanelTiles * kTileBytes; }
   int64_t panelBytes() const { return chunks * chunkBytes(); }
+
+  using OnChunk = std::function<void(llvm::Value *number, int64_t depth)>;
+  void forChunks(int64_t depth, llvm::Value *low, llvm::Value *high, const OnChunk &f);
 
   /// The coordinates of a batch, and where it begins in an operand.
   Values decodeBatch(llvm::Value *batch);
@@ -72,8 +75,6 @@ protected:
   int64_t batches = 1, chunks;
 
 private:
-  using OnChunk = std::function<void(llvm::Value *number, int64_t depth)>;
-  void forChunks(int64_t depth, llvm::Value *low, llvm::Value *high, const OnChunk &f);
   void packRows(llvm::Value *source, llvm::Value *target, int64_t rows, llvm::Value *low, llvm::Value *high);
   using OnPanel = std::function<void(llvm::Value *from, llvm::Value *to, int64_t rows)>;
   void forPanels(const TileMatrix &matrix, const Panels &panels, llvm::Value *source, llvm::Value *target,
@@ -127,7 +128,7 @@ private:
   llvm::Value *source_ = nullptr, *columns_ = nullptr, *scratch_ = nullptr;
 };
 
-/// The product of a plan whose sums wait in scratch memory (TileMatmul::isDeep).
+/// The product of a plan whose sums wait in scratch memory (Walk::Deep).
 class DeepMatmul : public TileMatmulParts {
 public:
   using TileMatmulParts::TileMatmulParts;

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <optional>
 
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/amx/tile_product.h"
+#include "codegen/cpu/tile_unit.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
@@ -30,8 +32,9 @@ constexpr int64_t kPanelTiles = 2, kPanelRows = kPanelTiles * kTileRows;
 /// How many panels of both operands an item has, and how much of the depth at a time.
 class Grouping {
 public:
-  Grouping(TileMatmul &plan, int64_t l2Bytes)
-      : plan_(plan), l2Bytes_(l2Bytes), chunks_(ceilDiv(plan.rowMatrix.depth, kTileDepth)),
+  Grouping(TileMatmul &plan, const CpuTarget &target)
+      : plan_(plan), target_(target), l2Bytes_(target.l2Bytes),
+        chunks_(ceilDiv(plan.rowMatrix.depth, kTileDepth)),
         rowPanels_(ceilDiv(plan.rowMatrix.rows, kPanelRows)),
         columnPanels_(ceilDiv(plan.columnMatrix.rows, kPanelRows)) {
     for (const TileMatmul::Batch &batch : plan.batches)
@@ -39,6 +42,11 @@ public:
   }
 
   void choose() {
+    if (!hasTileUnit(target_) && plan_.pieces == 1 && plan_.batches.empty())
+      if (const auto walk = walkOfFewExamples()) {
+        plan_.walk = *walk;
+        return;
+      }
     const int64_t fitting = std::max<int64_t>(1, l2Bytes_ / 2 / (chunks_ * chunkBytes()));
     // Two groups pack all rows twice, but beside products; that is less than sums that wait in memory.
     if (rowPanels_ > 1 && (2 * fitting < columnPanels_ || readsFarRows()))
@@ -53,6 +61,20 @@ public:
 private:
   int64_t chunkBytes() const { return plan_.pieces * kPanelTiles * kTileBytes; }
 
+  /// Of few examples and a large matrix, by vector code: its gradient, or the gradient towards its input.
+  std::optional<TileMatmul::Walk> walkOfFewExamples() const {
+    constexpr int64_t kLongRow = 64, kFewExamples = 64;
+    const TileMatrix &rows = plan_.rowMatrix, &columns = plan_.columnMatrix;
+    const bool examplesInLanes = plan_.columnAxis != plan_.rank - 1;
+    if (!examplesInLanes && chunks_ == 1 && columns.rows >= kLongRow &&
+        rows.rows * columns.rows * 4 > l2Bytes_)
+      return TileMatmul::Walk::Shallow;
+    if (examplesInLanes && columns.rows <= kFewExamples && readsFarRows() &&
+        rows.depthBlock == kTileRows * rows.depthStride)
+      return TileMatmul::Walk::Strips;
+    return std::nullopt;
+  }
+
   /// A panel would take a line or two of each row of a matrix that is larger than the cache: several panels take more.
   bool readsFarRows() const {
     const TileMatrix &matrix = plan_.rowMatrix;
@@ -63,6 +85,7 @@ private:
   /// The least packing and reading whose sums take a quarter of the cache, and what a block of the depth takes another
   /// half; a panel of columns stays in L1 for all of rows.
   void chooseDeep() {
+    plan_.walk = TileMatmul::Walk::Deep;
     constexpr int64_t kEnoughItems = 4, kPanelBytes = 32 << 10;
     constexpr double kReadCost = 0.3; // of a packed tile, where packing one is 1
     double best = 0;
@@ -85,12 +108,13 @@ private:
   }
 
   TileMatmul &plan_;
+  const CpuTarget &target_;
   int64_t l2Bytes_, chunks_, rowPanels_, columnPanels_, batches_ = 1;
 };
 
 } // namespace
 
-TileMatmul planTileMatmul(const Function &fn, OpId op, int64_t l2Bytes) {
+TileMatmul planTileMatmul(const Function &fn, OpId op, const CpuTarget &target) {
   const OpData &data = fn[op];
   const Dict attrs = withDefaults(*data.def, data.attrs);
   const Type &a = fn.type(packedFrom(fn, data.operands[0])), &b = fn.type(packedFrom(fn, data.operands[1]));
@@ -119,7 +143,7 @@ TileMatmul planTileMatmul(const Function &fn, OpId op, int64_t l2Bytes) {
     strideA *= result.shape[axis];
     strideB *= result.shape[axis];
   }
-  Grouping(plan, l2Bytes).choose();
+  Grouping(plan, target).choose();
   return plan;
 }
 

@@ -20,6 +20,8 @@ public:
       : e_(e), b_(e.b), matrix_(matrix), packing_(packing) {}
 
   void pack(llvm::Value *source, int64_t rows, int64_t depth, llvm::Value *target) {
+    if (packing_.form == TileForm::Ordered)
+      return packOrdered(source, rows, depth, target);
     const bool rowsHere = matrix_.depthContiguous(),
                transposes = rowsHere != (packing_.form == TileForm::Rows);
     auto load = [&](int64_t i) { return loadPair(source, i, rows, depth); };
@@ -43,6 +45,22 @@ public:
     transpose16(e_, joined);
     for (int64_t i = 0; i < kTileRows; ++i)
       store(target, i, {joined[i]});
+  }
+
+  void packOrdered(llvm::Value *source, int64_t rows, int64_t depth, llvm::Value *target) {
+    const bool rowsHere = matrix_.depthContiguous();
+    Values lines;
+    for (int64_t i = 0; i < kTileRows; ++i) {
+      const auto [lower, upper] = orderedPair(e_.target, i);
+      lines.push_back(
+          rowsHere ? ordered(piecesOf(loadPair(source, i, rows, depth), true)[0])
+                   : piecesOf({loadDepth(source, lower, rows, depth), loadDepth(source, upper, rows, depth)},
+                              false)[0]);
+    }
+    if (rowsHere)
+      transpose16(e_, lines);
+    for (int64_t i = 0; i < packing_.orderedRows; ++i)
+      store(target, i, {lines[i]});
   }
 
   void packRow(llvm::Value *source, int64_t depth, llvm::Value *target) {
@@ -72,19 +90,24 @@ private:
                                 i < rows ? depth - half * kBlock : 0);
         continue;
       }
-      const int64_t k = 2 * i + half;
-      llvm::Value *address =
-          e_.offset(source, k / kBlock * matrix_.depthBlock + k % kBlock * matrix_.depthStride);
-      prefetchNext(address);
-      pair[half] = loadVector(address, k < depth ? rows : 0);
+      pair[half] = loadDepth(source, 2 * i + half, rows, depth);
     }
     return pair;
+  }
+
+  /// All rows at a place of the depth.
+  llvm::Value *loadDepth(llvm::Value *source, int64_t place, int64_t rows, int64_t depth) {
+    llvm::Value *address =
+        e_.offset(source, place / kBlock * matrix_.depthBlock + place % kBlock * matrix_.depthStride);
+    prefetchNext(address);
+    return loadVector(address, place < depth ? rows : 0);
   }
 
   /// The next 32 of the depth are that many rows of memory away, where no processor looks for them by itself.
   void prefetchNext(llvm::Value *address) {
     constexpr int64_t kNear = 256 << 10;
-    if (matrix_.rows * matrix_.depth * static_cast<int64_t>(dtypeSize(matrix_.dtype)) <= kNear)
+    if (packing_.form == TileForm::Ordered ||
+        matrix_.rows * matrix_.depth * static_cast<int64_t>(dtypeSize(matrix_.dtype)) <= kNear)
       return;
     emitPrefetch(e_, e_.offset(address, 2 * matrix_.depthBlock), Cache::L1);
   }
@@ -129,12 +152,18 @@ private:
   /// A row of the tile for each bf16 piece of two vectors: one after the other for the halves of a row, interleaved
   /// for neighbours of the depth.
   Values piecesOf(Pair pair, bool halves) {
-    if (packing_.pieces == 1)
-      return {join(emitCast(e_, pair[0], matrix_.dtype, DType::BF16),
-                   emitCast(e_, pair[1], matrix_.dtype, DType::BF16), halves, 1)};
-    Values pieces;
     auto *i32 = e_.vectorType(DType::I32);
     auto *words = llvm::FixedVectorType::get(b_.getInt16Ty(), 2 * kVectorLanes);
+    if (packing_.pieces == 1) {
+      if (matrix_.dtype == DType::BF16)
+        return {join(pair[0], pair[1], halves, 1)};
+      auto rounded = [&](int i) {
+        llvm::Value *f32 = emitCast(e_, pair[i], matrix_.dtype, DType::F32);
+        return b_.CreateBitCast(emitRoundToBf16(e_, f32), words);
+      };
+      return {join(rounded(0), rounded(1), halves, 2)};
+    }
+    Values pieces;
     for (int piece = 0; piece < packing_.pieces; ++piece) {
       llvm::Value *bits[2] = {b_.CreateBitCast(pair[0], i32), b_.CreateBitCast(pair[1], i32)};
       llvm::Value *heads[2];
@@ -156,6 +185,17 @@ private:
     for (int i = 0; i < 2 * kVectorLanes; ++i)
       order.push_back((halves ? i : i / 2 + i % 2 * kVectorLanes) * step + step - 1);
     return b_.CreateBitCast(b_.CreateShuffleVector(first, second, order), e_.vectorType(DType::I32));
+  }
+
+  /// The pairs of a packed row where the rows of an ordered tile have them.
+  llvm::Value *ordered(llvm::Value *pairs) {
+    std::vector<int> order;
+    for (int64_t row = 0; row < kTileRows; ++row)
+      for (int64_t half : orderedPair(e_.target, row))
+        order.push_back(static_cast<int>(half));
+    auto *words = llvm::FixedVectorType::get(b_.getInt16Ty(), 2 * kVectorLanes);
+    llvm::Value *halves = b_.CreateBitCast(pairs, words);
+    return b_.CreateBitCast(b_.CreateShuffleVector(halves, halves, order), pairs->getType());
   }
 
   Emit &e_;

@@ -20,12 +20,14 @@ struct TileMatrix {
 enum class TileForm : uint8_t {
   Rows,    // operand A: 32 neighbours of the depth in a row
   Columns, // operand B: pairs of the depth in a row; the matrix' rows are the tile's columns
+  Ordered, // the same as RowProducts reads it (tile_emulation.h), of one piece
 };
 
 struct TilePacking {
   TileForm form = TileForm::Rows;
   int pieces = 1;
-  int64_t pieceStride = 0; // bytes between the pieces' tiles
+  int64_t pieceStride = 0;  // bytes between the pieces' tiles
+  int64_t orderedRows = 16; // that are stored of an ordered tile
 };
 
 /// Packs 16 × 32 elements at `source` into a tile at `target`. The first `rows` rows and `depth` elements exist; the

@@ -122,5 +122,7 @@ std::span<const ElementRule> contractionEmitters(); // contraction_here.cpp, lik
 llvm::Value *emitLeaf(Emit &e, Leaf leaf, DType dtype, std::span<llvm::Value *const> args);
 /// Conversion between element types as the op `cast` defines it.
 llvm::Value *emitCast(Emit &e, llvm::Value *value, DType from, DType to);
+/// A vector of f32 rounded to bf16, as i32 with that in the upper half; the lower one is anything.
+llvm::Value *emitRoundToBf16(Emit &e, llvm::Value *value);
 
 } // namespace gradc

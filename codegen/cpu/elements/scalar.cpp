@@ -105,7 +105,9 @@ llvm::Value *asMask(Emit &e, llvm::Value *value, DType dtype) {
   return isMask(value) ? value : emitCast(e, value, dtype, DType::Bool);
 }
 
-llvm::Value *floatToBf16(Emit &e, llvm::Value *value) {
+} // namespace
+
+llvm::Value *emitRoundToBf16(Emit &e, llvm::Value *value) {
   llvm::IRBuilder<> &b = e.b;
   auto *i32 = e.vectorType(DType::I32);
   auto c = [&](uint64_t k) { return llvm::ConstantInt::get(i32, k); };
@@ -113,8 +115,15 @@ llvm::Value *floatToBf16(Emit &e, llvm::Value *value) {
   llvm::Value *odd = b.CreateAnd(b.CreateLShr(bits, c(16)), c(1));
   llvm::Value *rounded = b.CreateAdd(bits, b.CreateAdd(odd, c(0x7fff)));
   llvm::Value *quiet = b.CreateOr(bits, c(0x400000));
-  llvm::Value *kept = b.CreateSelect(b.CreateFCmpUNO(value, value), quiet, rounded);
-  return b.CreateTrunc(b.CreateLShr(kept, c(16)), e.vectorType(DType::BF16));
+  return b.CreateSelect(b.CreateFCmpUNO(value, value), quiet, rounded);
+}
+
+namespace {
+
+llvm::Value *floatToBf16(Emit &e, llvm::Value *value) {
+  llvm::Value *upper =
+      e.b.CreateLShr(emitRoundToBf16(e, value), llvm::ConstantInt::get(e.vectorType(DType::I32), 16));
+  return e.b.CreateTrunc(upper, e.vectorType(DType::BF16));
 }
 
 llvm::Value *bf16ToFloat(Emit &e, llvm::Value *value) {

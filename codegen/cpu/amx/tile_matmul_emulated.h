@@ -1,0 +1,50 @@
+// Products of few examples where vector code stands in for the tile unit (tile_emulation.h), which is bound by memory and
+// needs no full tiles to be fast.
+#pragma once
+
+#include "codegen/cpu/amx/tile_matmul_parts.h"
+
+namespace gradc {
+
+/// The product of a plan of Walk::Shallow: the gradient towards weights, of at most 32 examples. A few rows of the result
+/// grow along their whole length, so that what the epilogue reads and writes of them, weights and momenta, are streams.
+class ShallowMatmul : public TileMatmulParts {
+public:
+  using TileMatmulParts::TileMatmulParts;
+  KernelStep emitPacking(int columnBuffer);
+  KernelStep emitProduct(int rowBuffer);
+  int64_t workspaceBytes() const { return columnTiles() * tileBytes(); }
+
+private:
+  // What is finished at a time of the result, and how far ahead the epilogue's operands are fetched.
+  static constexpr int64_t kRows = 4, kSegment = 64, kAhead = 256;
+  static constexpr int64_t kSegmentPitch = kSegment * 4;
+
+  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
+  int64_t tileBytes() const;
+  void emitRows(llvm::Value *packed, llvm::Value *columns, llvm::Value *row, int64_t rows);
+  void multiply(const TileKernels::Args &args, int64_t columns);
+  void finish(const TileKernels::Args &args, int64_t rows, int64_t columns);
+};
+
+/// The product of a plan of Walk::Strips: few columns, the examples, by rows that lie across memory, as in the gradient
+/// towards a layer's input. An item goes through the depth with a strip of rows in the lanes, as they lie, and the
+/// examples as factors; the sums are transposed in the end.
+class StripMatmul : public TileMatmulParts {
+public:
+  using TileMatmulParts::TileMatmulParts;
+  KernelStep emitPacking(int columnBuffer);
+  KernelStep emitProduct(int rowBuffer);
+
+private:
+  static constexpr int64_t kStrip = 512;
+  static constexpr int64_t kStripPitch = kStrip * 4 + kCacheLine; // sums of an example
+
+  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
+  int64_t sumBytes() const { return columnTiles() * kTileRows * kStripPitch; }
+  void emitStrip(llvm::Value *source, llvm::Value *packed, llvm::Value *first, int64_t rows);
+  void add(const TileKernels::Args &args, int64_t rows, int64_t depth);
+  void finish(const TileKernels::Args &args, int64_t rows, int64_t columns);
+};
+
+} // namespace gradc
