@@ -9,6 +9,7 @@
 #include "codegen/cpu/amx/tile_emulation.h"
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/amx/tile_product.h"
+#include "codegen/cpu/tile_unit.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
@@ -24,7 +25,8 @@ class TileConvEmitter {
 public:
   TileConvEmitter(KernelContext &k, const TileConv &plan, EpilogueStore &store)
       : k_(k), e(k.e), plan_(plan), tiles_(k.e, store, k.symbol), sizes_(plan),
-        channelTiles_(ceilDiv(plan.channels, kTileRows)), panels_(ceilDiv(channelTiles_, kPanelTiles)) {}
+        channelTiles_(ceilDiv(plan.channels, kTileRows)), panels_(ceilDiv(channelTiles_, kPanelTiles)),
+        ordered_(hasDots(e.target) && sizes_.pairs % 2 == 0) {}
 
   KernelCode emit(int weightBuffer, int inputBuffer) {
     KernelCode code;
@@ -149,35 +151,38 @@ private:
       llvm::Value *pixel = e.add(column, e.i64(begin));
       llvm::Value *source = e.offset(from, e.mul(pixel, plan_.inPixel));
       llvm::Value *target = e.offset(to, e.mul(e.add(pixel, e.i64(-sizes_.low)), sizes_.pixelPitch()));
-      auto pair = [&](llvm::Value *number, bool both) {
-        llvm::Value *at = e.offset(source, e.mul(number, 2 * plan_.inDepth));
+      const int64_t together = ordered_ ? 2 : 1; // lines
+      auto lines = [&](llvm::Value *number, int64_t channels) {
+        llvm::Value *at = e.offset(source, e.mul(number, 2 * together * plan_.inDepth));
+        llvm::Value *line = e.offset(target, e.mul(number, together * kLine));
         for (int64_t i = 0; i < run.size; ++i)
-          e.b.CreateAlignedStore(
-              pairOf(e.offset(at, i * plan_.inPixel), both),
-              e.offset(target, e.add(e.mul(number, kLine), e.i64(i * sizes_.pixelPitch()))),
-              llvm::Align(kLine));
+          for (int64_t j = 0; j < together; ++j)
+            e.b.CreateAlignedStore(lineOf(e.offset(at, i * plan_.inPixel), j, channels),
+                                   e.offset(line, i * sizes_.pixelPitch() + j * kLine), llvm::Align(kLine));
       };
-      if (plan_.depth > 1)
-        e.count(plan_.depth / 2, [&](llvm::Value *number) { pair(number, true); });
-      if (plan_.depth % 2)
-        pair(e.i64(plan_.depth / 2), false);
+      const int64_t whole = plan_.depth / (2 * together), rest = plan_.depth % (2 * together);
+      if (whole)
+        e.count(whole, [&](llvm::Value *number) { lines(number, 2 * together); });
+      if (rest)
+        lines(e.i64(whole), rest);
     });
   }
 
-  /// Two channels of a pixel, image by image.
-  llvm::Value *pairOf(llvm::Value *at, bool both) {
-    auto load = [&](llvm::Value *from) {
+  /// Two channels of a pixel, image by image: those of a line among a few of which so many exist.
+  llvm::Value *lineOf(llvm::Value *at, int64_t line, int64_t channels) {
+    auto load = [&](int64_t channel) -> llvm::Value * {
+      if (channel >= channels)
+        return llvm::Constant::getNullValue(e.vectorType(DType::BF16));
       llvm::Value *images =
-          e.b.CreateAlignedLoad(e.vectorType(plan_.inputType), from, llvm::Align(dtypeSize(plan_.inputType)));
+          e.b.CreateAlignedLoad(e.vectorType(plan_.inputType), e.offset(at, channel * plan_.inDepth),
+                                llvm::Align(dtypeSize(plan_.inputType)));
       return emitCast(e, images, plan_.inputType, DType::BF16);
     };
-    llvm::Value *first = load(at);
-    llvm::Value *second =
-        both ? load(e.offset(at, plan_.inDepth)) : llvm::Constant::getNullValue(first->getType());
+    const auto [lower, upper] = ordered_ ? orderedPair(e.target, line) : std::array<int64_t, 2>{0, 1};
     std::vector<int> order;
     for (int i = 0; i < 2 * kVectorLanes; ++i)
       order.push_back(i / 2 + i % 2 * kVectorLanes);
-    return e.b.CreateShuffleVector(first, second, order);
+    return e.b.CreateShuffleVector(load(lower), load(upper), order);
   }
 
   void zeroLines(llvm::Value *at, int64_t bytes) {
@@ -292,7 +297,8 @@ private:
   /// One block of sums and its epilogue. Numbers: block, channel, row, column, kernel rows.
   void block(const TileKernels::Args &args, const ConvPhase &width, int64_t channels, int64_t pixels) {
     TileBlock shape{.rowTiles = static_cast<int>(ceilDiv(channels, kTileRows)),
-                    .columnTiles = static_cast<int>(pixels)};
+                    .columnTiles = static_cast<int>(pixels),
+                    .ordered = ordered_};
     shape.b.tileStride = width.inPerOut * sizes_.pixelPitch();
     TileProduct product(e, shape, args.partials);
     product.zero();
@@ -326,6 +332,7 @@ private:
   TileKernels tiles_;
   const TileConvSizes sizes_;
   int64_t channelTiles_, panels_;
+  bool ordered_; // four channels to two lines, as vector code likes to read them (tile_emulation.h)
 };
 
 } // namespace

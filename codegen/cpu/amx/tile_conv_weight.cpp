@@ -7,6 +7,7 @@
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/amx/tile_pack.h"
 #include "codegen/cpu/amx/tile_product.h"
+#include "codegen/cpu/tile_unit.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
@@ -168,7 +169,7 @@ private:
     zeroPixels(to, 0, begin);
     zeroPixels(to, end, positions + 1);
     const TileMatrix matrix = matrixOf(plan_.inputType, plan_.inDepth, axis.stride * plan_.inPixel);
-    const TilePacking packing{TileForm::Columns, 1, 0};
+    const TilePacking packing{hasDots(e.target) ? TileForm::Ordered : TileForm::Columns, 1, 0};
     llvm::Value *source = e.offset(from, (begin * axis.stride + phase - axis.padding) * plan_.inPixel);
     auto pack = [&](llvm::Value *pair, int64_t depth) {
       emitPackTile(e, matrix, packing, e.offset(source, e.mul(pair, 2 * axis.stride * plan_.inPixel)),
@@ -254,7 +255,7 @@ private:
   }
 
   void addRows(const TileKernels::Args &args, int rowTiles, int columnTiles) {
-    TileBlock shape{.rowTiles = rowTiles, .columnTiles = columnTiles};
+    TileBlock shape{.rowTiles = rowTiles, .columnTiles = columnTiles, .ordered = hasDots(e.target)};
     shape.b.tileStride = sizes_.inTileBytes();
     TileProduct product(e, shape, args.partials);
     product.resume();

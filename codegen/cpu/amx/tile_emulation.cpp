@@ -177,7 +177,7 @@ Multiplier::Row rowsOfTile(Emit &e, llvm::Value *first) {
 /// The function's body.
 class Products {
 public:
-  Products(Emit &e, Multiplier &by) : e_(e), b_(e.b), by_(by) {}
+  Products(Emit &e, Multiplier &by, bool ordered) : e_(e), b_(e.b), by_(by), ordered_(ordered) {}
 
   void emit() {
     factors_ = e_.argument(A);
@@ -227,7 +227,8 @@ private:
         emitGroup(
             e_, by_, group, e_.offset(factors, e_.mul(number, group.height * by_.rowBytes())),
             [&](llvm::Value *step, int i) {
-              return by_.columns(step, rows(B, e_.add(firstTile, e_.i64(i))));
+              const Multiplier::Row row = rows(B, e_.add(firstTile, e_.i64(i)));
+              return ordered_ ? by_.orderedColumns(step, row) : by_.columns(step, row);
             },
             e_.offset(sums, e_.mul(number, group.height * kSumPitch)));
       });
@@ -237,6 +238,7 @@ private:
   Emit &e_;
   llvm::IRBuilder<> &b_;
   Multiplier &by_;
+  bool ordered_;
   llvm::Value *factors_ = nullptr, *factorTile_ = nullptr;
 };
 
@@ -255,16 +257,16 @@ llvm::Value *tileRow(Emit &e, llvm::Value *pairs) {
   return e.b.CreateBitCast(e.b.CreateShuffleVector(halvesOf(e, pairs), order), pairs->getType());
 }
 
-llvm::Function *emulatedTileProducts(Emit &e) {
-  constexpr const char *kName = "gradc.tile_products";
-  if (llvm::Function *known = e.module.getFunction(kName))
+llvm::Function *emulatedTileProducts(Emit &e, bool ordered) {
+  const char *name = ordered ? "gradc.tile_products.ordered" : "gradc.tile_products";
+  if (llvm::Function *known = e.module.getFunction(name))
     return known;
   llvm::IRBuilder<> &b = e.b;
   llvm::IRBuilderBase::InsertPointGuard guard(b);
   llvm::Type *pointer = b.getPtrTy(), *number = b.getInt64Ty();
   llvm::Function *fn =
-      e.beginHelper(kName, std::vector{pointer, pointer, number, pointer, number, number, number});
-  emitFlushing(e, [&] { Products(e, *multiplierOf(e)).emit(); });
+      e.beginHelper(name, std::vector{pointer, pointer, number, pointer, number, number, number});
+  emitFlushing(e, [&] { Products(e, *multiplierOf(e), ordered).emit(); });
   e.endFunction();
   return fn;
 }

@@ -14,8 +14,9 @@ namespace gradc {
 llvm::Value *tileRow(Emit &e, llvm::Value *pairs);
 
 /// `void product(sums, a, aTileStride, b, bTileStride, rowTiles, columnTiles)`, made once for each module: adds the
-/// products of up to 2 × 2 tiles in memory to f32[32][32]. Strides are those of TileOperand.
-llvm::Function *emulatedTileProducts(Emit &e);
+/// products of up to 2 × 2 tiles in memory to f32[32][32]. Strides are those of TileOperand. `ordered`: tiles of columns
+/// are (orderedPair).
+llvm::Function *emulatedTileProducts(Emit &e, bool ordered);
 
 /// The pair of neighbours of a chain, in the lower and the upper half, that row `row` of a tile of columns holds as
 /// vector code likes to read it ("ordered"); without dots, those that every tile has there: 2 · row and the next.

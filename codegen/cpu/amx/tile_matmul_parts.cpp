@@ -1,5 +1,7 @@
 #include "codegen/cpu/amx/tile_matmul_parts.h"
 
+#include "codegen/cpu/tile_unit.h"
+
 namespace gradc {
 
 TileMatmulParts::TileMatmulParts(KernelContext &k, const TileMatmul &plan, EpilogueStore &store)
@@ -24,6 +26,8 @@ llvm::Value *TileMatmulParts::atBatch(llvm::Value *operand, const Values &number
         e.offset(operand, e.mul(numbers[i], rows ? plan.batches[i].rowStride : plan.batches[i].columnStride));
   return operand;
 }
+
+bool TileMatmulParts::ordersColumns() const { return hasDots(e.target) && plan.pieces == 1; }
 
 KernelStep TileMatmulParts::emitPacking(int columnBuffer, TileForm form) {
   constexpr double kSecondsPerTile = 30e-9;
@@ -146,6 +150,7 @@ TileBlock TileMatmulParts::blockOf(int64_t rows, int64_t columns) const {
                   .columnTiles = static_cast<int>(ceilDiv(columns, kTileRows)),
                   .pieces = plan.pieces,
                   .columnsAreLhs = plan.columnOperand == 0};
+  block.ordered = ordersColumns();
   block.a.pieceStride = block.b.pieceStride = kPanelTiles * kTileBytes;
   return block;
 }

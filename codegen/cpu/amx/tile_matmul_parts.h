@@ -14,10 +14,16 @@ public:
   TileMatmulParts(KernelContext &k, const TileMatmul &plan, EpilogueStore &store);
 
   /// The step that packs the column operand into the workspace: [batch][panel][chunk][piece][tile].
-  KernelStep emitPacking(int columnBuffer, TileForm form = TileForm::Columns);
+  KernelStep emitPacking(int columnBuffer) {
+    return emitPacking(columnBuffer, ordersColumns() ? TileForm::Ordered : TileForm::Columns);
+  }
   int64_t workspaceBytes() const { return batches * columnPanels() * panelBytes(); }
 
 protected:
+  KernelStep emitPacking(int columnBuffer, TileForm form);
+  /// Packed columns are ordered (tile_emulation.h), where that saves shuffles.
+  bool ordersColumns() const;
+
   int64_t rowPanels() const { return ceilDiv(plan.rowMatrix.rows, kPanelRows); }
   int64_t columnPanels() const { return ceilDiv(plan.columnMatrix.rows, kPanelRows); }
   int64_t columnGroups() const { return ceilDiv(columnPanels(), plan.groupPanels); }

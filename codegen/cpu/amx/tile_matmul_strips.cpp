@@ -67,7 +67,7 @@ void StripMatmul::add(const TileKernels::Args &args, int64_t rows, int64_t depth
         emitPrefetch(e,
                      e.offset(e.offset(ahead, e.mul(number, plan.rowMatrix.depthStride)), line * kCacheLine),
                      Cache::L1);
-      emitPackTile(e, plan.rowMatrix, {TileForm::Ordered},
+      emitPackTile(e, plan.rowMatrix, {.form = TileForm::Ordered, .fetches = false},
                    e.offset(args.row, e.mul(number, plan.rowMatrix.rowBlock)), count, depth, packed);
       for (int64_t tile = 0; tile < columnTiles(); ++tile)
         products[tile].multiply(packed, e.offset(e.offset(args.partials, tile * kTileRows * kStripPitch),

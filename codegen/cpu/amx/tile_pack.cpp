@@ -106,7 +106,7 @@ private:
   /// The next 32 of the depth are that many rows of memory away, where no processor looks for them by itself.
   void prefetchNext(llvm::Value *address) {
     constexpr int64_t kNear = 256 << 10;
-    if (packing_.form == TileForm::Ordered ||
+    if (!packing_.fetches ||
         matrix_.rows * matrix_.depth * static_cast<int64_t>(dtypeSize(matrix_.dtype)) <= kNear)
       return;
     emitPrefetch(e_, e_.offset(address, 2 * matrix_.depthBlock), Cache::L1);

@@ -28,6 +28,7 @@ struct TilePacking {
   int pieces = 1;
   int64_t pieceStride = 0;  // bytes between the pieces' tiles
   int64_t orderedRows = 16; // that are stored of an ordered tile
+  bool fetches = true;      // what comes next of a depth that lies across memory
 };
 
 /// Packs 16 × 32 elements at `source` into a tile at `target`. The first `rows` rows and `depth` elements exist; the

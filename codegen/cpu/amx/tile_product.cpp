@@ -72,7 +72,7 @@ void TileProduct::step(llvm::Value *a, llvm::Value *b, const std::function<void(
     llvm::Value *rows = e_.offset(a, nextA * block_.a.pieceStride);
     llvm::Value *columns = e_.offset(b, nextB * block_.b.pieceStride);
     if (!hasTileUnit(e_.target)) {
-      e_.b.CreateCall(emulatedTileProducts(e_),
+      e_.b.CreateCall(emulatedTileProducts(e_, block_.ordered),
                       {sums_, rows, e_.i64(block_.a.tileStride), columns, e_.i64(block_.b.tileStride),
                        e_.i64(block_.rowTiles), e_.i64(block_.columnTiles)});
       beside(part++);

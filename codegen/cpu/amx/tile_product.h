@@ -30,6 +30,7 @@ struct TileOperand {
 struct TileBlock {
   int rowTiles = 2, columnTiles = 2, pieces = 1;
   bool columnsAreLhs = false; // the pieces' order is the op's, whichever operand lies in the columns
+  bool ordered = false;       // tiles of columns are, for vector code (tile_emulation.h)
   TileOperand a, b;
 };
 
