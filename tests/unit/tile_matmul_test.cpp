@@ -162,8 +162,20 @@ TEST_F(TileMatmulTest, InputsOfFewExamples) {
   check("func @f(%dy: bf16[16,530]<n16>, %w: f32[530,600]) -> f32[16,600]<n16> {\n"
         "  %r = cast(%w) {dtype = bf16} : bf16[530,600]\n"
         "  %y = matmul(%dy, %r) : f32[16,600]<n16>\n  return %y\n}");
-  check("func @f(%dy: bf16[53,100]<n16>, %w: bf16[100,5300]) -> f32[53,5300]<n16> {\n"
-        "  %y = matmul(%dy, %w) : f32[53,5300]<n16>\n  return %y\n}");
+  check("func @f(%dy: bf16[35,100]<n16>, %w: bf16[100,5300]) -> f32[35,5300]<n16> {\n"
+        "  %y = matmul(%dy, %w) : f32[35,5300]<n16>\n  return %y\n}");
+}
+
+/// Few examples by weights larger than the cache, with a depth of no whole blocks, of nothing but a piece, and of blocks.
+TEST_F(TileMatmulTest, ProductsOfFewExamples) {
+  check("func @f(%x: bf16[16,600]<n16>, %w: f32[531,600]) -> f32[16,531]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[531,600]\n"
+        "  %y = matmul(%x, %r) {transpose_b = true} : f32[16,531]<n16>\n  return %y\n}");
+  check("func @f(%x: bf16[35,70]<n16>, %w: bf16[7700,70]) -> f32[35,7700]<n16> {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[35,7700]<n16>\n  return %y\n}");
+  check("func @f(%x: bf16[20,256]<n16>, %w: f32[1030,256]) -> f32[20,1030]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[1030,256]\n"
+        "  %y = matmul(%x, %r) {transpose_b = true} : f32[20,1030]<n16>\n  return %y\n}");
 }
 
 /// So deep that sums wait in scratch memory, in either order of memory, with ends that fill no tile.

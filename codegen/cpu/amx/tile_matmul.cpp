@@ -31,6 +31,7 @@ KernelCode emitTileMatmul(KernelContext &k, const TileMatmul &plan, EpilogueStor
   case TileMatmul::Walk::Deep: return emitWalk<DeepMatmul>(k, plan, store, rowBuffer, columnBuffer);
   case TileMatmul::Walk::Shallow: return emitWalk<ShallowMatmul>(k, plan, store, rowBuffer, columnBuffer);
   case TileMatmul::Walk::Strips: return emitWalk<StripMatmul>(k, plan, store, rowBuffer, columnBuffer);
+  case TileMatmul::Walk::Rows: return emitWalk<RowMatmul>(k, plan, store, rowBuffer, columnBuffer);
   }
   CHECK(false, "a way to walk through a product");
 }

@@ -16,7 +16,7 @@
 namespace gradc {
 
 struct TileMatmul {
-  enum class Walk : uint8_t { Flat, Deep, Shallow, Strips }; // the last two: tile_matmul_emulated.h
+  enum class Walk : uint8_t { Flat, Deep, Shallow, Strips, Rows }; // the last three: tile_matmul_emulated.h
   Walk walk = Walk::Flat;
   struct Batch {
     int axis = 0;

@@ -1,5 +1,5 @@
-// Products of few examples where vector code stands in for the tile unit (tile_emulation.h), which is bound by memory and
-// needs no full tiles to be fast.
+// Products of few examples where vector code stands in for the tile unit (tile_emulation.h): memory bounds them, and they
+// need no full tiles to be fast.
 #pragma once
 
 #include "codegen/cpu/amx/tile_matmul_parts.h"
@@ -45,6 +45,37 @@ private:
   void emitStrip(llvm::Value *source, llvm::Value *packed, llvm::Value *first, int64_t rows);
   void add(const TileKernels::Args &args, int64_t rows, int64_t depth);
   void finish(const TileKernels::Args &args, int64_t rows, int64_t columns);
+};
+
+/// The product of a plan of Walk::Rows: few columns, the examples, by rows that lie along memory, as forward. An item goes
+/// through the depth with a panel of rows, block by block; the next block is packed meanwhile, a row at a time.
+class RowMatmul : public TileMatmulParts {
+public:
+  using TileMatmulParts::TileMatmulParts;
+  KernelStep emitPacking(int columnBuffer);
+  KernelStep emitProduct(int rowBuffer);
+
+private:
+  static constexpr int64_t kBlock = 128; // of the depth
+  struct Block {
+    llvm::Value *panel, *number;
+    int64_t depth;
+  };
+
+  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
+  int64_t sumPitch() const { return columnTiles() * kTilePitch; }
+  int64_t sumBytes() const { return kPanelRows * sumPitch(); }
+  int64_t packedBytes() const { return kBlock / kTileDepth * kPanelTiles * kTileBytes; }
+  int64_t blockBytes() const { return kBlock / kTileRows * plan.rowMatrix.depthBlock; } // of a row
+  llvm::Value *packedOf(const Block &block);
+  llvm::Value *sourceOf(const Block &block);
+  void packOne(llvm::Value *source, llvm::Value *first, llvm::Value *row, int64_t depth, llvm::Value *target);
+  void pack(const Block &block);
+  void add(const Block &block, const Block &next);
+  void multiply(const TileKernels::Args &args, int64_t depth, int64_t nextDepth);
+  void finish(llvm::Value *panel);
+
+  llvm::Value *source_ = nullptr, *columns_ = nullptr;
 };
 
 } // namespace gradc

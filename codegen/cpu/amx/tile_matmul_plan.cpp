@@ -61,7 +61,7 @@ public:
 private:
   int64_t chunkBytes() const { return plan_.pieces * kPanelTiles * kTileBytes; }
 
-  /// Of few examples and a large matrix, by vector code: its gradient, or the gradient towards its input.
+  /// Of few examples and a large matrix, by vector code: their product, its gradient, or the gradient towards its input.
   std::optional<TileMatmul::Walk> walkOfFewExamples() const {
     constexpr int64_t kLongRow = 64, kFewExamples = 64;
     const TileMatrix &rows = plan_.rowMatrix, &columns = plan_.columnMatrix;
@@ -69,17 +69,20 @@ private:
     if (!examplesInLanes && chunks_ == 1 && columns.rows >= kLongRow &&
         rows.rows * columns.rows * 4 > l2Bytes_)
       return TileMatmul::Walk::Shallow;
-    if (examplesInLanes && columns.rows <= kFewExamples && readsFarRows() &&
-        rows.depthBlock == kTileRows * rows.depthStride)
+    if (!examplesInLanes || columns.rows > kFewExamples || !exceedsCache(rows))
+      return std::nullopt;
+    if (rows.depthContiguous())
+      return TileMatmul::Walk::Rows;
+    if (rows.depthBlock == kTileRows * rows.depthStride)
       return TileMatmul::Walk::Strips;
     return std::nullopt;
   }
 
   /// A panel would take a line or two of each row of a matrix that is larger than the cache: several panels take more.
-  bool readsFarRows() const {
-    const TileMatrix &matrix = plan_.rowMatrix;
-    return !matrix.depthContiguous() &&
-           matrix.rows * matrix.depth * static_cast<int64_t>(dtypeSize(matrix.dtype)) > l2Bytes_;
+  bool readsFarRows() const { return !plan_.rowMatrix.depthContiguous() && exceedsCache(plan_.rowMatrix); }
+
+  bool exceedsCache(const TileMatrix &matrix) const {
+    return matrix.rows * matrix.depth * static_cast<int64_t>(dtypeSize(matrix.dtype)) > l2Bytes_;
   }
 
   /// The least packing and reading whose sums take a quarter of the cache, and what a block of the depth takes another
