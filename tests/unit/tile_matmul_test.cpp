@@ -168,14 +168,14 @@ TEST_F(TileMatmulTest, InputsOfFewExamples) {
 
 /// Few examples by weights larger than the cache, with a depth of no whole blocks, of nothing but a piece, and of blocks.
 TEST_F(TileMatmulTest, ProductsOfFewExamples) {
-  check("func @f(%x: bf16[16,600]<n16>, %w: f32[531,600]) -> f32[16,531]<n16> {\n"
-        "  %r = cast(%w) {dtype = bf16} : bf16[531,600]\n"
-        "  %y = matmul(%x, %r) {transpose_b = true} : f32[16,531]<n16>\n  return %y\n}");
-  check("func @f(%x: bf16[35,70]<n16>, %w: bf16[7700,70]) -> f32[35,7700]<n16> {\n"
-        "  %y = matmul(%x, %w) {transpose_b = true} : f32[35,7700]<n16>\n  return %y\n}");
-  check("func @f(%x: bf16[20,256]<n16>, %w: f32[1030,256]) -> f32[20,1030]<n16> {\n"
-        "  %r = cast(%w) {dtype = bf16} : bf16[1030,256]\n"
-        "  %y = matmul(%x, %r) {transpose_b = true} : f32[20,1030]<n16>\n  return %y\n}");
+  check("func @f(%x: bf16[16,600]<n16>, %w: f32[901,600]) -> f32[16,901]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[901,600]\n"
+        "  %y = matmul(%x, %r) {transpose_b = true} : f32[16,901]<n16>\n  return %y\n}");
+  check("func @f(%x: bf16[35,70]<n16>, %w: bf16[15300,70]) -> f32[35,15300]<n16> {\n"
+        "  %y = matmul(%x, %w) {transpose_b = true} : f32[35,15300]<n16>\n  return %y\n}");
+  check("func @f(%x: bf16[20,256]<n16>, %w: f32[2070,256]) -> f32[20,2070]<n16> {\n"
+        "  %r = cast(%w) {dtype = bf16} : bf16[2070,256]\n"
+        "  %y = matmul(%x, %r) {transpose_b = true} : f32[20,2070]<n16>\n  return %y\n}");
 }
 
 /// So deep that sums wait in scratch memory, in either order of memory, with ends that fill no tile.

@@ -69,20 +69,23 @@ private:
     if (!examplesInLanes && chunks_ == 1 && columns.rows >= kLongRow &&
         rows.rows * columns.rows * 4 > l2Bytes_)
       return TileMatmul::Walk::Shallow;
-    if (!examplesInLanes || columns.rows > kFewExamples || !exceedsCache(rows))
+    if (!examplesInLanes || columns.rows > kFewExamples)
       return std::nullopt;
-    if (rows.depthContiguous())
+    // Whole rows packed ahead are as good as long as the matrix is not much larger than the cache.
+    if (rows.depthContiguous() && bytesOf(rows) > 2 * l2Bytes_)
       return TileMatmul::Walk::Rows;
-    if (rows.depthBlock == kTileRows * rows.depthStride)
+    if (readsFarRows() && rows.depthBlock == kTileRows * rows.depthStride)
       return TileMatmul::Walk::Strips;
     return std::nullopt;
   }
 
   /// A panel would take a line or two of each row of a matrix that is larger than the cache: several panels take more.
-  bool readsFarRows() const { return !plan_.rowMatrix.depthContiguous() && exceedsCache(plan_.rowMatrix); }
+  bool readsFarRows() const {
+    return !plan_.rowMatrix.depthContiguous() && bytesOf(plan_.rowMatrix) > l2Bytes_;
+  }
 
-  bool exceedsCache(const TileMatrix &matrix) const {
-    return matrix.rows * matrix.depth * static_cast<int64_t>(dtypeSize(matrix.dtype)) > l2Bytes_;
+  static int64_t bytesOf(const TileMatrix &matrix) {
+    return matrix.rows * matrix.depth * static_cast<int64_t>(dtypeSize(matrix.dtype));
   }
 
   /// The least packing and reading whose sums take a quarter of the cache, and what a block of the depth takes another
