@@ -1,12 +1,14 @@
 // Sums over all dimensions but the last, which lies in the lanes: gradients of biases and of normalizations' weights.
-// A first step adds rows to partial sums that stay in the first cache, so memory is read once and in runs; a second one
-// adds the partial sums of a column and computes what hangs on them. A partial sum has a segment of the rows or every
-// 16th row (ir/order.h: split and lanes).
+// A first step reads memory once and in runs; a second one adds the partial sums of a column that it leaves and computes
+// what hangs on them. A partial sum has a segment of the rows or every 16th row (ir/order.h: split and lanes).
+// Of segments, rows are added to sums that stay in the first cache; every 16th row is strip_sums.h's.
 #include <algorithm>
+#include <optional>
 
 #include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loops/streaming.h"
+#include "codegen/cpu/loops/strip_sums.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -15,9 +17,8 @@
 namespace gradc {
 namespace {
 
-/// Sums of an item, which stay in the first cache: of some columns, and where a partial sum has every 16th row, of
-/// neighbouring rows, so that what is read lies together.
-constexpr int64_t kColumnsPerItem = 1024, kRowsPerItem = 4;
+/// Sums of an item, which stay in the first cache.
+constexpr int64_t kColumnsPerItem = 1024;
 constexpr double kCyclesPerVector = 4, kCyclesPerSecond = 3e9;
 
 class ColumnSumsEmitter {
@@ -30,6 +31,8 @@ public:
     order_ = reductionOrder(k.fn, reductions_[0]);
     columns_ = shape_[shape_.rank() - 1];
     vectors_ = ceilDiv(columns_, kVectorLanes);
+    if (order_.lanes == kLanes)
+      strips_.emplace(k.e.target, k.fn, reductions_, shape_);
     for (OpId op : reductions_) {
       offsets_.push_back(partialBytes_);
       partialBytes_ += vectors_ * kVectorLanes * static_cast<int64_t>(dtypeSize(typeOf(op)));
@@ -45,8 +48,8 @@ public:
   }
 
 private:
-  int64_t partials() const { return order_.lanes * order_.split; }
-  bool byLanes() const { return order_.lanes == kLanes; }
+  /// Sums of a column that the first step leaves.
+  int64_t partials() const { return strips_ ? strips_->trees() : order_.split; }
   DType typeOf(OpId op) const { return k_.fn.type(k_.fn[op].results[0]).dtype; }
   Leaf leafOf(OpId op) const { return reductionLeaf(k_.fn[op].def->name); }
 
@@ -69,31 +72,35 @@ private:
     e.b.CreateAlignedStore(value, at, llvm::Align(dtypeSize(typeOf(reductions_[r]))));
   }
 
-  /// An item has some columns of one partial sum, or of some neighbouring ones where they have every 16th row.
+  /// An item has some columns of one partial sum, or a strip.
   KernelStep emitPartials() {
     const int64_t perItem = std::min(vectors_, kColumnsPerItem / kVectorLanes),
-                  parts = ceilDiv(vectors_, perItem), together = byLanes() ? kRowsPerItem : 1;
+                  parts = ceilDiv(vectors_, perItem);
     const double rows = static_cast<double>(shape_.elements() / columns_);
     KernelStep step{.symbol = k_.symbol,
-                    .items = partials() / together * parts,
+                    .items = strips_ ? strips_->items() : partials() * parts,
                     .work = rows * static_cast<double>(vectors_) * kCyclesPerVector / kCyclesPerSecond};
     e.beginKernel(step.symbol);
     ElementEmitter m(e, k_.fn, k_.region());
-    const bool inOrder = parts == 1 && !byLanes();
+    const bool inOrder = parts == 1 || strips_;
+    const Ahead ahead = strips_ ? Ahead{strips_->bytesAhead(), Cache::L1} : kAheadInOrder;
     for (size_t i = 0; i < k_.body().args.size(); ++i)
       bindWalked(m, k_, k_.body().args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))),
-                 {DType::F32, shape_, {}}, inOrder);
+                 {DType::F32, shape_, {}}, inOrder, ahead);
     workspace_ = e.buffer(k_.workspaceBuffer());
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      ElementEmitter::Scope scope(m);
-      llvm::Value *first = e.mul(e.div(item, parts), together), *low = e.mul(e.mod(item, parts), perItem);
-      const Columns columns{low, e.atMost(e.add(low, e.i64(perItem)), vectors_)};
-      e.count(together, [&](llvm::Value *i) { startSums(e.add(first, i), columns); });
-      if (byLanes())
-        addEvery16thRow(m, first, columns);
-      else
-        addSegment(m, first, columns, 0, {});
-    });
+    if (strips_)
+      strips_->emit(m, e.itemBegin(), e.itemEnd(),
+                    [&](size_t r, llvm::Value *tree, llvm::Value *vector, llvm::Value *sum) {
+                      storeSum(r, sumAt(r, tree, vector), sum);
+                    });
+    else
+      e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+        ElementEmitter::Scope scope(m);
+        llvm::Value *segment = e.div(item, parts), *low = e.mul(e.mod(item, parts), perItem);
+        const Columns columns{low, e.atMost(e.add(low, e.i64(perItem)), vectors_)};
+        startSums(segment, columns);
+        addSegment(m, segment, columns, 0, {});
+      });
     e.endFunction();
     return step;
   }
@@ -121,21 +128,6 @@ private:
       inner.push_back(m.math.uniform(axis == 0 ? e.add(e.mul(segment, count), i) : i));
       addSegment(m, segment, columns, axis + 1, inner);
     });
-  }
-
-  /// Of each block of 16 rows those from `first` on.
-  void addEvery16thRow(ElementEmitter &m, llvm::Value *first, const Columns &columns) {
-    const int64_t whole = shape_[0] / kLanes * kLanes;
-    auto add = [&](llvm::Value *block, llvm::Value *partial) {
-      ElementEmitter::Scope scope(m);
-      addRow(m, partial, columns, {m.math.uniform(e.add(block, partial))});
-    };
-    e.loop(e.i64(0), e.i64(whole), kLanes, [&](llvm::Value *block) {
-      e.count(kRowsPerItem, [&](llvm::Value *i) { add(block, e.add(first, i)); });
-    });
-    if (whole < shape_[0])
-      e.loop(first, e.atMost(e.add(first, e.i64(kRowsPerItem)), shape_[0] - whole), 1,
-             [&](llvm::Value *partial) { add(e.i64(whole), partial); });
   }
 
   void addRow(ElementEmitter &m, llvm::Value *partial, const Columns &columns,
@@ -211,15 +203,16 @@ private:
   int64_t partialBytes_ = 0, columns_ = 0, vectors_ = 0;
   Shape shape_;
   ReductionOrder order_;
+  std::optional<StripSums> strips_;
   llvm::Value *workspace_ = nullptr;
 };
 
 /// A matrix of which 16 columns, summed from above to below, would read a line of each page and come back for the
-/// next ones when the pages' first lines have left the second cache.
+/// next ones when the pages' first lines have left the first cache.
 bool isLargeMatrix(const Shape &shape, const std::vector<int> &axes, const CpuTarget &target) {
   constexpr int64_t kManyColumns = 64;
   return shape.rank() == 2 && axes == std::vector<int>{0} && shape[1] >= kManyColumns &&
-         shape.elements() * static_cast<int64_t>(sizeof(float)) > target.l2Bytes / 2;
+         shape.elements() * static_cast<int64_t>(sizeof(float)) > target.l1Bytes;
 }
 
 } // namespace
