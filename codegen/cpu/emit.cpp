@@ -1,6 +1,7 @@
 #include "codegen/cpu/emit.h"
 
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/MDBuilder.h"
 
 #include "codegen/cpu/debug_places.h"
 #include "ir/tensor.h"
@@ -264,20 +265,43 @@ Values Emit::count(int64_t iterations, const Values &carried, const Body &body) 
   return loop(i64(0), i64(iterations), 1, carried, body);
 }
 
-void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
-            const std::function<void()> &otherwise) {
+Values emitChoice(Emit &e, llvm::Value *condition, const std::function<Values()> &then,
+                  const std::function<Values()> &otherwise, bool thenIsRare) {
   llvm::LLVMContext &context = e.module.getContext();
   auto *thenBlock = llvm::BasicBlock::Create(context, "then", e.function());
   auto *elseBlock = llvm::BasicBlock::Create(context, "else", e.function());
   auto *done = llvm::BasicBlock::Create(context, "endif", e.function());
-  e.b.CreateCondBr(condition, thenBlock, elseBlock);
-  e.b.SetInsertPoint(thenBlock);
-  then();
-  e.b.CreateBr(done);
-  e.b.SetInsertPoint(elseBlock);
-  otherwise();
-  e.b.CreateBr(done);
+  e.b.CreateCondBr(condition, thenBlock, elseBlock,
+                   thenIsRare ? llvm::MDBuilder(context).createUnlikelyBranchWeights() : nullptr);
+  auto branch = [&](llvm::BasicBlock *block, const std::function<Values()> &body) {
+    e.b.SetInsertPoint(block);
+    Values values = body();
+    block = e.b.GetInsertBlock();
+    e.b.CreateBr(done);
+    return std::pair{block, values};
+  };
+  const auto [thenEnd, left] = branch(thenBlock, then);
+  const auto [elseEnd, right] = branch(elseBlock, otherwise);
+  CHECK(left.size() == right.size());
   e.b.SetInsertPoint(done);
+  Values results;
+  for (size_t i = 0; i < left.size(); ++i) {
+    llvm::PHINode *phi = e.b.CreatePHI(left[i]->getType(), 2);
+    phi->addIncoming(left[i], thenEnd);
+    phi->addIncoming(right[i], elseEnd);
+    results.push_back(phi);
+  }
+  return results;
+}
+
+void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
+            const std::function<void()> &otherwise) {
+  auto nothing = [](const std::function<void()> &body) {
+    body();
+    return Values{};
+  };
+  emitChoice(
+      e, condition, [&] { return nothing(then); }, [&] { return nothing(otherwise); });
 }
 
 void emitPrefetch(Emit &e, llvm::Value *address, Cache cache, bool forWriting) {

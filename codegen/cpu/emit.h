@@ -111,7 +111,10 @@ public:
   Values count(int64_t count, const Values &carried, const Body &body);
 };
 
-/// One branch or the other; both fall through.
+/// One branch or the other, and what it gives. A rare one is laid out of the way, and registers are kept for the other.
+Values emitChoice(Emit &e, llvm::Value *condition, const std::function<Values()> &then,
+                  const std::function<Values()> &otherwise, bool thenIsRare = false);
+/// Both fall through.
 void emitIf(Emit &e, llvm::Value *condition, const std::function<void()> &then,
             const std::function<void()> &otherwise);
 

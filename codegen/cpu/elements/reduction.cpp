@@ -12,8 +12,9 @@
 namespace gradc {
 namespace {
 
-/// Vectors of an unrolled row whose instructions take turns.
-constexpr int64_t kTogether = 4;
+/// Vectors of a row whose instructions take turns, and how many make it worth to have so many in a loop: then the
+/// processor gets to the next row before the chain of this one ends.
+constexpr int64_t kTogether = 4, kLong = 16;
 
 bool isReduced(const ReductionOrder &order, int axis) {
   return std::find(order.axes.begin(), order.axes.end(), axis) != order.axes.end();
@@ -24,8 +25,18 @@ llvm::Value *combine(Emit &e, Leaf leaf, DType dtype, llvm::Value *sum, llvm::Va
   return emitLeaf(e, leaf, dtype, args);
 }
 
+bool isExtremum(Leaf leaf, DType dtype) {
+  return leaf != Leaf::Add && (dtype == DType::F32 || dtype == DType::F64);
+}
+
+/// combine for an extremum where none is NaN: one instruction.
+llvm::Value *combineNumbers(Emit &e, Leaf leaf, DType, llvm::Value *a, llvm::Value *c) {
+  llvm::Value *wins = leaf == Leaf::Maximum ? e.b.CreateFCmpOGT(a, c) : e.b.CreateFCmpOLT(a, c);
+  return e.b.CreateSelect(wins, a, c);
+}
+
 /// emitTree on the lanes of one vector; all lanes get the result.
-llvm::Value *treeOfLanes(Emit &e, Leaf leaf, DType dtype, llvm::Value *partial) {
+llvm::Value *treeOfLanes(Emit &e, Leaf leaf, DType dtype, llvm::Value *partial, auto &combine) {
   for (int half = kVectorLanes / 2; half > 0; half /= 2) {
     std::vector<int> lanes;
     for (int j = 0; j < kVectorLanes; ++j)
@@ -78,14 +89,27 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
     return nest(levels.subspan(1), dims, values, mask, level.blocks ? kLanes : count, body);
   };
   Values full = carried;
-  for (int64_t i = 0; unrolled && i < level.count; i += kTogether)
-    emitInterleaved(m.e, std::min(kTogether, level.count - i),
-                    [&](int64_t j) { full = inner(m.e.i64(i + j), full); });
-  if (!unrolled && level.count > 0)
-    full = m.e.count(level.count, carried, [&](llvm::Value *i, const Values &values) {
-      ElementEmitter::Scope scope(m);
-      return inner(i, values);
-    });
+  auto several = [&](llvm::Value *i, int64_t together, Values values) {
+    emitInterleaved(m.e, together, [&](int64_t j) { values = inner(m.e.add(i, m.e.i64(j)), values); });
+    return values;
+  };
+  auto loop = [&](int64_t low, int64_t high, int64_t step) {
+    if (low < high)
+      full = m.e.count((high - low) / step, full, [&](llvm::Value *i, const Values &values) {
+        ElementEmitter::Scope scope(m);
+        return several(m.e.add(m.e.mul(i, step), m.e.i64(low)), step, values);
+      });
+  };
+  const bool isLong =
+      partialsInLanes && !transposes && level.blocks && level.count >= kLong && levels.size() == 1;
+  const int64_t step = isLong ? kTogether : 1, whole = level.count / step * step;
+  if (unrolled) {
+    for (int64_t i = 0; i < level.count; i += kTogether)
+      full = several(m.e.i64(i), std::min(kTogether, level.count - i), full);
+  } else {
+    loop(0, whole, step);
+    loop(whole, level.count, 1);
+  }
   const int64_t rest = level.blocks ? shape[level.axis] % kLanes : 0;
   if (rest == 0)
     return full;
@@ -125,6 +149,57 @@ Values ReductionLoops::reduceSegments(std::span<const OpId> ops, const std::vect
 Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> dims, llvm::Value *mask) {
   if (order.split > 1)
     return reduceSegments(ops, dims, mask);
+  const bool extrema =
+      std::ranges::all_of(ops, [&](OpId op) { return isExtremum(row(op).leaf, row(op).dtype); });
+  return partialsInLanes && !transposes && extrema ? reduceNumbers(ops, dims, mask)
+                                                   : reduceWhole(ops, dims, mask);
+}
+
+/// To look for NaN at each step makes a chain of three instructions. A sum beside it is NaN if an element is (and for
+/// infinities of both signs); only then all is done again, step by step.
+Values ReductionLoops::reduceNumbers(std::span<const OpId> ops, const std::vector<LaneValue> &dims,
+                                     llvm::Value *mask) {
+  Emit &e = m.e;
+  std::vector<Row> rows;
+  Values start;
+  for (OpId op : ops) {
+    rows.push_back(row(op));
+    start.push_back(e.constant(rows.back().dtype, reductionStart(m.fn[op].def->name)));
+    start.push_back(e.constant(rows.back().dtype, 0));
+  }
+  const Values found =
+      forEach(dims, start, mask,
+              [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &carried) {
+                Values next;
+                auto keep = [&](llvm::Value *more) {
+                  llvm::Value *former = carried[next.size()];
+                  next.push_back(laneMask ? e.b.CreateSelect(laneMask, more, former) : more);
+                };
+                for (const Row &r : rows) {
+                  llvm::Value *x = term(r, LaneIndex::of(at, laneMask));
+                  keep(combineNumbers(e, r.leaf, r.dtype, carried[next.size()], x));
+                  keep(e.b.CreateFAdd(carried[next.size()], x));
+                }
+                return next;
+              });
+  llvm::Value *nan = e.b.getFalse();
+  for (size_t r = 0; r < rows.size(); ++r)
+    nan = e.b.CreateOr(nan, e.b.CreateOrReduce(e.b.CreateFCmpUNO(found[2 * r + 1], found[2 * r + 1])));
+  auto withNan = [&] {
+    ElementEmitter::Scope scope(m);
+    return reduceWhole(ops, dims, mask);
+  };
+  auto without = [&] {
+    Values results;
+    for (size_t r = 0; r < rows.size(); ++r)
+      results.push_back(treeOfLanes(e, rows[r].leaf, rows[r].dtype, found[2 * r], combineNumbers));
+    return results;
+  };
+  return emitChoice(e, nan, withNan, without, /*thenIsRare=*/true);
+}
+
+Values ReductionLoops::reduceWhole(std::span<const OpId> ops, const std::vector<LaneValue> &dims,
+                                   llvm::Value *mask) {
   Emit &e = m.e;
   bool separate = order.lanes == kLanes && !partialsInLanes;
   size_t partials = separate ? kLanes : 1;
@@ -142,7 +217,7 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
         place[order.laneAxis] = m.math.add(at[order.laneAxis], p);
       for (size_t r = 0; r < rows.size(); ++r) {
         llvm::Value *&sum = next[r * partials + static_cast<size_t>(p)];
-        llvm::Value *x = m.emit(rows[r].operand, LaneIndex::of(place, laneMask));
+        llvm::Value *x = term(rows[r], LaneIndex::of(place, laneMask));
         llvm::Value *more = combine(e, rows[r].leaf, rows[r].dtype, sum, x);
         sum = partialsInLanes && laneMask ? e.b.CreateSelect(laneMask, more, sum) : more;
       }
@@ -160,7 +235,7 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
   for (size_t r = 0; r < rows.size(); ++r) {
     llvm::Value *sum = emitTree(e, rows[r].leaf, rows[r].dtype,
                                 Values(sums.begin() + r * partials, sums.begin() + (r + 1) * partials));
-    results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum) : sum);
+    results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum, combine) : sum);
   }
   return results;
 }
@@ -168,6 +243,13 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
 ReductionLoops::Row ReductionLoops::row(OpId op) const {
   const OpData &data = m.fn[op];
   return {reductionLeaf(data.def->name), m.fn.type(data.results[0]).dtype, data.operands[0]};
+}
+
+llvm::Value *ReductionLoops::term(const Row &row, const LaneIndex &at) {
+  llvm::Value *x = m.emit(row.operand, at);
+  if (seen)
+    seen(row.operand, at, x);
+  return x;
 }
 
 /// Adds what 16 indices of the lane axis have along the innermost one.

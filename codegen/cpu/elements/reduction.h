@@ -31,7 +31,14 @@ struct ReductionLoops {
                                     const Values &carried)>;
   Values forEach(std::vector<LaneValue> dims, const Values &carried, llvm::Value *mask, const Body &body);
 
+  /// Where it is set, gets what reduce combines of a value.
+  std::function<void(ValueId value, const LaneIndex &at, llvm::Value *term)> seen = nullptr;
+
 private:
+  /// As reduce, in one piece.
+  Values reduceWhole(std::span<const OpId> ops, const std::vector<LaneValue> &dims, llvm::Value *mask);
+  /// As reduceWhole, for maxima and minima with their partial ones in lanes.
+  Values reduceNumbers(std::span<const OpId> ops, const std::vector<LaneValue> &dims, llvm::Value *mask);
   /// As reduce, for an order with segments.
   Values reduceSegments(std::span<const OpId> ops, const std::vector<LaneValue> &dims, llvm::Value *mask);
 
@@ -42,6 +49,7 @@ private:
     ValueId operand;
   };
   Row row(OpId op) const;
+  llvm::Value *term(const Row &row, const LaneIndex &at);
   Values addTransposed(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
                        const Values &sums);
   void addBlock(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask, int64_t columns,

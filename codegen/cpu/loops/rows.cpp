@@ -67,6 +67,7 @@ public:
         kept_.push_back(axis);
     chooseLanes();
     chooseUnrolling();
+    chooseSaved();
   }
 
   KernelCode emit();
@@ -77,7 +78,8 @@ private:
     ElementEmitter m;
     std::vector<LaneValue> dims; // of the full shape
     llvm::Value *mask = nullptr;
-    bool first = true; // nothing has gone through it yet, and it is known which memory comes next
+    bool first = true;            // nothing has gone through it yet, and it is known which memory comes next
+    llvm::Value *saved = nullptr; // memory for saved_
 
     explicit Row(KernelContext &k) : m(k.e, k.fn, k.region()) {}
   };
@@ -87,15 +89,18 @@ private:
   }
   void chooseLanes();
   void chooseUnrolling();
+  void chooseSaved();
   void emitRows(llvm::Value *first);
   void place(Row &row, llvm::Value *number);
   bool transposes() const;
-  ReductionLoops loops(Row &row) const;
+  ReductionLoops loops(Row &row);
   void bindReductions(Row &row, const std::vector<OpId> &level);
   void bindArgmaxes(Row &row);
   void storeReduced(Row &row);
   void storeFull(Row &row);
   void fillBlocks(Row &row, const std::vector<size_t> &results);
+  int64_t savedBytes(ValueId value) const;
+  llvm::Value *savedAt(Row &row, const LaneIndex &index);
 
   /// What is computed once for each element of the full shape.
   std::vector<ValueId> perElement() const {
@@ -115,8 +120,10 @@ private:
   bool partialsInLanes_ = false;
   bool unrolled_ = false;
   bool streams_ = false;
-  int64_t together_ = 1; // rows whose code is mixed
-  int laneDim_ = -1;     // the kept dimension that lies in the lanes, or -1
+  int64_t together_ = 1;         // rows whose code is mixed
+  int laneDim_ = -1;             // the kept dimension that lies in the lanes, or -1
+  std::optional<ValueId> saved_; // of the last level, for the pass that stores
+  llvm::Value *scratch_ = nullptr;
   Values operands_, results_;
 };
 
@@ -152,6 +159,41 @@ void RowsEmitter::chooseUnrolling() {
     together_ *= 2;
 }
 
+/// What is summed of a row too long for the registers, and needed again for what is stored, as softmax's exponentials, is
+/// kept in scratch memory where computing it takes longer than reading it.
+void RowsEmitter::chooseSaved() {
+  constexpr double kLongCycles = 5;
+  if (unrolled_ || !partialsInLanes_ || plan_.order.axes.size() > 1 || plan_.levels.empty())
+    return;
+  for (OpId sum : plan_.levels.back()) {
+    const ValueId value = k_.fn[sum].operands[0];
+    std::vector<bool> needs(k_.fn.numValues());
+    needs[index(value)] = true;
+    for (OpId id : k_.body().ops)
+      if (const OpData &op = k_.fn[id]; !op.def->is(kReduction))
+        for (ValueId v : op.operands)
+          if (needs[index(v)])
+            needs[index(op.results[0])] = true;
+    const bool isStored = std::ranges::any_of(
+        k_.body().yields, [&](ValueId v) { return needs[index(v)] && k_.fn.type(v).shape == plan_.shape; });
+    if (isStored && k_.fn.type(value).dtype == DType::F32 && savedBytes(value) <= k_.e.target.l2Bytes / 8 &&
+        cyclesPerVector(k_.fn, k_.region(), {value}, false) > kLongCycles)
+      saved_ = value;
+  }
+}
+
+/// Whole vectors of a row.
+int64_t RowsEmitter::savedBytes(ValueId value) const {
+  return ceilDiv(plan_.shape[plan_.order.laneAxis], kLanes) * kLanes *
+         static_cast<int64_t>(dtypeSize(k_.fn.type(value).dtype));
+}
+
+llvm::Value *RowsEmitter::savedAt(Row &row, const LaneIndex &index) {
+  const Type &type = k_.fn.type(*saved_);
+  const LaneValue at = row.m.dims(type.shape, index)[static_cast<size_t>(plan_.order.laneAxis)];
+  return row.m.pointerTo(type, row.saved, at);
+}
+
 KernelCode RowsEmitter::emit() {
   Emit &e = k_.e;
   const RegionData &body = k_.body();
@@ -175,6 +217,10 @@ KernelCode RowsEmitter::emit() {
     operands_.push_back(e.buffer(k_.operandBuffer(static_cast<int>(i))));
   for (size_t i = 0; i < body.yields.size(); ++i)
     results_.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
+  if (saved_) {
+    step.scratchBytes = together_ * savedBytes(*saved_);
+    scratch_ = e.scratch();
+  }
   llvm::Value *low = e.mul(e.itemBegin(), perItem), *high = e.mul(e.itemEnd(), perItem);
   if (rows % perItem != 0)
     high = e.atMost(high, rows);
@@ -194,6 +240,8 @@ void RowsEmitter::emitRows(llvm::Value *first) {
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
     rows.back()->m.streams = streams_;
+    if (saved_)
+      rows.back()->saved = k_.e.offset(scratch_, i * savedBytes(*saved_));
     rows.back()->first = inOrder || across;
     for (size_t arg = 0; arg < operands_.size(); ++arg)
       bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->first,
@@ -239,8 +287,14 @@ bool RowsEmitter::transposes() const {
          plan_.shape[inner] >= kLanes;
 }
 
-ReductionLoops RowsEmitter::loops(Row &row) const {
-  return {row.m, plan_.shape, plan_.order, partialsInLanes_, transposes(), unrolled_};
+ReductionLoops RowsEmitter::loops(Row &row) {
+  ReductionLoops loops{row.m, plan_.shape, plan_.order, partialsInLanes_, transposes(), unrolled_};
+  if (saved_)
+    loops.seen = [this, &row](ValueId value, const LaneIndex &at, llvm::Value *term) {
+      if (value == saved_)
+        k_.e.b.CreateAlignedStore(term, savedAt(row, at), llvm::Align(dtypeSize(k_.fn.type(value).dtype)));
+    };
+  return loops;
 }
 
 void RowsEmitter::bindReductions(Row &row, const std::vector<OpId> &level) {
@@ -291,6 +345,12 @@ void RowsEmitter::storeFull(Row &row) {
       full.push_back(i);
   if (full.empty())
     return;
+  if (saved_)
+    row.m.bindValue(*saved_, [&](const LaneIndex &at) -> llvm::Value * {
+      const DType dtype = k_.fn.type(*saved_).dtype;
+      return k_.e.b.CreateAlignedLoad(k_.e.vectorType(dtype), savedAt(row, at),
+                                      llvm::Align(dtypeSize(dtype)));
+    });
   ReductionLoops pass = loops(row);
   if (!partialsInLanes_)
     pass.order.lanes = 1;
