@@ -30,6 +30,11 @@
 //   sums) matmul over the batch (dW = dY^T X)                           vector operand X row-major, dY as it
 //   is reductions over the batch                                     as it is, row-major out everything else,
 //   arguments, results                           row-major
+// Weights of large dense layers that few examples share are read and written once a step, which memory delivers fastest
+// in one piece: with the option pack they and their optimizer state lie in n16 for the whole run (units in the lanes),
+// and so do their gradients; the variables' declarations say so. Where another program of the run has decided, the
+// option packed names them.
+//
 // Constants, iota, random bits, broadcasts of things without the batch, and elementwise ops on these, are
 // computed in the layout that their consumers want, each layout once; other values get at most one relayout
 // per layout.
@@ -43,6 +48,7 @@
 
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "passes/packing_util.h"
 #include "passes/pass.h"
 #include "passes/rewrite_util.h"
 
@@ -97,21 +103,29 @@ bool seesTokensOnly(const Function &fn) {
   return std::ranges::any_of(ops, isTokens) && std::ranges::none_of(ops, isPicture);
 }
 
+/// The batch that goes into the lanes; 0: none does.
+int64_t lanesOf(const Function &fn) { return seesTokensOnly(fn) ? 0 : batchOf(fn); }
+
 class LayoutAssigner {
 public:
-  LayoutAssigner(Function &fn, PassContext &context) : fn_(fn), context_(context), b_(fn) {}
+  /// `packed`: variables that lie in n16.
+  LayoutAssigner(Function &fn, PassContext &context, const VariableNames &packed)
+      : fn_(fn), context_(context), b_(fn), batch_(lanesOf(fn)), packed_(valuesInPackedForm(fn, packed)) {}
 
   bool run() {
-    batch_ = batchOf(fn_);
-    if (batch_ == 0 || seesTokensOnly(fn_))
+    const bool anyPacked = std::ranges::find(packed_, true) != packed_.end();
+    if (batch_ == 0 && !anyPacked)
       return false;
-    for (ValueId arg : fn_.body().args)
-      mark(carries_, arg, fn_[arg].attrs.has("input"));
+    for (ValueId arg : fn_.body().args) {
+      mark(carries_, arg, batch_ != 0 && fn_[arg].attrs.has("input"));
+      if (marked(packed_, arg))
+        setLanes(arg);
+    }
     std::vector<OpId> ops = std::exchange(fn_.body().ops, {});
     for (OpId op : ops)
       visit(op);
     for (ValueId &v : fn_.body().yields)
-      v = inLayout(v, Want::RowMajor);
+      v = inLayout(v, marked(packed_, v) ? Want::Lanes : Want::RowMajor);
     if (!changed_)
       return false;
     nameCopies();
@@ -149,7 +163,7 @@ private:
     for (ValueId v : fn_[id].results) {
       mark(carries_, v, choice.carries);
       mark(free_, v, !choice.carries && isFree(fn_[id]));
-      if (choice.carries && choice.lanes && !fn_[id].def->is(kStructural))
+      if ((choice.carries && choice.lanes && !fn_[id].def->is(kStructural)) || marked(packed_, v))
         setLanes(v);
     }
   }
@@ -177,7 +191,12 @@ private:
     const bool any = std::ranges::any_of(op.operands, [&](ValueId v) { return carries(v); });
     if (def.is(kStructural))
       return {std::vector(op.operands.size(), Want::AsIs), op.def->name == "relayout" && any};
-    if (!any) // elementwise operands agree as they are
+    const bool packed = std::ranges::any_of(op.results, [&](ValueId v) { return marked(packed_, v); });
+    if (packed)
+      return def.is(kElementwise)
+                 ? Choice{std::vector(op.operands.size(), Want::Lanes)}
+                 : Choice{{Want::RowMajor, Want::Lanes}}; // units, then scalars of the inputs
+    if (!any)                                             // elementwise operands agree as they are
       return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::AsIs)} : rowMajor(op);
     if (def.is(kElementwise) || def.is(kWindow))
       return all(op);
@@ -213,7 +232,8 @@ private:
     const bool rows = carries(op.operands[0]) && !op.attrs.flag("transpose_a");
     if (!rows && fn_.type(op.operands[0]).dtype == DType::BF16) // tiles are packed from any layout
       return {{Want::AsIs, Want::AsIs}};
-    return rows ? Choice{{Want::Lanes, Want::RowMajor}, true} : Choice{{Want::AsIs, Want::RowMajor}};
+    const Want matrix = marked(packed_, op.operands[1]) ? Want::AsIs : Want::RowMajor;
+    return rows ? Choice{{Want::Lanes, matrix}, true} : Choice{{Want::AsIs, Want::RowMajor}};
   }
 
   /// gather by a batch of indices reads a table that has no batch; all other operands carry it.
@@ -311,10 +331,10 @@ private:
   Function &fn_;
   PassContext &context_;
   Builder b_;
-  int64_t batch_ = 0;
+  int64_t batch_; // 0: nothing is put into lanes
   bool changed_ = false;
-  std::vector<bool> carries_, free_; // by value
-  std::map<ValueId, ValueId> moved_; // to the other layout
+  std::vector<bool> carries_, free_, packed_; // by value
+  std::map<ValueId, ValueId> moved_;          // to the other layout
   std::vector<std::pair<ValueId, ValueId>> copies_;
 };
 
@@ -341,16 +361,63 @@ bool putRowsInLanes(Function &fn, PassContext &context) {
   });
 }
 
+/// The option `packed`: names of variables.
+Result<VariableNames> namedVariables(const Module &module, PassContext &context) {
+  VariableNames names;
+  const Attr &option = *context.options.find("packed");
+  const AttrList *list = option.as<AttrList>();
+  if (!list && !option.as<Unit>())
+    return std::unexpected(
+        context.diag.error({}, "packed is a list of variables, [@w], but got {}", toString(option)));
+  for (const Attr &each : list ? *list : AttrList{}) {
+    const SymbolRef *symbol = each.as<SymbolRef>();
+    const Variable *variable = symbol ? module.variable(symbol->name) : nullptr;
+    if (!variable)
+      return std::unexpected(context.diag.error({}, "packed names {}, which is no variable", toString(each)));
+    Type type = variable->type;
+    type.layout = kLayoutN16;
+    if (checkLayout(type) || hasPadding(type))
+      return std::unexpected(
+          context.diag.error({}, "packed names {} of type {}, but n16 takes rows in whole blocks of 16",
+                             toString(each), toString(variable->type)));
+    names.insert(symbol->name);
+  }
+  return names;
+}
+
 Result<bool> run(Module &module, PassContext &context) {
+  Result<VariableNames> packed = namedVariables(module, context);
+  if (!packed)
+    return std::unexpected(packed.error());
+  for (const Variable &variable : module.variables)
+    if (variable.type.layout == kLayoutN16)
+      packed->insert(variable.name);
+  if (context.options.flag("pack"))
+    for (const auto &fn : module.functions)
+      if (const int64_t batch = lanesOf(*fn); batch > kSmallBatch)
+        packed->merge(variablesToPack(*fn, batch));
+  for (const std::string &name : *packed)
+    module.variable(name)->type.layout = kLayoutN16;
+  context.statistics["packed variables"] += static_cast<int64_t>(packed->size());
   bool changed = false;
   for (auto &fn : module.functions) {
-    changed |= LayoutAssigner(*fn, context).run();
+    changed |= LayoutAssigner(*fn, context, *packed).run();
     changed |= putRowsInLanes(*fn, context);
   }
-  return changed;
+  return changed || !packed->empty();
 }
 
 } // namespace
 } // namespace gradc
 
-GRADC_PASS(layout) { return {.name = "layout", .doc = "put the batch into the vector lanes", .run = run}; }
+GRADC_PASS(layout) {
+  return {.name = "layout",
+          .doc = "put the batch into the vector lanes",
+          .options = {{.name = "pack",
+                       .doc = "keep large weights of dense layers with few examples in n16, too",
+                       .defaultValue = false},
+                      {.name = "packed",
+                       .doc = "variables that lie in n16, as [@w]: another program of the run has decided",
+                       .defaultValue = {}}},
+          .run = run};
+}

@@ -54,7 +54,16 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   // Layouts before fusion: a kernel's values share one. Several consumers may have asked for the same relayout.
   // A CUDA device has as many threads as there are elements, so it needs no batch in vector lanes.
   if (!options.cuda) {
-    add("layout");
+    Dict layout;
+    if (options.pack)
+      layout.set("pack", true);
+    if (!options.packed.empty()) {
+      AttrList variables;
+      for (const std::string &name : options.packed)
+        variables.emplace_back(SymbolRef{name});
+      layout.set("packed", std::move(variables));
+    }
+    add("layout", std::move(layout));
     add("cse");
     add("dce");
   }
