@@ -170,11 +170,14 @@ std::string update(const std::string &type, const std::string &dims) {
                      type, dims);
 }
 
-void dense(const Options &options, const char *model, int64_t n, int64_t in, int64_t out) {
+/// `packed`: weights in n16.
+void dense(const Options &options, const char *model, int64_t n, int64_t in, int64_t out,
+           bool packed = false) {
   const double flops = 2.0 * n * in * out;
-  const std::string name = fmt::format("{} dense {}x{}x{}", model, n, in, out);
+  const std::string name = fmt::format("{} dense {}x{}x{}{}", model, n, in, out, packed ? " packed" : "");
   const std::string x = fmt::format("f32[{},{}]<n16>", n, in), y = fmt::format("f32[{},{}]<n16>", n, out);
-  const std::string wDims = fmt::format("[{},{}]", out, in), w = "f32" + wDims;
+  const std::string wDims = fmt::format("[{},{}]", out, in), w = "f32" + wDims + (packed ? "<n16>" : "");
+  const std::string gradX = packed ? x : fmt::format("f32[{},{}]", n, in);
   run(options, {name + " fwd+bias+relu",
                 flops,
                 "matmul(%p0, %p1) {transpose_b = true}",
@@ -184,19 +187,12 @@ void dense(const Options &options, const char *model, int64_t n, int64_t in, int
                 "%r",
                 y});
   run(options, {name + " dX", flops, "matmul(%p0, %p1)", x, {y, w}, "", "%c", x});
-  run(options, {name + " dW",
-                flops,
-                "matmul(%p0, %p1) {transpose_a = true}",
-                w,
-                {y, fmt::format("f32[{},{}]", n, in)},
-                "",
-                "%c",
-                w});
+  run(options, {name + " dW", flops, "matmul(%p0, %p1) {transpose_a = true}", w, {y, gradX}, "", "%c", w});
   run(options, {name + " dW+sgd",
                 flops,
                 "matmul(%p0, %p1) {transpose_a = true}",
                 w,
-                {y, fmt::format("f32[{},{}]", n, in), w, w, "f32[]", "f32[]"},
+                {y, gradX, w, w, "f32[]", "f32[]"},
                 update(w, wDims),
                 "%w, %v",
                 w + ", " + w});
@@ -304,8 +300,9 @@ int runAll(int argc, char **argv) {
     dense(options, "lenet5", 64, in, out);
   for (auto [in, out] : {std::pair{800, 500}, {500, 10}})
     dense(options, "caffe", 64, in, out);
-  for (auto [in, out] : {std::pair{9216, 4096}, {4096, 4096}})
-    dense(options, "alexnet", 16, in, out);
+  for (bool packed : {false, true})
+    for (auto [n, in, out] : {std::array{16, 9216, 4096}, {16, 4096, 4096}, {32, 9216, 4096}})
+      dense(options, "alexnet", n, in, out, packed);
   dense(options, "cifar", 64, 8192, 256);
   for (const auto [n, in, out] : {std::array{128, 1024, 1024}, {256, 4096, 4096}, {1024, 1024, 1024}})
     dense(options, "large", n, in, out);

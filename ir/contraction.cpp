@@ -1,6 +1,7 @@
 #include "ir/contraction.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ir/layout.h"
 #include "ir/op.h"
@@ -30,6 +31,16 @@ ContractionShape matmulShape(const Type &a, const Type &b, const Type &result, c
   }
   if (rank > 2 && isN16(a) && isN16(b) && isN16(result))
     return {ContractionForm::ExampleLanes, rows, columns};
+  // Of a matrix in n16, whose lines a tile takes one after the other: more of them would all be waited for at once.
+  constexpr int64_t kRun = 8;
+  if (rank == 2 && isN16(b) && !hasPadding(b) && isN16(result) && isN16(a) && !transposeA)
+    return {.form = ContractionForm::BatchLanes,
+            .rows = columns,
+            .columns = laneBlocks(rows),
+            .maxTileRows = transposeB ? kLanes : kRun,
+            .rowsInBlocks = transposeB};
+  if (rank == 2 && isN16(b) && isN16(result) && isN16(a) && transposeA && !transposeB && !hasPadding(result))
+    return {ContractionForm::UnitLanes, columns, 1, kRun};
   if (rank == 2 && isN16(result) && isN16(a) && !transposeA && isRowMajor(b)) {
     ContractionShape shape{ContractionForm::BatchLanes, columns, laneBlocks(rows)};
     // Lines a page apart share a set of L1, which has eight ways or more.
@@ -121,7 +132,14 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
 }
 
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit) {
-  return chooseTile(shape.rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows);
+  const int64_t rows = shape.rowsInBlocks ? std::min(shape.rows, kLanes) : shape.rows;
+  return legalTile(shape, chooseTile(rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows));
+}
+
+RegisterTile legalTile(const ContractionShape &shape, RegisterTile tile) {
+  if (shape.rowsInBlocks)
+    tile.rows = static_cast<int>(std::bit_floor(static_cast<unsigned>(std::min<int64_t>(tile.rows, kLanes))));
+  return tile;
 }
 
 bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result, const Dict &attrs) {
@@ -163,6 +181,7 @@ std::string_view contractionFormName(ContractionForm form) {
   case ContractionForm::ColumnLanes: return "column_lanes";
   case ContractionForm::PackedLanes: return "packed_lanes";
   case ContractionForm::DotLanes: return "dot_lanes";
+  case ContractionForm::UnitLanes: return "unit_lanes";
   case ContractionForm::ExampleLanes: return "example_lanes";
   case ContractionForm::ConvPixels: return "conv_pixels";
   case ContractionForm::Conv: return "conv";

@@ -13,10 +13,11 @@ namespace gradc {
 
 enum class ContractionForm : uint8_t {
   Generic,      // no fast form: element by element
-  BatchLanes,   // matmul: lanes = batch (n16 operand a and result); rows = columns of b, scalars
+  BatchLanes,   // matmul: lanes = batch (n16 operand a and result); rows = units of b, scalars
   ColumnLanes,  // matmul: lanes = last dimension of b and the result (row-major); rows = rows of a, scalars
   PackedLanes,  // as ColumnLanes, with transpose_b: panels of b are transposed into scratch memory first
   DotLanes,     // matmul by few rows, transpose_b: lanes = partial sums along k; rows = columns of the result
+  UnitLanes,    // matmul, transpose_a, all in n16: lanes = rows of the result; rows = columns of b, scalars
   ExampleLanes, // batched matmul in n16: lanes = batch; rows and columns are vectors
   ConvPixels,   // conv2d, conv2d_grad_input, row-major: lanes = neighbouring pixels; rows = channels, scalars
   Conv,         // conv2d, conv2d_grad_input in n16: rows = channels, columns = pixels
@@ -32,6 +33,8 @@ struct ContractionShape {
   ContractionForm form = ContractionForm::Generic;
   int64_t rows = 1, columns = 1;      // of the result, in units of the tile; of one group or example
   int64_t maxTileRows = kMaxTileRows; // where more would compete for the same set of L1
+  bool rowsInBlocks =
+      false; // of 16, as scalars in n16 are: no tile may cross them, so its rows are a power of two
 
   RowOperand rowOperand() const;
 };
@@ -42,6 +45,8 @@ ContractionShape contractionShape(const Function &fn, OpId op);
 
 /// The register tile with the least estimated time.
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit);
+/// The tile, or the next smaller one that the shape allows.
+RegisterTile legalTile(const ContractionShape &shape, RegisterTile tile);
 /// True for what tiles of bf16 can compute: matrix products of bf16 operands or of f32 ones split into three bf16,
 /// convolutions of bf16.
 bool suitsTiles(const OpDef &def, std::span<const Type> operands, const Type &result, const Dict &attrs);

@@ -193,10 +193,8 @@ private:
       return {std::vector(op.operands.size(), Want::AsIs), op.def->name == "relayout" && any};
     const bool packed = std::ranges::any_of(op.results, [&](ValueId v) { return marked(packed_, v); });
     if (packed)
-      return def.is(kElementwise)
-                 ? Choice{std::vector(op.operands.size(), Want::Lanes)}
-                 : Choice{{Want::RowMajor, Want::Lanes}}; // units, then scalars of the inputs
-    if (!any)                                             // elementwise operands agree as they are
+      return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::Lanes)} : all(op, false);
+    if (!any) // elementwise operands agree as they are
       return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::AsIs)} : rowMajor(op);
     if (def.is(kElementwise) || def.is(kWindow))
       return all(op);
@@ -217,7 +215,9 @@ private:
     choice.lanes = false;
   }
 
-  static Choice all(const OpData &op) { return {std::vector(op.operands.size(), Want::Lanes), true}; }
+  static Choice all(const OpData &op, bool carries = true) {
+    return {std::vector(op.operands.size(), Want::Lanes), carries};
+  }
   static Choice rowMajor(const OpData &op) { return {std::vector(op.operands.size(), Want::RowMajor)}; }
 
   Choice chooseConv(const OpData &op) const {

@@ -118,7 +118,8 @@ std::vector<bool> valuesInPackedForm(const Function &fn, const VariableNames &pa
   for (ValueId arg : fn.body().args)
     if (const SymbolRef *variable = variableOf(fn[arg].attrs); variable && packed.contains(variable->name))
       for (ValueId v : ties.of(arg))
-        form[index(v)] = v == arg || ties.isElementwise(fn[v].def) || isWeightGradient(fn, fn[v].def);
+        if (v == arg || ties.isElementwise(fn[v].def) || isWeightGradient(fn, fn[v].def))
+          form[index(v)] = true;
   return form;
 }
 

@@ -36,6 +36,18 @@ TEST_F(ContractKernel, MatmulColumnLanes) {
       {"matmul(%p, %q)", f32({2, 3, 5, 7}, false), f32({2, 3, 7, 20}, false), f32({2, 3, 5, 20}, false)});
 }
 
+/// Weights in n16: forward, towards the input (in segments, too) and towards the weights; examples missing in the last
+/// block, tiles that would cross a block of units.
+TEST_F(ContractKernel, MatmulPackedWeights) {
+  for (auto [n, inputs, units] :
+       {std::array{16, 20, 32}, {9, 700, 16}, {32, 1100, 48}, {20, 130, 80}, {10, 515, 512}}) {
+    const std::string x = f32({n, inputs}, true), y = f32({n, units}, true), w = f32({units, inputs}, true);
+    checkAll({"matmul(%p, %q) {transpose_b = true}", x, w, y});
+    checkAll({"matmul(%p, %q)", y, w, x});
+    checkAll({"matmul(%p, %q) {transpose_a = true}", y, x, w});
+  }
+}
+
 TEST_F(ContractKernel, MatmulPackedLanes) {
   for (auto [m, k, n] : {std::array{10, 64, 84}, {33, 37, 16}, {1, 5, 7}, {7, 48, 130}})
     checkAll(

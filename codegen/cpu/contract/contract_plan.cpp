@@ -47,6 +47,30 @@ ContractPlan batchLanes(const Operation &op, RegisterTile tile, const CpuTarget 
   return {nest, 1, 0};
 }
 
+/// The same with b in n16.
+ContractPlan packedBatchLanes(const Operation &op, RegisterTile tile) {
+  const int64_t depth = op.a.shape[1], units = op.b.shape[0], inputs = op.b.shape[1];
+  MatmulNest nest;
+  nest.rows = op.result.shape[1];
+  nest.columns = laneBlocks(op.result.shape[0]);
+  nest.columnStride = depth * kVector;
+  nest.rowAxis = 1;
+  nest.columnAxis = nest.laneAxis = 0;
+  nest.tile = tile;
+  if (op.attrs.flag("transpose_b")) { // rows are units, 16 of them beside each other
+    nest.rowStride = kFloat;
+    nest.rowBlockStride = inputs * kVector;
+    nest.reduction = Reduction::loop(inputs, kVector, kVector, Reduction::step());
+  } else { // rows are inputs, and the depth are units
+    nest.rowStride = kVector;
+    nest.reduction = Reduction::loop(units / kLanes, inputs * kVector, kLanes * kVector,
+                                     Reduction::loop(kLanes, kFloat, kVector, Reduction::step()));
+    cutDepth(nest, op.order.split);
+  }
+  blockPackedRows(nest);
+  return {nest, 1, 0};
+}
+
 /// Along an operand in n16, whose last block may be cut short; `panel` is the distance of the other's rows.
 Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
   const int64_t full = depth / kLanes, rest = depth % kLanes;
@@ -145,6 +169,22 @@ ContractPlan columnLanes(const Operation &op) {
   MatmulNest nest = columnLanesNest(op, op.result.shape[op.result.rank() - 1] * kFloat);
   cutDepth(nest, op.order.split);
   return {nest, 0, 1};
+}
+
+/// lanes = rows of a result in n16: the tile's rows are scalars of b, its columns blocks of 16 of a[depth, units], which
+/// an item transposes once, and then goes through all rows, as the result lies in memory.
+ContractPlan unitLanes(const Operation &op, RegisterTile tile) {
+  const int64_t depth = op.a.shape[0], units = op.a.shape[1], inputs = op.b.shape[1];
+  MatmulNest nest;
+  nest.rows = inputs;
+  nest.columns = laneBlocks(units);
+  nest.rowStride = nest.columnStride = kVector;
+  nest.reduction = overBlocks(depth, inputs * kVector, tile.vectors * kVector);
+  nest.packDepth = depth;
+  nest.packBlockStride = units * kVector;
+  nest.rowAxis = 1;
+  nest.columnAxis = nest.laneAxis = 0;
+  return {nest, 1, 0};
 }
 
 /// As columnLanes, with b[…, columns, depth] transposed panel by panel.
@@ -295,6 +335,8 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   case ContractionForm::ChannelLanes:               // winograd_weight_nest.h
   case ContractionForm::Tiles: return std::nullopt; // tile_matmul.h
   case ContractionForm::BatchLanes:
+    if (op.b.layout == kLayoutN16)
+      return packedBatchLanes(op, tile);
     if (std::optional<ContractPlan> plan = blocked(op, true, tile, target))
       return plan;
     return batchLanes(op, tile, target);
@@ -303,6 +345,7 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
     if (std::optional<ContractPlan> plan = blocked(op, false, tile, target))
       return plan;
     return form == ContractionForm::ColumnLanes ? columnLanes(op) : packedLanes(op, tile);
+  case ContractionForm::UnitLanes: return unitLanes(op, tile);
   case ContractionForm::DotLanes: return dotLanes(op);
   case ContractionForm::ExampleLanes: return exampleLanes(op);
   case ContractionForm::ConvPixels: return convPixels(op, gradient);
@@ -321,8 +364,9 @@ std::optional<ContractPlan> planContraction(const Function &fn, OpId op, Registe
   const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
                             withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
   const bool gradient = data.def->name == "conv2d_grad_input";
-  std::optional<ContractPlan> plan =
-      planForm(contractionShape(fn, op).form, operation, gradient, tile, target);
+  const ContractionShape shape = contractionShape(fn, op);
+  tile = legalTile(shape, tile);
+  std::optional<ContractPlan> plan = planForm(shape.form, operation, gradient, tile, target);
   if (plan)
     std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
   return plan;

@@ -10,8 +10,8 @@
 namespace gradc {
 namespace {
 
-/// Operands of the epilogue that are larger than this are prefetched while the tile is computed, if they are row-major
-/// as parameters and momenta are: those will be written too, and another thread may have read them.
+/// Operands of the epilogue that are larger than this are prefetched while the tile is computed, if they are parameters
+/// and momenta: those will be written too, and another thread may have read them.
 constexpr int64_t kPrefetchBytes = 32 << 10;
 
 } // namespace
@@ -42,7 +42,11 @@ bool EpilogueStore::prefetches() const {
   return std::ranges::any_of(k_.body().args, [&](ValueId arg) { return isFar(arg); });
 }
 
-bool EpilogueStore::isFar(ValueId arg) const { return k_.fn.type(sum_).layout.empty() && isLarge(arg); }
+bool EpilogueStore::isFar(ValueId arg) const {
+  const OpData &contraction = k_.fn[k_.fn[sum_].def];
+  const bool ofWeights = contraction.def->name == "matmul" && contraction.attrs.flag("transpose_a");
+  return (k_.fn.type(sum_).layout.empty() || ofWeights) && isLarge(arg);
+}
 
 /// The epilogue reads the operand at the result's index, and it is too large to be near.
 bool EpilogueStore::isLarge(ValueId arg) const {

@@ -18,6 +18,8 @@ constexpr int64_t kPrefetchBytes = 512 << 10;
 constexpr int64_t kVectorBytes = kVectorLanes * kFloat;
 /// Bytes of a strip's row from which on the processor foresees better what comes than instructions tell it.
 constexpr int64_t kLongRun = 12 << 10;
+/// How far ahead of its use a matrix that is read or written in its order is fetched.
+constexpr int64_t kAhead = 4 << 10;
 
 class MatmulEmitter {
 public:
@@ -64,12 +66,12 @@ private:
       decodeBatch(e.div(item, grid.columnItems), args);
       emitTileSwitch(
           e, grid.columnRuns, e.mod(item, grid.columnItems), [&](llvm::Value *column, const TileRun &run) {
-            const int64_t rowBytes = nest_.packDepth * kFloat;
+            const int64_t rowBytes = nest_.packBlockStride ? kVectorBytes : nest_.packDepth * kFloat;
             llvm::Value *source = e.offset(args.column, e.mul(column, kVectorLanes * rowBytes)),
                         *nextPanel = e.offset(source, run.size * kVectorLanes * rowBytes);
-            emitPanelTranspose(e, source, rowBytes,
-                               (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
-                               nest_.packDepth, panel, nest_.tile.vectors * nest_.columnStride);
+            transposePanel(source, rowBytes,
+                           (run.size - 1) * kVectorLanes + (isLast(run) ? nest_.lastLanes : kVectorLanes),
+                           panel);
             emitTileLoops(e, grid.rowRuns, [&](llvm::Value *row, const TileRun &rowRun) {
               TileKernels::Args inner = args;
               inner.column = panel;
@@ -78,6 +80,16 @@ private:
             });
           });
     });
+  }
+
+  void transposePanel(llvm::Value *source, int64_t rowBytes, int64_t rows, llvm::Value *panel) {
+    const int64_t pitch = nest_.tile.vectors * nest_.columnStride;
+    if (nest_.packBlockStride == 0)
+      return emitPanelTranspose(e, source, rowBytes, rows, nest_.packDepth, panel, pitch);
+    for (int64_t k = 0; k < nest_.packDepth; k += kVectorLanes)
+      emitPanelTranspose(e, e.offset(source, k / kVectorLanes * nest_.packBlockStride), rowBytes, rows,
+                         std::min<int64_t>(kVectorLanes, nest_.packDepth - k), e.offset(panel, k * pitch),
+                         pitch);
   }
 
   /// A tile of a strip, and the place of its accumulators.
@@ -151,11 +163,18 @@ private:
   }
 
   TileKernels::Args stripArguments(TileKernels::Args args, const StripTile &tile) {
-    args.row = e.offset(args.row, e.mul(tile.row, nest_.rowStride));
+    args.row = e.offset(args.row, rowOffset(tile.row));
     args.column = e.offset(args.column, e.mul(tile.column, nest_.columnStride));
     args.numbers.insert(args.numbers.end(), {tile.row, tile.column});
     args.partials = tile.partials;
     return args;
+  }
+
+  llvm::Value *rowOffset(llvm::Value *row) {
+    if (nest_.rowBlockStride == 0)
+      return e.mul(row, nest_.rowStride);
+    return e.add(e.mul(e.div(row, kVectorLanes), nest_.rowBlockStride),
+                 e.mul(e.mod(row, kVectorLanes), nest_.rowStride));
   }
 
   RegisterTileShape tileShape(int64_t rows, int64_t columns) const {
@@ -165,6 +184,8 @@ private:
     for (int64_t j = 0; j < columns; ++j)
       shape.columnOffsets.push_back(j * nest_.columnStride);
     shape.broadcastRows = nest_.broadcastRows;
+    if (nest_.rowBlockStride)
+      shape.rowPrefetch = kAhead;
     return shape;
   }
 
@@ -177,10 +198,13 @@ private:
   }
 
   void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
-    if (nest_.rowStride == kFloat && steps == nest_.depthBlock)
+    if (nest_.rowStride == kFloat && nest_.rowBlockStride == 0 && steps == nest_.depthBlock)
       emitIf(
           e, e.b.CreateICmpULT(args.numbers.back(), e.i64(kLongRun / (nest_.tile.rows * kFloat))),
           [&] { prefetchRows(args.row, tile.rows, steps); }, [] {});
+    if (nest_.rowStride == kVectorBytes)
+      for (int64_t i = 0; i < tile.rows; ++i)
+        emitPrefetch(e, e.offset(args.row, i * kVectorBytes + kAhead), Cache::L1);
     Reduction block = nest_.reduction;
     block.extent = steps;
     const Values sums = emitRegisterTile(e, tileShape(tile.rows, tile.columns), block, args.row, args.column,
@@ -229,7 +253,7 @@ private:
   void callTile(TileKernels::Args args, llvm::Value *row, int64_t rows, llvm::Value *column,
                 const TileRun &columnRun, const Values &shares) {
     const bool last = isLast(columnRun);
-    args.row = e.offset(args.row, e.mul(row, nest_.rowStride));
+    args.row = e.offset(args.row, rowOffset(row));
     if (!nest_.packDepth)
       args.column = e.offset(args.column, e.mul(column, nest_.columnStride));
     args.numbers.push_back(row);
@@ -264,8 +288,9 @@ private:
                      llvm::Value *iteration, int64_t iterations) {
     const int64_t share = ceilDiv(rows, iterations);
     TileKernels::Args next = args;
-    llvm::Value *&column = next.numbers[nest_.batches.size() + 1];
-    column = e.add(column, e.i64(columns));
+    const bool alongRows = nest_.packBlockStride != 0; // where the result goes on behind the tile
+    llvm::Value *&place = next.numbers[nest_.batches.size() + (alongRows ? 0 : 1)];
+    place = e.add(place, e.i64(alongRows ? ceilDiv(kAhead / kVectorBytes, rows) * rows : columns));
     tiles_.store.prefetch(tileVectors(next, e.mul(iteration, share), share, columns, lastLanes));
   }
 
@@ -371,6 +396,22 @@ void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
   nest.stripTiles = ceilDiv(tiles, std::max<int64_t>(strips, std::min<int64_t>(tiles, 4)));
   if (nest.rowStride == kFloat) // the longer the runs, the faster memory delivers
     nest.joinedStrips = std::clamp<int64_t>(l2Bytes / 2 / (nest.stripTiles * tileBytes), 1, strips);
+}
+
+void blockPackedRows(MatmulNest &nest) {
+  constexpr int64_t kStripBytes = 96 << 10; // of accumulators
+  const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows), tileBytes = nest.columns * nest.partialBytes();
+  if (nest.rowBlockStride != 0) { // units: a block's tiles take turns, so that its lines are read once
+    const int64_t blockTiles = kVectorLanes / nest.tile.rows;
+    if (blockTiles * countTiles(balancedTiles(nest.columns, nest.tile.vectors)) == 1 ||
+        nest.reduction.extent <= MatmulNest::kLongRuns)
+      return;
+    nest.depthBlock = MatmulNest::kLongRuns;
+    nest.stripTiles = blockTiles;
+  } else { // inputs: a block of units has all of them side by side
+    nest.depthBlock = 1;
+    nest.stripTiles = ceilDiv(tiles, ceilDiv(tiles * tileBytes, kStripBytes));
+  }
 }
 
 void emitNest(TileKernels &tiles, const MatmulNest &nest, llvm::Value *rowOperand,

@@ -4,6 +4,7 @@
 //
 //   Y<n16>[n,u] = X<n16> W^T   rows = u (W, scalars), columns = blocks of 16 of n (X), lanes = n
 //   dW[u,i] = dY^T X           rows = u (dY, scalars), columns = 16 neighbours of i (X row-major), lanes = i
+//   dW<n16>[u,i] = dY^T X<n16> rows = i (X, scalars), columns = blocks of 16 of u (dY<n16>), lanes = u
 //   C<n16>[n,i,j] = A B        per block of n: rows = i (A, vectors), columns = j (B), lanes = n
 #pragma once
 
@@ -22,6 +23,8 @@ struct MatmulNest {
   int64_t rows = 1, columns = 1;
   int64_t rowStride = 0, columnStride = 0; // bytes between rows of the row operand, columns of the other
   Reduction reduction;
+  /// Not 0: rows lie in blocks of 16, so many bytes from one to the next, which no tile crosses.
+  int64_t rowBlockStride = 0;
   int64_t rowBytes = 0; // of the whole row operand
   /// Short products whose operands lie behind each other in memory, too many to stay in the caches: each fetches what
   /// the next one reads.
@@ -37,6 +40,8 @@ struct MatmulNest {
   /// Not 0: the column operand lies as [columns·16, packDepth] and is transposed, panel by panel, into scratch memory
   /// [packDepth][tile.vectors·16]; the reduction's column steps are those of the panel.
   int64_t packDepth = 0;
+  /// Not 0: it lies as [packDepth/16][columns·16][16], so many bytes from block to block.
+  int64_t packBlockStride = 0;
   /// Not 0: an item is a strip of `stripTiles` row tiles that takes so many steps of the reduction at a time, while
   /// the accumulators of its other tiles wait in scratch memory: a matrix that is larger than the caches is then read
   /// in long runs and once.
@@ -53,6 +58,8 @@ struct MatmulNest {
 
 /// Chooses strips, for the nest's tile and the cache of a core, where a matrix is larger than it. Neutral in bits.
 void blockForCache(MatmulNest &nest, int64_t l2Bytes);
+/// The same where the row operand's matrix lies in n16: strips read it in its order.
+void blockPackedRows(MatmulNest &nest);
 
 /// How the items of the kernel are counted.
 struct MatmulGrid {
