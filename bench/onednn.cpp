@@ -23,6 +23,7 @@
 #include "codegen/program.h"
 #include "driver/plan_function.h"
 #include "ir/text.h"
+#include "passes/packing_util.h"
 #include "runtime/executor.h"
 #include "support/check.h"
 
@@ -314,7 +315,8 @@ void packedProducts(Table &table, OneDnn &onednn) {
   table.begin("Packed products: a dense layer of m examples, k inputs, n units");
   for (const auto &[m, n, k] : kProducts) {
     const double flops = 2.0 * static_cast<double>(m * n * k);
-    const std::string size = fmt::format("{}×{}×{}", m, n, k), w = matrix(n, k);
+    const bool packed = packingPays({DType::F32, {n, k}}, m);
+    const std::string size = fmt::format("{}×{}×{}", m, n, k), w = matrix(n, k, packed ? "<n16>" : "");
     const std::string x = matrix(m, k, "<n16>"), y = matrix(m, n, "<n16>");
     table.compare("forward " + size, flops,
                   function(fmt::format("%x: {}, %w: {}", x, w), "matmul(%x, %w) {transpose_b = true}", y),
@@ -322,10 +324,10 @@ void packedProducts(Table &table, OneDnn &onednn) {
     table.compare("input gradient " + size, flops,
                   function(fmt::format("%y: {}, %w: {}", y, w), "matmul(%y, %w)", x),
                   [&, m = m, n = n, k = k] { return onednn.product(m, k, n, Tag::ab, Tag::any); });
-    table.compare(
-        "weight gradient " + size, flops,
-        function(fmt::format("%y: {}, %x: {}", y, matrix(m, k)), "matmul(%y, %x) {transpose_a = true}", w),
-        [&, m = m, n = n, k = k] { return onednn.product(n, k, m, Tag::ba, Tag::any); });
+    table.compare("weight gradient " + size, flops,
+                  function(fmt::format("%y: {}, %x: {}", y, packed ? x : matrix(m, k)),
+                           "matmul(%y, %x) {transpose_a = true}", w),
+                  [&, m = m, n = n, k = k] { return onednn.product(n, k, m, Tag::ba, Tag::any); });
   }
   table.end();
 }

@@ -394,8 +394,7 @@ Result<bool> run(Module &module, PassContext &context) {
       packed->insert(variable.name);
   if (context.options.flag("pack"))
     for (const auto &fn : module.functions)
-      if (const int64_t batch = lanesOf(*fn); batch > kSmallBatch)
-        packed->merge(variablesToPack(*fn, batch));
+      packed->merge(variablesToPack(*fn, lanesOf(*fn)));
   for (const std::string &name : *packed)
     module.variable(name)->type.layout = kLayoutN16;
   context.statistics["packed variables"] += static_cast<int64_t>(packed->size());

@@ -71,15 +71,6 @@ bool isProductWith(const Function &fn, OpId op, ValueId v, int64_t batch) {
          !fn[op].attrs.flag("transpose_a") && isBatch(fn, fn[op].operands[0], batch);
 }
 
-/// A level-2 cache keeps smaller weights from one kernel to the next, and with more examples multiply-adds hide what
-/// memory takes.
-constexpr int64_t kLargeWeights = 2 << 20, kMostExamples = 32;
-
-bool mayBePacked(const Type &type) {
-  return type.rank() == 2 && type.dtype == DType::F32 && type.shape[0] % kLanes == 0 &&
-         storageBytes(type) >= kLargeWeights;
-}
-
 /// Whether kernels have n16 for all that makes v and that reads it.
 bool suits(const Function &fn, const Ties &ties, ValueId v, int64_t batch) {
   const OpId def = fn[v].def;
@@ -93,14 +84,20 @@ bool suits(const Function &fn, const Ties &ties, ValueId v, int64_t batch) {
 
 } // namespace
 
+bool packingPays(const Type &weights, int64_t batch) {
+  // A level-2 cache keeps smaller weights from one kernel to the next, and with more examples multiply-adds hide what
+  // memory takes.
+  constexpr int64_t kLarge = 2 << 20, kMostExamples = 32;
+  return batch > kLanes / 2 && batch <= kMostExamples && weights.rank() == 2 && weights.dtype == DType::F32 &&
+         weights.shape[0] % kLanes == 0 && storageBytes(weights) >= kLarge;
+}
+
 VariableNames variablesToPack(const Function &fn, int64_t batch) {
   VariableNames packed;
-  if (batch > kMostExamples)
-    return packed;
   const Ties ties(fn);
   for (ValueId arg : fn.body().args) {
     const SymbolRef *variable = variableOf(fn[arg].attrs);
-    if (!variable || !mayBePacked(fn.type(arg)) || packed.contains(variable->name) ||
+    if (!variable || !packingPays(fn.type(arg), batch) || packed.contains(variable->name) ||
         std::ranges::none_of(ties.uses(arg), [&](OpId op) { return isProductWith(fn, op, arg, batch); }))
       continue;
     const std::vector<ValueId> tied = ties.of(arg);

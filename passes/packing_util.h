@@ -12,6 +12,9 @@ namespace gradc {
 
 using VariableNames = std::set<std::string, std::less<>>;
 
+/// Whether a dense layer's weights [units, inputs], shared by so many examples, gain by n16. Legal only where it does.
+bool packingPays(const Type &weights, int64_t batch);
+
 /// The variables of a function that gain by n16 and can lie in it: large weights of dense layers that few examples,
 /// `batch`, share, and what is updated together with them. All that is done with them is elementwise, or a product with
 /// the batch.
