@@ -77,7 +77,8 @@ bool wantsBlocks(int64_t units, int64_t examples, int64_t depth, bool transposed
 
 namespace {
 
-/// How an item is cut out of the result, and the bytes that all items together read of the operands.
+/// How an item is cut out of the result, and the bytes that all items together read of the operands, more where threads
+/// would wait for each other.
 struct Cut {
   int64_t rowBlocks = 1, columnBlocks = 1;
   double bytes = 0;
@@ -98,10 +99,12 @@ Cut cutFor(const BlockedNest &nest, int64_t panels, int64_t l2Bytes) {
   const int64_t items = ceilDiv(kItems, nest.segments); // of each segment
   cut.rowBlocks = std::max(ceilDiv(tiles, std::max<int64_t>(1, mostTiles)),
                            std::min(ceilDiv(items, cut.columnBlocks), ceilDiv(nest.rows, kRowsPerItem)));
-  while (cut.rowBlocks * cut.columnBlocks % items != 0 && cut.rowBlocks < tiles)
+  while (cut.rowBlocks * cut.columnBlocks % items != 0 && (cut.rowBlocks + 1) * kRowsPerItem <= nest.rows)
     ++cut.rowBlocks;
   cut.bytes = static_cast<double>(nest.depth * kFloat) *
               static_cast<double>(cut.rowBlocks * nest.columns * kVectorLanes + cut.columnBlocks * nest.rows);
+  const int64_t total = cut.rowBlocks * cut.columnBlocks, turns = ceilDiv(total, items);
+  cut.bytes *= static_cast<double>(turns * items) / static_cast<double>(total);
   return cut;
 }
 
