@@ -11,7 +11,7 @@ namespace {
 using Storage = BlockedNest::Storage;
 constexpr int64_t kFloat = 4;
 constexpr int64_t kVector = kVectorLanes * kFloat;
-constexpr int64_t kOperandBytes = 1200 << 10, kFewRows = 16, kFewColumns = 16, kFewDepths = 64;
+constexpr int64_t kOperandBytes = 1000 << 10, kFewRows = 16, kFewColumns = 16, kFewDepths = 64;
 /// Enough items for several threads, and enough rows in each to pay for packing the panels.
 constexpr int64_t kItems = 4, kRowsPerItem = 64;
 
