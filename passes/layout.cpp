@@ -395,15 +395,15 @@ Result<bool> run(Module &module, PassContext &context) {
   if (context.options.flag("pack"))
     for (const auto &fn : module.functions)
       packed->merge(variablesToPack(*fn, lanesOf(*fn)));
-  for (const std::string &name : *packed)
-    module.variable(name)->type.layout = kLayoutN16;
   context.statistics["packed variables"] += static_cast<int64_t>(packed->size());
   bool changed = false;
+  for (const std::string &name : *packed)
+    changed |= std::exchange(module.variable(name)->type.layout, kLayoutN16) != kLayoutN16;
   for (auto &fn : module.functions) {
     changed |= LayoutAssigner(*fn, context, *packed).run();
     changed |= putRowsInLanes(*fn, context);
   }
-  return changed || !packed->empty();
+  return changed;
 }
 
 } // namespace
