@@ -13,6 +13,7 @@
 #include "runtime/data/dataset.h"
 #include "support/npy.h"
 #include "support/philox.h"
+#include "support/vectors.h"
 
 namespace gradc {
 namespace {
@@ -20,15 +21,6 @@ namespace {
 using Kind = InitSpec::Kind;
 
 constexpr double kSecondsPerElement = 3e-8;
-
-// Vectors of the processor at hand; CMakeLists.txt sees to it that all of them round as the plain loop does. Stand-alone
-// executables stay small instead.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&     \
-    !defined(GRADC_STANDALONE)
-#define GRADC_WIDEST_VECTORS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define GRADC_WIDEST_VECTORS
-#endif
 
 /// gradc_init_value of neighbours.
 GRADC_WIDEST_VECTORS void fillUniform(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end,

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "support/check.h"
+#include "support/vectors.h"
 
 namespace gradc {
 namespace {
@@ -32,7 +33,7 @@ constexpr bool isDivision() {
 static_assert(isDivision());
 
 /// In blocks, which the compiler makes vectors of.
-void convertPixels(const uint8_t *__restrict from, float *__restrict to, int64_t count) {
+GRADC_WIDEST_VECTORS void convertPixels(const uint8_t *__restrict from, float *__restrict to, int64_t count) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
     for (int64_t lane = 0; lane < kLanes; ++lane)
