@@ -49,20 +49,23 @@ StatusOr<std::vector<float>> readExamples(const std::string &path, const gradc_p
   return values;
 }
 
-/// The classes by softmax, the most probable first.
+/// The `top` classes by softmax, the most probable first.
 std::vector<Prediction> rank(const float *logits, int64_t classes, const std::vector<std::string> &names,
                              int64_t top) {
-  std::vector<Prediction> all;
+  std::vector<Prediction> best;
   const double largest = *std::max_element(logits, logits + classes);
   double sum = 0;
   for (int64_t i = 0; i < classes; ++i)
     sum += std::exp(logits[i] - largest);
-  for (int64_t i = 0; i < classes; ++i)
-    all.push_back({i < static_cast<int64_t>(names.size()) ? names[i] : std::to_string(i),
-                   std::exp(logits[i] - largest) / sum});
-  std::ranges::stable_sort(all, std::ranges::greater{}, &Prediction::probability);
-  all.resize(std::min<size_t>(all.size(), static_cast<size_t>(top)));
-  return all;
+  for (int64_t i = 0; i < classes; ++i) {
+    const double probability = std::exp(logits[i] - largest) / sum;
+    const auto place =
+        std::ranges::upper_bound(best, probability, std::ranges::greater{}, &Prediction::probability);
+    best.insert(place, {i < static_cast<int64_t>(names.size()) ? names[i] : std::to_string(i), probability});
+    if (best.size() > static_cast<size_t>(top))
+      best.pop_back();
+  }
+  return best;
 }
 
 void show(const std::string &file, const std::vector<Prediction> &predictions, bool json) {
