@@ -17,6 +17,8 @@ int64_t findPort(const gradc_port *ports, int64_t count, std::string_view name) 
   return -1;
 }
 
+bool isInLanes(const gradc_port &port) { return std::string_view(port.layout) == "n16"; }
+
 /// Of a program for the CPU: others have steps of another kind.
 bool runsOnOneThread(const gradc_program &program) {
   if (!program.steps)
@@ -32,13 +34,9 @@ BatchRunner::BatchRunner(const gradc_program &program, ThreadPool &pool)
     : program_(program), pool_(pool), runsOnOneThread_(runsOnOneThread(program)) {}
 
 StatusOr<const StoredVariable *> BatchRunner::variableOf(const gradc_program &program, int64_t index,
-                                                         const VariableStore &variables) {
+                                                         VariableStore &variables) {
   const gradc_port &port = program.vars[index];
-  const StoredVariable *variable = variables.find(port.name);
-  if (!variable || variable->data.size() != port.bytes || std::strlen(port.layout) != 0)
-    return failure(ExitCode::Internal, fmt::format("program '{}': variable '{}' does not fit the model's",
-                                                   program.name, port.name));
-  return variable;
+  return variables.bind(port.name, port.bytes, isInLanes(port));
 }
 
 void BatchRunner::feed(std::span<const InputSpec> inputs) {
@@ -46,8 +44,8 @@ void BatchRunner::feed(std::span<const InputSpec> inputs) {
     for (size_t field = 0; field < inputs.size(); ++field)
       if (inputs[field].name == program_.args[i].name) {
         fed_.push_back({field, i});
-        batch_.push_back({nullptr, nullptr, std::string_view(program_.args[i].layout) == "n16",
-                          static_cast<DType>(program_.args[i].dtype)});
+        batch_.push_back(
+            {nullptr, nullptr, isInLanes(program_.args[i]), static_cast<DType>(program_.args[i].dtype)});
       }
 }
 

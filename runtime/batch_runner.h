@@ -58,9 +58,9 @@ protected:
   /// Says which arguments come from data sets.
   void feed(std::span<const InputSpec> inputs);
   bool isFed(int64_t argument) const;
-  /// The store's variable for a port; they are made of one model.
+  /// The store's variable for a port, in the port's layout; they are made of one model.
   static StatusOr<const StoredVariable *> variableOf(const gradc_program &program, int64_t index,
-                                                     const VariableStore &variables);
+                                                     VariableStore &variables);
 
 private:
   const gradc_program &program_;

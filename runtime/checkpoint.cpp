@@ -174,7 +174,7 @@ std::string checksum(const std::vector<TensorView> &sorted, std::string_view sta
 
 } // namespace
 
-Status writeCheckpoint(const std::string &path, const VariableStore &variables, const TrainState &state) {
+Status writeCheckpoint(const std::string &path, VariableStore &variables, const TrainState &state) {
   std::vector<TensorView> tensors = variables.everything();
   std::ranges::sort(tensors, {}, &TensorView::name);
   const std::string text = toJson(state);

@@ -32,7 +32,7 @@ struct TrainState {
   BestTracker best, stop;
 };
 
-Status writeCheckpoint(const std::string &path, const VariableStore &variables, const TrainState &state);
+Status writeCheckpoint(const std::string &path, VariableStore &variables, const TrainState &state);
 
 struct Checkpoint {
   SafeTensors tensors;

@@ -10,15 +10,16 @@ namespace {
 /// A program on the pool's threads, with one set of memory: a run is done when start() returns.
 class CpuRunner final : public BatchRunner {
 public:
-  CpuRunner(const gradc_program &program, ThreadPool &pool, Workspace &workspace)
-      : BatchRunner(program, pool), executor_(program, pool, workspace) {}
+  CpuRunner(const gradc_program &program, VariableStore &variables, ThreadPool &pool, Workspace &workspace)
+      : BatchRunner(program, pool), variables_(variables), executor_(program, pool, workspace) {}
 
-  Status bind(const VariableStore &variables, std::span<const InputSpec> inputs) {
-    const Status bound = bindVariables(variables);
+  Status bind(std::span<const InputSpec> inputs) {
+    const Status bound = bindVariables();
     return bound.ok() ? makeMemory(inputs) : bound;
   }
 
   Status start() override {
+    variables_.pack();
     executor_.run();
     return okStatus();
   }
@@ -33,9 +34,9 @@ protected:
   }
 
 private:
-  Status bindVariables(const VariableStore &variables) {
+  Status bindVariables() {
     for (int64_t i = 0; i < program().num_vars; ++i) {
-      StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables);
+      StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables_);
       if (!variable)
         return variable.error();
       executor_.bindVar(i, (*variable)->values());
@@ -62,6 +63,7 @@ private:
     return okStatus();
   }
 
+  VariableStore &variables_;
   Executor executor_;
   std::vector<Buffer> arguments_, results_;
 };
@@ -69,12 +71,12 @@ private:
 } // namespace
 
 StatusOr<std::unique_ptr<BatchRunner>> CpuDevice::makeRunner(const gradc_program &program,
-                                                             const VariableStore &variables,
+                                                             VariableStore &variables,
                                                              std::span<const InputSpec> inputs) {
-  auto runner = std::make_unique<CpuRunner>(program, pool_, workspace_);
+  auto runner = std::make_unique<CpuRunner>(program, variables, pool_, workspace_);
   Status status = workspace_.reserve(program, pool_);
   if (status.ok())
-    status = runner->bind(variables, inputs);
+    status = runner->bind(inputs);
   if (!status.ok())
     return std::unexpected(status);
   return runner;

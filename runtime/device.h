@@ -15,9 +15,8 @@ public:
 
   /// A program bound to the store's variables. Arguments that `inputs` names are fed from data sets whose fields are
   /// parallel to `inputs`; all others are scalars. Everything given must outlive the runner.
-  virtual StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program,
-                                                            const VariableStore &variables,
-                                                            std::span<const InputSpec> inputs) = 0;
+  virtual StatusOr<std::unique_ptr<BatchRunner>>
+  makeRunner(const gradc_program &program, VariableStore &variables, std::span<const InputSpec> inputs) = 0;
 
   /// Brings the store up to date with what the device's programs have written into its variables. No run may be open.
   virtual Status fetch(const VariableStore & /*variables*/) { return okStatus(); }
@@ -30,8 +29,7 @@ public:
 class CpuDevice final : public Device {
 public:
   explicit CpuDevice(ThreadPool &pool) : pool_(pool) {}
-  StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program,
-                                                    const VariableStore &variables,
+  StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program, VariableStore &variables,
                                                     std::span<const InputSpec> inputs) override;
   std::string description() const override;
 

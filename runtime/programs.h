@@ -33,8 +33,7 @@ public:
 /// Programs bound to a model's variables, made at their first use.
 class Runners {
 public:
-  Runners(ProgramSource &source, Device &device, const VariableStore &variables,
-          std::span<const InputSpec> inputs)
+  Runners(ProgramSource &source, Device &device, VariableStore &variables, std::span<const InputSpec> inputs)
       : source_(source), device_(device), variables_(variables), inputs_(inputs) {}
 
   StatusOr<BatchRunner *> get(ProgramKind kind, int64_t batch);
@@ -45,7 +44,7 @@ public:
 private:
   ProgramSource &source_;
   Device &device_;
-  const VariableStore &variables_;
+  VariableStore &variables_;
   std::span<const InputSpec> inputs_;
   std::map<std::pair<ProgramKind, int64_t>, std::unique_ptr<BatchRunner>> runners_;
 };

@@ -103,7 +103,7 @@ Status RunFolder::takeOver() {
   return description_.empty() ? okStatus() : writeFileAtomically(file(kDescription), description_);
 }
 
-Status RunFolder::writeCheckpoint(const VariableStore &variables, const TrainState &state) {
+Status RunFolder::writeCheckpoint(VariableStore &variables, const TrainState &state) {
   // First the log: what it says beyond a checkpoint is dropped by who resumes, what it lacks would be lost.
   Status status = flushLog();
   if (status.ok())
@@ -113,7 +113,7 @@ Status RunFolder::writeCheckpoint(const VariableStore &variables, const TrainSta
   return status.ok() ? flushLog() : status;
 }
 
-Status RunFolder::writeWeights(const char *name, const VariableStore &variables,
+Status RunFolder::writeWeights(const char *name, VariableStore &variables,
                                const std::map<std::string, std::string> &metadata) {
   return writeSafeTensors(file(name), variables.weights(), metadata);
 }

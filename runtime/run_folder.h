@@ -38,8 +38,8 @@ public:
   void log(std::string line);
   Status flushLog();
 
-  Status writeCheckpoint(const VariableStore &variables, const TrainState &state);
-  Status writeWeights(const char *name, const VariableStore &variables,
+  Status writeCheckpoint(VariableStore &variables, const TrainState &state);
+  Status writeWeights(const char *name, VariableStore &variables,
                       const std::map<std::string, std::string> &metadata);
   Status writeReport(const std::string &html);
 

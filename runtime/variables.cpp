@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -51,11 +52,24 @@ int64_t pitch(int64_t bytes) {
   return (bytes + kLine - 1) / kLine * kLine + kSkewLines * kLine;
 }
 
+constexpr int64_t kBlockRows = 16; // of n16
+
+/// A block of 16 rows into lanes, or back. By 16 columns, so that each line of either side is fetched once.
+void moveBlock(const float *from, float *to, int64_t columns, bool intoLanes) {
+  for (int64_t first = 0; first < columns; first += kBlockRows)
+    for (int64_t row = 0; row < kBlockRows; ++row)
+      for (int64_t column = first; column < std::min(first + kBlockRows, columns); ++column) {
+        const int64_t rowMajor = row * columns + column, lanes = column * kBlockRows + row;
+        to[intoLanes ? lanes : rowMajor] = from[intoLanes ? rowMajor : lanes];
+      }
+}
+
 } // namespace
 
 StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, ThreadPool &pool,
                                               const SafeTensors *weights) {
   VariableStore store;
+  store.pool_ = &pool;
   int64_t bytes = 0;
   for (VariableSpec &spec : specs) {
     const int64_t size = elementCount(spec) * static_cast<int64_t>(sizeof(float));
@@ -64,7 +78,8 @@ StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, T
       store.keeper_ = weights->keeper();
     else
       bytes += pitch(size);
-    store.variables_.push_back({std::move(spec), std::move(inPlace)});
+    const bool inFile = inPlace.data() != nullptr;
+    store.variables_.push_back({std::move(spec), std::move(inPlace), inFile});
   }
   StatusOr<Buffer> memory = Buffer::allocate(bytes, &pool);
   if (!memory)
@@ -90,7 +105,48 @@ const StoredVariable *VariableStore::find(std::string_view name) const {
   return it == variables_.end() ? nullptr : &*it;
 }
 
+StatusOr<const StoredVariable *> VariableStore::bind(std::string_view name, int64_t bytes, bool lanes) {
+  const StoredVariable *found = find(name);
+  if (!found || found->data.size() != bytes || found->lanes.value_or(lanes) != lanes)
+    return failure(ExitCode::Internal, fmt::format("variable '{}' has another size or layout", name));
+  StoredVariable &variable = variables_[static_cast<size_t>(found - variables_.data())];
+  if (lanes && !variable.lanes)
+    unpack(); // so that it is packed with the others
+  variable.lanes = lanes;
+  if (lanes && variable.inFile) {
+    StatusOr<Buffer> own = Buffer::allocate(bytes, pool_);
+    if (!own)
+      return std::unexpected(own.error());
+    std::memcpy(own->data(), variable.values(), static_cast<size_t>(bytes));
+    variable.data = std::move(*own);
+    variable.inFile = false;
+  }
+  return found;
+}
+
+/// In place, block by block.
+void VariableStore::arrange(bool packed) {
+  constexpr double kSecondsPerByte = 0.2e-9;
+  if (std::exchange(isPacked_, packed) == packed)
+    return;
+  for (const StoredVariable &variable : variables_) {
+    if (!variable.lanes.value_or(false))
+      continue;
+    const int64_t rows = variable.spec.shape[0], columns = elementCount(variable.spec) / rows;
+    pool_->parallelFor(rows / kBlockRows, static_cast<double>(variable.data.size()) * kSecondsPerByte,
+                       [&](int64_t begin, int64_t end, int) {
+                         std::vector<float> block(static_cast<size_t>(kBlockRows * columns));
+                         for (int64_t i = begin; i < end; ++i) {
+                           float *at = variable.values() + i * kBlockRows * columns;
+                           std::ranges::copy_n(at, kBlockRows * columns, block.data());
+                           moveBlock(block.data(), at, columns, packed);
+                         }
+                       });
+  }
+}
+
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
+  unpack();
   for (const StoredVariable &variable : variables_) {
     const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
     if (isSlot(variable)) {
@@ -103,7 +159,8 @@ Status VariableStore::initialise(uint64_t seed, const std::string &folder, Threa
   return okStatus();
 }
 
-std::vector<TensorView> VariableStore::weights() const {
+std::vector<TensorView> VariableStore::weights() {
+  unpack();
   std::vector<TensorView> views;
   for (const StoredVariable &variable : variables_)
     if (!isSlot(variable))
@@ -111,7 +168,8 @@ std::vector<TensorView> VariableStore::weights() const {
   return views;
 }
 
-std::vector<TensorView> VariableStore::everything() const {
+std::vector<TensorView> VariableStore::everything() {
+  unpack();
   std::vector<TensorView> views;
   for (const StoredVariable &variable : variables_)
     views.push_back(variable.view());
@@ -134,6 +192,7 @@ bool VariableStore::isBatchCount(std::string_view name) const {
 }
 
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
+  unpack();
   std::vector<std::string> missing, extra;
   for (const StoredVariable &variable : variables_)
     if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))

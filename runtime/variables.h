@@ -1,4 +1,8 @@
-// The variables of a model in memory: parameters, buffers and optimiser slots, all f32 and row-major.
+// The variables of a model in memory: parameters, buffers and optimiser slots, all f32.
+//
+// Files have them row-major, but the programs of a run may want some in lanes (n16 of ir/layout.h, which takes as many
+// bytes). A program that starts brings those there, and who reads or writes values brings them back: in an epoch once
+// each, whatever is saved at its end.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +24,10 @@ namespace gradc {
 struct StoredVariable {
   VariableSpec spec;
   Buffer data;
+  bool inFile = false;       // mapped, never written
+  std::optional<bool> lanes; // as programs want it; nothing: none is bound yet
 
+  /// Row-major, if no program has run since the store last gave or took values.
   float *values() const { return data.as<float>(); }
   TensorView view() const;
 };
@@ -34,13 +41,19 @@ public:
   const std::vector<StoredVariable> &variables() const { return variables_; }
   const StoredVariable *find(std::string_view name) const;
 
+  /// The variable for a program that wants it row-major or in lanes; its memory stays where it is from then on. All
+  /// programs of a store want the same (Internal).
+  StatusOr<const StoredVariable *> bind(std::string_view name, int64_t bytes, bool lanes);
+  /// Before a program runs: every variable as programs want it.
+  void pack() { arrange(true); }
+
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
 
-  /// Parameters and buffers, what a weights file holds. Views into this store.
-  std::vector<TensorView> weights() const;
+  /// Parameters and buffers, what a weights file holds. Views into this store, until a program runs.
+  std::vector<TensorView> weights();
   /// Weights and slots.
-  std::vector<TensorView> everything() const;
+  std::vector<TensorView> everything();
 
   /// Takes parameters and buffers from a file named `source`. Missing, extra or misshapen tensors are an error that
   /// lists them (exit code 1) and changes nothing; `partial` takes what fits by name. The counts of batches that
@@ -55,10 +68,14 @@ public:
 private:
   bool isBatchCount(std::string_view name) const;
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
+  void arrange(bool packed);
+  void unpack() { arrange(false); }
 
   std::shared_ptr<const void> keeper_; // of variables that lie in a file
   Buffer memory_;                      // of all others: one piece, so that it lies in huge pages
   std::vector<StoredVariable> variables_;
+  ThreadPool *pool_ = nullptr;
+  bool isPacked_ = false; // what programs want in lanes
 };
 
 } // namespace gradc

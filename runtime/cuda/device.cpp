@@ -84,7 +84,7 @@ StatusOr<DeviceVariables *> CudaDevice::variablesOf(const VariableStore &variabl
 }
 
 StatusOr<std::unique_ptr<BatchRunner>> CudaDevice::makeRunner(const gradc_program &table,
-                                                              const VariableStore &variables,
+                                                              VariableStore &variables,
                                                               std::span<const InputSpec> inputs) {
   const gradc_cuda_program &program = programOf(table);
   StatusOr<DeviceVariables *> own = variablesOf(variables);

@@ -41,8 +41,7 @@ public:
   const Context &context() const { return *context_; }
 
   /// The program's table is the first member of a gradc_cuda_program.
-  StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program,
-                                                    const VariableStore &variables,
+  StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program, VariableStore &variables,
                                                     std::span<const InputSpec> inputs) override;
   Status fetch(const VariableStore &variables) override;
   std::string description() const override;

@@ -30,7 +30,7 @@ CudaRunner::~CudaRunner() {
   (void)context_.driver().streamSynchronize(streams_.work);
 }
 
-Status CudaRunner::bind(const VariableStore &variables, const DeviceVariables &own,
+Status CudaRunner::bind(VariableStore &variables, const DeviceVariables &own,
                         std::span<const InputSpec> inputs) {
   feed(inputs);
   for (int64_t i = 0; i < program().num_args; ++i)
@@ -74,7 +74,7 @@ Status CudaRunner::makeSlot(Slot &slot) {
   return okStatus();
 }
 
-Status CudaRunner::bindVariables(const VariableStore &variables, const DeviceVariables &own) {
+Status CudaRunner::bindVariables(VariableStore &variables, const DeviceVariables &own) {
   for (int64_t i = 0; i < program().num_vars; ++i) {
     StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables);
     if (!variable)

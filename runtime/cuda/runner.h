@@ -27,7 +27,7 @@ public:
              ThreadPool &pool);
   ~CudaRunner() override;
 
-  Status bind(const VariableStore &variables, const DeviceVariables &own, std::span<const InputSpec> inputs);
+  Status bind(VariableStore &variables, const DeviceVariables &own, std::span<const InputSpec> inputs);
 
   int depth() const override { return kDepth; }
   using BatchRunner::start;
@@ -62,7 +62,7 @@ private:
   };
 
   Status makeSlot(Slot &slot);
-  Status bindVariables(const VariableStore &variables, const DeviceVariables &own);
+  Status bindVariables(VariableStore &variables, const DeviceVariables &own);
   void bindPorts(const Slot &slot);
   Status copyInputs(Slot &slot);
   /// Scalars in, the steps, results out.

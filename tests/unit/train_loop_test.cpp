@@ -252,7 +252,7 @@ TEST(TrainLoop, TheLogIsWrittenBeforeTheCheckpointThatNeedsIt) {
   TestRun run("log_first");
   run.go();
   ThreadPool pool(1);
-  const VariableStore nothing = std::move(*VariableStore::create({}, pool));
+  VariableStore nothing = std::move(*VariableStore::create({}, pool));
   StatusOr<RunFolder> folder = RunFolder::open(run.folder);
   ASSERT_TRUE(folder);
   ASSERT_TRUE(folder->resumeLog(24, false));
