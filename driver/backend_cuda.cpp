@@ -113,8 +113,8 @@ StatusOr<std::vector<Tensor>> runCuda(const RunRequest &request, Diagnostics &di
     return std::unexpected(can);
   Module module = request.module.clone();
   PassManager manager({});
-  if (auto planned =
-          planFunction(module, request.fn.name, false, "", target, manager, diag, request.precision);
+  if (auto planned = planFunction(module, request.fn.name, false, "", target, manager, diag,
+                                  {.precision = request.precision});
       !planned)
     return reported();
   return compileAndRun(module, *module.function(request.fn.name), request, **context, target);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "driver/command_line.h"
@@ -83,6 +84,8 @@ std::string summary(const LoadedModel &model, const std::optional<MemoryPlan> &m
         "training     {} bytes of parameters, {} of optimizer state, {} of intermediate values, {} of "
         "the batch\n",
         memory->parameters, memory->slots, memory->arena, memory->batch);
+  if (memory && !memory->packed.empty())
+    text += fmt::format("packed       {}, in n16\n", fmt::join(memory->packed, ", "));
   return text;
 }
 
@@ -111,7 +114,8 @@ std::string json(const LoadedModel &model, const std::optional<MemoryPlan> &memo
                                  {"slot_bytes", memory->slots},
                                  {"arena_bytes", memory->arena},
                                  {"scratch_bytes_per_thread", memory->scratch},
-                                 {"batch_bytes", memory->batch}};
+                                 {"batch_bytes", memory->batch},
+                                 {"packed", memory->packed}};
   return object.dump(2) + "\n";
 }
 

@@ -195,7 +195,7 @@ ExitCode runCompile(CompileCommandFlags flags) {
   Diagnostics diag;
   PassManager manager(flags.compile.passes);
   auto planned = planFunction(*module, source->function, source->train, flags.stage, *target, manager, diag,
-                              flags.compile.precision);
+                              flags.compile);
   printReports(flags.compile, manager);
   exit = finish(diag);
   if (!planned)

@@ -154,7 +154,9 @@ StatusOr<Compiled> compileModel(const LoadedModel &model, const ModelFlags &mode
   StatusOr<std::vector<InstanceKey>> keys = chooseInstances(model, modelFlags, flags);
   if (!keys)
     return std::unexpected(keys.error());
-  StatusOr<std::vector<CompiledVersion>> versions = compileVersions(model, *keys, compile, flags);
+  CompileFlags ofEach = compile;
+  ofEach.pack = flags.emit == "exe"; // an object's user has the variables, row-major
+  StatusOr<std::vector<CompiledVersion>> versions = compileVersions(model, *keys, ofEach, flags);
   if (!versions)
     return std::unexpected(versions.error());
   StatusOr<std::string> identity = modelIdentity(model, compile.precision);

@@ -15,7 +15,8 @@ StatusOr<std::unique_ptr<CompiledFunction>> CompiledFunction::make(const Module 
     return std::unexpected(can);
   Module planned = module.clone();
   PassManager manager({});
-  if (auto done = planFunction(planned, function, false, "", target, manager, diag, precision); !done)
+  if (auto done = planFunction(planned, function, false, "", target, manager, diag, {.precision = precision});
+      !done)
     return reported();
   std::unique_ptr<CompiledFunction> compiled(new CompiledFunction(std::move(planned), function, threads));
   if (Status done = compiled->compile(target); !done.ok())

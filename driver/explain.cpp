@@ -268,8 +268,8 @@ ExitCode runExplain(ExplainFlags flags) {
   Diagnostics diag;
   flags.compile.passes.remarks = {"fuse"};
   PassManager manager(flags.compile.passes);
-  auto planned = planFunction(*module, source->function, source->train, "", *target, manager, diag,
-                              flags.compile.precision);
+  auto planned =
+      planFunction(*module, source->function, source->train, "", *target, manager, diag, flags.compile);
   printReports(flags.compile, manager);
   if (!planned)
     return finish(diag);

@@ -27,6 +27,7 @@ Result<MemoryPlan> planTrainingMemory(const LoadedModel &model, const CpuTarget 
   const Function &fn = *module->function(functionName(ProgramKind::TrainStep));
   const ProgramMemory program = programMemory(*module, fn, target);
   MemoryPlan plan{.arena = program.arena, .scratch = program.scratch, .batch = batchBytes(fn)};
+  plan.packed = packedVariables(*module);
   for (const Variable &variable : module->variables)
     (variable.kind == VarKind::Slot ? plan.slots : plan.parameters) += storageBytes(variable.type);
   return plan;

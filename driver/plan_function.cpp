@@ -31,12 +31,17 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
                           const CodeTarget &target, PassManager &manager, Diagnostics &diag,
-                          Precision precision) {
+                          const CompileFlags &flags) {
   std::erase_if(module.functions, [&](const auto &other) { return other->name != function; });
   const Function &fn = *module.function(function);
   if (isPlanned(fn))
     return {};
-  Pipeline pipeline = buildPipeline(pipelineOptions(target, train, precision));
+  PipelineOptions options = pipelineOptions(target, train, flags.precision);
+  options.pack = train && flags.pack;
+  for (const std::string &name : flags.packed)
+    if (train || module.variable(name)) // a training step has its slots later, others have none
+      options.packed.push_back(name);
+  Pipeline pipeline = buildPipeline(options);
   if (hasKernels(fn)) {
     auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });
     pipeline.erase(pipeline.begin(), fuse + 1);

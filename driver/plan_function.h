@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "driver/code_target.h"
+#include "driver/compile_flags.h"
 #include "passes/pass.h"
 #include "passes/pipeline.h"
 #include "support/result.h"
@@ -25,9 +26,9 @@ std::optional<Source> chooseSource(const Module &module, const std::string &entr
 
 /// Leaves only the named function and brings it to planned kernels. What is planned stays as it is; what has kernels
 /// gets the passes after fuse; all else the whole pipeline. With `train` the function is a loss, and the result
-/// has @train_step. `stage` stops after the pass of that name; empty: to the end.
+/// has @train_step, which may pack variables. `stage` stops after the pass of that name; empty: to the end.
 Result<void> planFunction(Module &module, std::string_view function, bool train, std::string_view stage,
                           const CodeTarget &target, PassManager &manager, Diagnostics &diag,
-                          Precision precision = Precision::F32);
+                          const CompileFlags &flags = {});
 
 } // namespace gradc

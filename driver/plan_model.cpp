@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "driver/plan_function.h"
+#include "ir/layout.h"
 
 namespace gradc {
 
@@ -27,11 +28,19 @@ Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t bat
         diag.error({}, "model '{}' has no {}", model.name, kind == ProgramKind::Infer ? "outputs" : "loss"));
 
   PassManager manager(flags.passes);
-  Result<void> done = planFunction(*module, source, train, "", target, manager, diag, flags.precision);
+  Result<void> done = planFunction(*module, source, train, "", target, manager, diag, flags);
   printReports(flags, manager);
   if (!done)
     return std::unexpected(done.error());
   return module;
+}
+
+std::vector<std::string> packedVariables(const Module &module) {
+  std::vector<std::string> names;
+  for (const Variable &variable : module.variables)
+    if (variable.type.layout == kLayoutN16)
+      names.push_back(variable.name);
+  return names;
 }
 
 Status cannotPlan(ProgramKind kind, int64_t batch, const Diagnostics &diag) {
