@@ -184,8 +184,10 @@ private:
     for (int64_t j = 0; j < columns; ++j)
       shape.columnOffsets.push_back(j * nest_.columnStride);
     shape.broadcastRows = nest_.broadcastRows;
-    if (nest_.rowBlockStride)
+    if (nest_.rowBlockStride) {
       shape.rowPrefetch = kAhead;
+      shape.rowPrefetchInto = Cache::L1;
+    }
     return shape;
   }
 

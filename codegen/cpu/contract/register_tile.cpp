@@ -137,7 +137,7 @@ private:
     int64_t fetched = std::numeric_limits<int64_t>::max();
     for (int64_t place : places)
       if (fetched - place >= kCacheLine) {
-        emitPrefetch(e, e.offset(row, place + shape_.rowPrefetch), Cache::L1);
+        emitPrefetch(e, e.offset(row, place + shape_.rowPrefetch), shape_.rowPrefetchInto);
         fetched = place;
       }
   }

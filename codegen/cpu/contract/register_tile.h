@@ -64,8 +64,9 @@ struct RegisterTileShape {
   Values columnMasks;
   llvm::Value *rowMask = nullptr; // likewise of all rows, where these are vectors
   bool absentTerms = false;
-  /// Not 0: how far ahead of its use the row operand is fetched into L2, in bytes: to where the next tile reads it.
+  /// Not 0: how far ahead of its use the row operand is fetched, in bytes: to where the next tile reads it.
   int64_t rowPrefetch = 0;
+  Cache rowPrefetchInto = Cache::L2;
   /// Neighbouring steps share vectors of the column operand, and there are no registers to keep them: each loads its own,
   /// by volatile loads, which LLVM does not merge into one that it would have to spill.
   bool reloadColumns = false;
