@@ -43,7 +43,6 @@ struct Compilation {
   Status status;
   std::unique_ptr<CompiledProgram> program;
   std::vector<VariableSpec> slots; // of a training step
-  std::vector<std::string> packed;
 };
 
 void compile(const LoadedModel &model, const InstanceKey &key, const CompileFlags &flags,
@@ -55,7 +54,6 @@ void compile(const LoadedModel &model, const InstanceKey &key, const CompileFlag
   }
   if (key.kind == ProgramKind::TrainStep)
     made.slots = slotsOf(*module);
-  made.packed = packedVariables(*module);
   StatusOr<std::unique_ptr<CompiledProgram>> program =
       compileFor(*module, *module->function(functionName(key.kind)), options);
   if (program)
@@ -78,17 +76,10 @@ StatusOr<CompiledVersion> compileVersion(const LoadedModel &model, std::span<con
   }
   // The kernels of one program are compiled by several threads; NVRTC takes one for all of a program.
   std::vector<Compilation> made(keys.size());
-  // The first program packs variables for all that share them with it; who infers has them alone.
-  const auto flagsOf = [&](size_t i) {
-    if (i == 0)
-      return flags;
-    const bool shares = !version.cuda() && keys[i].kind != ProgramKind::Infer;
-    return ofOtherProgram(flags, shares ? made[0].packed : std::vector<std::string>());
-  };
   ThreadPool pool(version.cuda() ? options.threads : 1);
   pool.parallelFor(static_cast<int64_t>(keys.size()), 1.0, [&](int64_t begin, int64_t end, int) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
-      compile(model, keys[i], flagsOf(i), options, made[i]);
+      compile(model, keys[i], i == 0 ? flags : withoutPrinting(flags), options, made[i]);
   });
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!made[i].status.ok())

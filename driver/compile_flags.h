@@ -17,11 +17,8 @@ struct CompileFlags {
   PassManagerOptions passes;
   Precision precision = Precision::F32;
   CublasUse cublas = CublasUse::Auto;
-
-  // Variables that lie in n16 (ir/layout.h) for a whole run. Its first training step chooses them; what compiles the
-  // run's other programs says which they are.
-  bool pack = true; // in a training step
-  std::vector<std::string> packed;
+  /// Training steps may want variables in n16 (ir/layout.h).
+  bool pack = true;
 };
 
 /// `flags` must outlive the parse.

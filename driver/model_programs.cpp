@@ -23,13 +23,6 @@ CompileFlags withoutPrinting(CompileFlags flags) {
   return flags;
 }
 
-CompileFlags ofOtherProgram(const CompileFlags &flags, std::vector<std::string> packed) {
-  CompileFlags other = withoutPrinting(flags);
-  other.pack = false;
-  other.packed = std::move(packed);
-  return other;
-}
-
 ModelPrograms::ModelPrograms(const LoadedModel &model, CompileFlags flags, CodeOptions options)
     : model_(model), flags_(std::move(flags)), options_(std::move(options)), worker_([this] { work(); }) {}
 
@@ -100,14 +93,12 @@ void ModelPrograms::work() {
 void ModelPrograms::compile(Job &job) {
   Diagnostics diag;
   Result<Module> module = planModel(model_, job.kind, job.batch, options_.target,
-                                    job.first ? flags_ : ofOtherProgram(flags_, packed_), diag);
+                                    job.first ? flags_ : withoutPrinting(flags_), diag);
   if (!module) {
     job.status = cannotPlan(job.kind, job.batch, diag);
     return;
   }
   finish(diag);
-  if (job.first)
-    packed_ = packedVariables(*module);
   {
     std::lock_guard lock(mutex_);
     job.slots = slotsOf(*module);

@@ -20,14 +20,11 @@ namespace gradc {
 std::vector<VariableSpec> slotsOf(const Module &module);
 /// The flags without what prints: --print-ir-dir shows one program.
 CompileFlags withoutPrinting(CompileFlags flags);
-/// Those of a run's other programs, given the variables that its first one has packed. Nothing is printed.
-CompileFlags ofOtherProgram(const CompileFlags &flags, std::vector<std::string> packed);
 
 class ModelPrograms : public ProgramSource {
 public:
   /// One thread compiles what is asked for, in that order; each program's kernels with options.threads workers. The
-  /// model must outlive this. Printing flags apply to the first program only, and if that is a training step it packs
-  /// variables for all.
+  /// model must outlive this. Printing flags apply to the first program only.
   ModelPrograms(const LoadedModel &model, CompileFlags flags, CodeOptions options);
   ~ModelPrograms() override;
 
@@ -59,7 +56,6 @@ private:
   std::condition_variable changed_;
   std::map<std::pair<ProgramKind, int64_t>, std::unique_ptr<Job>> jobs_;
   std::deque<Job *> queue_;
-  std::vector<std::string> packed_; // by the first program; the compile thread's
   bool stop_ = false;
   std::thread worker_;
 };

@@ -38,9 +38,6 @@ Result<void> planFunction(Module &module, std::string_view function, bool train,
     return {};
   PipelineOptions options = pipelineOptions(target, train, flags.precision);
   options.pack = train && flags.pack;
-  for (const std::string &name : flags.packed)
-    if (train || module.variable(name)) // a training step has its slots later, others have none
-      options.packed.push_back(name);
   Pipeline pipeline = buildPipeline(options);
   if (hasKernels(fn)) {
     auto fuse = std::ranges::find(pipeline, "fuse", [](const PassUse &use) { return use.def->name; });

@@ -19,7 +19,7 @@ std::string_view functionName(ProgramKind kind);
 Result<Module> planModel(const LoadedModel &model, ProgramKind kind, int64_t batch, const CodeTarget &target,
                          const CompileFlags &flags, Diagnostics &diag);
 
-/// The variables that a planned module has in n16: CompileFlags::packed of the run's other programs.
+/// The variables that a planned module has in n16.
 std::vector<std::string> packedVariables(const Module &module);
 
 /// The error of a planModel() that failed, with what it reported: for callers that do not print themselves.

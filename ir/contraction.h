@@ -33,8 +33,8 @@ struct ContractionShape {
   ContractionForm form = ContractionForm::Generic;
   int64_t rows = 1, columns = 1;      // of the result, in units of the tile; of one group or example
   int64_t maxTileRows = kMaxTileRows; // where more would compete for the same set of L1
-  bool rowsInBlocks =
-      false; // of 16, as scalars in n16 are: no tile may cross them, so its rows are a power of two
+  /// Blocks of 16, as scalars in n16 are: no tile may cross them, so its rows are a power of two.
+  bool rowsInBlocks = false;
 
   RowOperand rowOperand() const;
 };

@@ -31,9 +31,8 @@
 //   is reductions over the batch                                     as it is, row-major out everything else,
 //   arguments, results                           row-major
 // Weights of large dense layers that few examples share are read and written once a step, which memory delivers fastest
-// in one piece: with the option pack they and their optimizer state lie in n16 for the whole run (units in the lanes),
-// and so do their gradients; the variables' declarations say so. Where another program of the run has decided, the
-// option packed names them.
+// in one piece: with the option pack they and their optimizer state lie in n16 (units in the lanes), from step to step,
+// and so do their gradients; the variables' declarations say so.
 //
 // Constants, iota, random bits, broadcasts of things without the batch, and elementwise ops on these, are
 // computed in the layout that their consumers want, each layout once; other values get at most one relayout
@@ -110,7 +109,8 @@ class LayoutAssigner {
 public:
   /// `packed`: variables that lie in n16.
   LayoutAssigner(Function &fn, PassContext &context, const VariableNames &packed)
-      : fn_(fn), context_(context), b_(fn), batch_(lanesOf(fn)), packed_(valuesInPackedForm(fn, packed)) {}
+      : fn_(fn), context_(context), b_(fn), names_(packed), batch_(lanesOf(fn)),
+        packed_(valuesInPackedForm(fn, packed)) {}
 
   bool run() {
     const bool anyPacked = std::ranges::find(packed_, true) != packed_.end();
@@ -124,8 +124,12 @@ public:
     std::vector<OpId> ops = std::exchange(fn_.body().ops, {});
     for (OpId op : ops)
       visit(op);
-    for (ValueId &v : fn_.body().yields)
-      v = inLayout(v, marked(packed_, v) ? Want::Lanes : Want::RowMajor);
+    std::vector<ValueId> &yields = fn_.body().yields;
+    for (size_t i = 0; i < yields.size(); ++i) {
+      const SymbolRef *variable = i < fn_.resultAttrs.size() ? variableOf(fn_.resultAttrs[i]) : nullptr;
+      yields[i] =
+          inLayout(yields[i], variable && names_.contains(variable->name) ? Want::Lanes : Want::RowMajor);
+    }
     if (!changed_)
       return false;
     nameCopies();
@@ -150,6 +154,10 @@ private:
     return index(v) < set.size() && set[index(v)];
   }
   bool carries(ValueId v) const { return marked(carries_, v); }
+
+  bool readsPacked(const OpData &op) const {
+    return std::ranges::any_of(op.operands, [&](ValueId v) { return marked(packed_, v); });
+  }
 
   void visit(OpId id) {
     Choice choice = choose(fn_[id]);
@@ -194,6 +202,8 @@ private:
     const bool packed = std::ranges::any_of(op.results, [&](ValueId v) { return marked(packed_, v); });
     if (packed)
       return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::Lanes)} : all(op, false);
+    if (batch_ == 0 && !readsPacked(op))
+      return {std::vector(op.operands.size(), Want::AsIs)};
     if (!any) // elementwise operands agree as they are
       return def.is(kElementwise) ? Choice{std::vector(op.operands.size(), Want::AsIs)} : rowMajor(op);
     if (def.is(kElementwise) || def.is(kWindow))
@@ -331,7 +341,8 @@ private:
   Function &fn_;
   PassContext &context_;
   Builder b_;
-  int64_t batch_; // 0: nothing is put into lanes
+  const VariableNames &names_; // of packed variables
+  int64_t batch_;              // 0: nothing else is put into lanes
   bool changed_ = false;
   std::vector<bool> carries_, free_, packed_; // by value
   std::map<ValueId, ValueId> moved_;          // to the other layout
@@ -344,8 +355,8 @@ bool isOfFewRows(const Function &fn, const OpData &op) {
   if (op.def->name != "matmul" || !op.attrs.flag("transpose_b") || op.attrs.flag("transpose_a"))
     return false;
   const Type &a = fn.type(op.operands[0]), &b = fn.type(op.operands[1]);
-  return a.rank() == 2 && b.rank() == 2 && a.dtype == DType::F32 && a.layout.empty() &&
-         a.shape[0] % kLanes == 0 && a.shape[0] <= kMostRows &&
+  return a.rank() == 2 && b.rank() == 2 && a.dtype == DType::F32 && a.layout.empty() && b.layout.empty() &&
+         fn.type(op.results[0]).layout.empty() && a.shape[0] % kLanes == 0 && a.shape[0] <= kMostRows &&
          std::min(b.shape[0], b.shape[1]) >= kManyColumns;
 }
 
@@ -361,46 +372,20 @@ bool putRowsInLanes(Function &fn, PassContext &context) {
   });
 }
 
-/// The option `packed`: names of variables.
-Result<VariableNames> namedVariables(const Module &module, PassContext &context) {
-  VariableNames names;
-  const Attr &option = *context.options.find("packed");
-  const AttrList *list = option.as<AttrList>();
-  if (!list && !option.as<Unit>())
-    return std::unexpected(
-        context.diag.error({}, "packed is a list of variables, [@w], but got {}", toString(option)));
-  for (const Attr &each : list ? *list : AttrList{}) {
-    const SymbolRef *symbol = each.as<SymbolRef>();
-    const Variable *variable = symbol ? module.variable(symbol->name) : nullptr;
-    if (!variable)
-      return std::unexpected(context.diag.error({}, "packed names {}, which is no variable", toString(each)));
-    Type type = variable->type;
-    type.layout = kLayoutN16;
-    if (checkLayout(type) || hasPadding(type))
-      return std::unexpected(
-          context.diag.error({}, "packed names {} of type {}, but n16 takes rows in whole blocks of 16",
-                             toString(each), toString(variable->type)));
-    names.insert(symbol->name);
-  }
-  return names;
-}
-
 Result<bool> run(Module &module, PassContext &context) {
-  Result<VariableNames> packed = namedVariables(module, context);
-  if (!packed)
-    return std::unexpected(packed.error());
+  VariableNames packed;
   for (const Variable &variable : module.variables)
     if (variable.type.layout == kLayoutN16)
-      packed->insert(variable.name);
+      packed.insert(variable.name);
   if (context.options.flag("pack"))
     for (const auto &fn : module.functions)
-      packed->merge(variablesToPack(*fn, lanesOf(*fn)));
-  context.statistics["packed variables"] += static_cast<int64_t>(packed->size());
+      packed.merge(variablesToPack(*fn, lanesOf(*fn)));
+  context.statistics["packed variables"] += static_cast<int64_t>(packed.size());
   bool changed = false;
-  for (const std::string &name : *packed)
+  for (const std::string &name : packed)
     changed |= std::exchange(module.variable(name)->type.layout, kLayoutN16) != kLayoutN16;
   for (auto &fn : module.functions) {
-    changed |= LayoutAssigner(*fn, context, *packed).run();
+    changed |= LayoutAssigner(*fn, context, packed).run();
     changed |= putRowsInLanes(*fn, context);
   }
   return changed;
@@ -414,9 +399,6 @@ GRADC_PASS(layout) {
           .doc = "put the batch into the vector lanes",
           .options = {{.name = "pack",
                        .doc = "keep large weights of dense layers with few examples in n16, too",
-                       .defaultValue = false},
-                      {.name = "packed",
-                       .doc = "variables that lie in n16, as [@w]: another program of the run has decided",
-                       .defaultValue = {}}},
+                       .defaultValue = false}},
           .run = run};
 }

@@ -8,18 +8,19 @@
 namespace gradc {
 namespace {
 
-const SymbolRef *variableOf(const Dict &attrs) {
-  const Attr *attr = attrs.find("var");
-  return attr ? attr->as<SymbolRef>() : nullptr;
-}
-
-/// What elementwise ops tie together: if one of these values is in n16, all should be.
+/// What elementwise ops tie together: if one of these values is in n16, all should be. A constant or a repeated scalar
+/// ties nothing: each layout has its own.
 class Ties {
 public:
   explicit Ties(const Function &fn) : fn_(fn), uses_(fn.numValues()) {
     for (OpId op : fn.body().ops)
       for (ValueId v : fn[op].operands)
         uses_[index(v)].push_back(op);
+  }
+
+  bool isFree(ValueId v) const {
+    const OpId def = fn_[v].def;
+    return def != kNoOp && (fn_[def].operands.empty() || fn_[def].def->is(kCheap)) && !isElementwise(def);
   }
 
   const std::vector<OpId> &uses(ValueId v) const { return uses_[index(v)]; }
@@ -38,7 +39,7 @@ public:
           continue;
         for (const std::vector<ValueId> *values : {&fn_[op].operands, &fn_[op].results})
           for (ValueId other : *values)
-            if (!seen[index(other)] && fn_.type(other).shape == fn_.type(v).shape) {
+            if (!seen[index(other)] && !isFree(other) && fn_.type(other).shape == fn_.type(v).shape) {
               seen[index(other)] = true;
               tied.push_back(other);
             }
@@ -74,8 +75,7 @@ bool isProductWith(const Function &fn, OpId op, ValueId v, int64_t batch) {
 /// Whether kernels have n16 for all that makes v and that reads it.
 bool suits(const Function &fn, const Ties &ties, ValueId v, int64_t batch) {
   const OpId def = fn[v].def;
-  const bool made = def == kNoOp || ties.isElementwise(def) || fn[def].operands.empty() ||
-                    fn[def].def->is(kCheap) ||
+  const bool made = def == kNoOp || ties.isElementwise(def) ||
                     (isWeightGradient(fn, def) && isBatch(fn, fn[def].operands[1], batch));
   return made && fn.type(v).dtype == DType::F32 && std::ranges::all_of(ties.uses(v), [&](OpId op) {
            return ties.isElementwise(op) || isProductWith(fn, op, v, batch);
@@ -83,6 +83,11 @@ bool suits(const Function &fn, const Ties &ties, ValueId v, int64_t batch) {
 }
 
 } // namespace
+
+const SymbolRef *variableOf(const Dict &attrs) {
+  const Attr *attr = attrs.find("var");
+  return attr ? attr->as<SymbolRef>() : nullptr;
+}
 
 bool packingPays(const Type &weights, int64_t batch) {
   // A level-2 cache keeps smaller weights from one kernel to the next, and with more examples multiply-adds hide what

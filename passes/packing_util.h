@@ -1,5 +1,5 @@
-// Packed variables: weights that lie in layout n16 for the whole run, so that the kernels of a dense layer read and
-// write them as one piece of memory each.
+// Packed variables: weights that lie in layout n16 from step to step, so that the kernels of a dense layer read and write
+// them as one piece of memory each.
 #pragma once
 
 #include <set>
@@ -12,7 +12,10 @@ namespace gradc {
 
 using VariableNames = std::set<std::string, std::less<>>;
 
-/// Whether a dense layer's weights [units, inputs], shared by so many examples, gain by n16. Legal only where it does.
+/// The variable that an argument or a result stands for, or null.
+const SymbolRef *variableOf(const Dict &attrs);
+
+/// Whether a dense layer's weights [units, inputs], shared by so many examples, gain by n16.
 bool packingPays(const Type &weights, int64_t batch);
 
 /// The variables of a function that gain by n16 and can lie in it: large weights of dense layers that few examples,

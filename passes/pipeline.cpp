@@ -57,12 +57,6 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     Dict layout;
     if (options.pack)
       layout.set("pack", true);
-    if (!options.packed.empty()) {
-      AttrList variables;
-      for (const std::string &name : options.packed)
-        variables.emplace_back(SymbolRef{name});
-      layout.set("packed", std::move(variables));
-    }
     add("layout", std::move(layout));
     add("cse");
     add("dce");

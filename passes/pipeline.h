@@ -21,10 +21,7 @@ struct PipelineOptions {
   bool train = false; // make @train_step of @loss
   Precision precision = Precision::F32;
   bool cuda = false; // kernels for a CUDA device: row-major throughout
-  /// On CPUs: keep variables in the layout of their kernels where that pays (pass `layout`), or these, by name, as
-  /// another program of the run has decided.
-  bool pack = false;
-  std::vector<std::string> packed = {};
+  bool pack = false; // on CPUs: variables may lie in the layout of their kernels (pass `layout`)
   Dict schedule; // options of the pass `schedule`, or `schedule-cuda`: what the target has
 };
 

@@ -44,7 +44,8 @@ bool splittingPays(const Function &fn, OpId contraction) {
              rows = shared ? static_cast<double>(result.elements()) / columns
                            : static_cast<double>(result.shape[rank - 2]);
   const auto depth = static_cast<double>(operands[0].shape[transposed ? rank - 2 : rank - 1]);
-  const bool lanesAreRows = result.layout == kLayoutN16; // then the tiles' columns are the result's rows
+  // Then the tiles' columns are the result's rows. Gradients of weights count as row-major, packed or not.
+  const bool lanesAreRows = result.layout == kLayoutN16 && !transposed;
   const double packedRows = lanesAreRows ? columns : rows, packedColumns = lanesAreRows ? rows : columns;
   const double tiles = std::ceil(rows / 16) * std::ceil(columns / 16) * std::ceil(depth / 32);
   // Rows are packed beside products, columns before them and through memory.

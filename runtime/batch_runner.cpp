@@ -17,8 +17,6 @@ int64_t findPort(const gradc_port *ports, int64_t count, std::string_view name) 
   return -1;
 }
 
-bool isInLanes(const gradc_port &port) { return std::string_view(port.layout) == "n16"; }
-
 /// Of a program for the CPU: others have steps of another kind.
 bool runsOnOneThread(const gradc_program &program) {
   if (!program.steps)
@@ -30,13 +28,19 @@ bool runsOnOneThread(const gradc_program &program) {
 
 } // namespace
 
+bool isInLanes(const gradc_port &port) { return std::string_view(port.layout) == "n16"; }
+
 BatchRunner::BatchRunner(const gradc_program &program, ThreadPool &pool)
     : program_(program), pool_(pool), runsOnOneThread_(runsOnOneThread(program)) {}
 
-StatusOr<const StoredVariable *> BatchRunner::variableOf(const gradc_program &program, int64_t index,
-                                                         VariableStore &variables) {
+StatusOr<StoredVariable *> BatchRunner::variableOf(const gradc_program &program, int64_t index,
+                                                   VariableStore &variables) {
   const gradc_port &port = program.vars[index];
-  return variables.bind(port.name, port.bytes, isInLanes(port));
+  StoredVariable *variable = variables.find(port.name);
+  if (!variable || variable->data.size() != port.bytes)
+    return failure(ExitCode::Internal, fmt::format("program '{}': variable '{}' does not fit the model's",
+                                                   program.name, port.name));
+  return variable;
 }
 
 void BatchRunner::feed(std::span<const InputSpec> inputs) {

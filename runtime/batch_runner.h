@@ -15,6 +15,9 @@
 
 namespace gradc {
 
+/// Whether the tensor lies in layout n16.
+bool isInLanes(const gradc_port &port);
+
 class BatchRunner {
 public:
   virtual ~BatchRunner() = default;
@@ -58,9 +61,9 @@ protected:
   /// Says which arguments come from data sets.
   void feed(std::span<const InputSpec> inputs);
   bool isFed(int64_t argument) const;
-  /// The store's variable for a port, in the port's layout; they are made of one model.
-  static StatusOr<const StoredVariable *> variableOf(const gradc_program &program, int64_t index,
-                                                     VariableStore &variables);
+  /// The store's variable for a port; they are made of one model.
+  static StatusOr<StoredVariable *> variableOf(const gradc_program &program, int64_t index,
+                                               VariableStore &variables);
 
 private:
   const gradc_program &program_;

@@ -19,7 +19,8 @@ public:
   }
 
   Status start() override {
-    variables_.pack();
+    for (const auto &[variable, inLanes] : layouts_)
+      variables_.arrange(*variable, inLanes);
     executor_.run();
     return okStatus();
   }
@@ -36,9 +37,10 @@ protected:
 private:
   Status bindVariables() {
     for (int64_t i = 0; i < program().num_vars; ++i) {
-      StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables_);
+      StatusOr<StoredVariable *> variable = variableOf(program(), i, variables_);
       if (!variable)
         return variable.error();
+      layouts_.emplace_back(*variable, isInLanes(program().vars[i]));
       executor_.bindVar(i, (*variable)->values());
     }
     return okStatus();
@@ -64,6 +66,7 @@ private:
   }
 
   VariableStore &variables_;
+  std::vector<std::pair<StoredVariable *, bool>> layouts_; // that the program wants
   Executor executor_;
   std::vector<Buffer> arguments_, results_;
 };

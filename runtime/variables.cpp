@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "runtime/init.h"
+#include "support/check.h"
 
 namespace gradc {
 namespace {
@@ -52,14 +53,14 @@ int64_t pitch(int64_t bytes) {
   return (bytes + kLine - 1) / kLine * kLine + kSkewLines * kLine;
 }
 
-constexpr int64_t kBlockRows = 16; // of n16
+constexpr int64_t kLanes = 16; // rows of a block of n16
 
 /// A block of 16 rows into lanes, or back. By 16 columns, so that each line of either side is fetched once.
 void moveBlock(const float *from, float *to, int64_t columns, bool intoLanes) {
-  for (int64_t first = 0; first < columns; first += kBlockRows)
-    for (int64_t row = 0; row < kBlockRows; ++row)
-      for (int64_t column = first; column < std::min(first + kBlockRows, columns); ++column) {
-        const int64_t rowMajor = row * columns + column, lanes = column * kBlockRows + row;
+  for (int64_t first = 0; first < columns; first += kLanes)
+    for (int64_t row = 0; row < kLanes; ++row)
+      for (int64_t column = first; column < std::min(first + kLanes, columns); ++column) {
+        const int64_t rowMajor = row * columns + column, lanes = column * kLanes + row;
         to[intoLanes ? lanes : rowMajor] = from[intoLanes ? rowMajor : lanes];
       }
 }
@@ -78,8 +79,7 @@ StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, T
       store.keeper_ = weights->keeper();
     else
       bytes += pitch(size);
-    const bool inFile = inPlace.data() != nullptr;
-    store.variables_.push_back({std::move(spec), std::move(inPlace), inFile});
+    store.variables_.push_back({std::move(spec), std::move(inPlace)});
   }
   StatusOr<Buffer> memory = Buffer::allocate(bytes, &pool);
   if (!memory)
@@ -105,48 +105,34 @@ const StoredVariable *VariableStore::find(std::string_view name) const {
   return it == variables_.end() ? nullptr : &*it;
 }
 
-StatusOr<const StoredVariable *> VariableStore::bind(std::string_view name, int64_t bytes, bool lanes) {
-  const StoredVariable *found = find(name);
-  if (!found || found->data.size() != bytes || found->lanes.value_or(lanes) != lanes)
-    return failure(ExitCode::Internal, fmt::format("variable '{}' has another size or layout", name));
-  StoredVariable &variable = variables_[static_cast<size_t>(found - variables_.data())];
-  if (lanes && !variable.lanes)
-    unpack(); // so that it is packed with the others
-  variable.lanes = lanes;
-  if (lanes && variable.inFile) {
-    StatusOr<Buffer> own = Buffer::allocate(bytes, pool_);
-    if (!own)
-      return std::unexpected(own.error());
-    std::memcpy(own->data(), variable.values(), static_cast<size_t>(bytes));
-    variable.data = std::move(*own);
-    variable.inFile = false;
-  }
-  return found;
+StoredVariable *VariableStore::find(std::string_view name) {
+  return const_cast<StoredVariable *>(std::as_const(*this).find(name));
 }
 
-/// In place, block by block.
-void VariableStore::arrange(bool packed) {
+void VariableStore::arrange(StoredVariable &variable, bool inLanes) {
   constexpr double kSecondsPerByte = 0.2e-9;
-  if (std::exchange(isPacked_, packed) == packed)
+  if (std::exchange(variable.inLanes, inLanes) == inLanes)
     return;
-  for (const StoredVariable &variable : variables_) {
-    if (!variable.lanes.value_or(false))
-      continue;
-    const int64_t rows = variable.spec.shape[0], columns = elementCount(variable.spec) / rows;
-    pool_->parallelFor(rows / kBlockRows, static_cast<double>(variable.data.size()) * kSecondsPerByte,
-                       [&](int64_t begin, int64_t end, int) {
-                         std::vector<float> block(static_cast<size_t>(kBlockRows * columns));
-                         for (int64_t i = begin; i < end; ++i) {
-                           float *at = variable.values() + i * kBlockRows * columns;
-                           std::ranges::copy_n(at, kBlockRows * columns, block.data());
-                           moveBlock(block.data(), at, columns, packed);
-                         }
-                       });
-  }
+  const int64_t rows = variable.spec.shape[0], columns = elementCount(variable.spec) / rows;
+  CHECK(!keeper_ && rows % kLanes == 0, "'{}' cannot lie in lanes", variable.spec.name);
+  pool_->parallelFor(rows / kLanes, static_cast<double>(variable.data.size()) * kSecondsPerByte,
+                     [&](int64_t begin, int64_t end, int) {
+                       std::vector<float> block(static_cast<size_t>(kLanes * columns));
+                       for (int64_t i = begin; i < end; ++i) {
+                         float *at = variable.values() + i * kLanes * columns;
+                         std::ranges::copy_n(at, kLanes * columns, block.data());
+                         moveBlock(block.data(), at, columns, inLanes);
+                       }
+                     });
+}
+
+void VariableStore::makeRowMajor() {
+  for (StoredVariable &variable : variables_)
+    arrange(variable, false);
 }
 
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
-  unpack();
+  makeRowMajor();
   for (const StoredVariable &variable : variables_) {
     const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
     if (isSlot(variable)) {
@@ -160,7 +146,7 @@ Status VariableStore::initialise(uint64_t seed, const std::string &folder, Threa
 }
 
 std::vector<TensorView> VariableStore::weights() {
-  unpack();
+  makeRowMajor();
   std::vector<TensorView> views;
   for (const StoredVariable &variable : variables_)
     if (!isSlot(variable))
@@ -169,7 +155,7 @@ std::vector<TensorView> VariableStore::weights() {
 }
 
 std::vector<TensorView> VariableStore::everything() {
-  unpack();
+  makeRowMajor();
   std::vector<TensorView> views;
   for (const StoredVariable &variable : variables_)
     views.push_back(variable.view());
@@ -192,7 +178,7 @@ bool VariableStore::isBatchCount(std::string_view name) const {
 }
 
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
-  unpack();
+  makeRowMajor();
   std::vector<std::string> missing, extra;
   for (const StoredVariable &variable : variables_)
     if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))

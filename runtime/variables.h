@@ -24,10 +24,8 @@ namespace gradc {
 struct StoredVariable {
   VariableSpec spec;
   Buffer data;
-  bool inFile = false;       // mapped, never written
-  std::optional<bool> lanes; // as programs want it; nothing: none is bound yet
+  bool inLanes = false; // the memory is in layout n16 (ir/layout.h), else row-major
 
-  /// Row-major, if no program has run since the store last gave or took values.
   float *values() const { return data.as<float>(); }
   TensorView view() const;
 };
@@ -41,11 +39,10 @@ public:
   const std::vector<StoredVariable> &variables() const { return variables_; }
   const StoredVariable *find(std::string_view name) const;
 
-  /// The variable for a program that wants it row-major or in lanes; its memory stays where it is from then on. All
-  /// programs of a store want the same (Internal).
-  StatusOr<const StoredVariable *> bind(std::string_view name, int64_t bytes, bool lanes);
-  /// Before a program runs: every variable as programs want it.
-  void pack() { arrange(true); }
+  StoredVariable *find(std::string_view name);
+  /// Brings one of the variables into layout n16 or back, in place, before a program runs that wants it so. Legal in n16
+  /// where dimension 0 is a multiple of 16 and no weights are mapped.
+  void arrange(StoredVariable &variable, bool inLanes);
 
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
@@ -68,14 +65,12 @@ public:
 private:
   bool isBatchCount(std::string_view name) const;
   Status load(const SafeTensors &file, std::string_view source, bool slots, bool partial);
-  void arrange(bool packed);
-  void unpack() { arrange(false); }
+  void makeRowMajor();
 
   std::shared_ptr<const void> keeper_; // of variables that lie in a file
   Buffer memory_;                      // of all others: one piece, so that it lies in huge pages
   std::vector<StoredVariable> variables_;
   ThreadPool *pool_ = nullptr;
-  bool isPacked_ = false; // what programs want in lanes
 };
 
 } // namespace gradc

@@ -79,7 +79,7 @@ double sharedBytes(const Function &fn, OpId contraction, ContractionForm form) {
   switch (form) {
   case ContractionForm::BatchLanes:
     return bytes(0) + (withDefaults(*op.def, op.attrs).flag("transpose_b") ? 0 : bytes(1));
-  case ContractionForm::ColumnLanes: return bytes(1);
+  case ContractionForm::ColumnLanes:
   case ContractionForm::UnitLanes: return bytes(1);
   case ContractionForm::PackedLanes: return bytes(0);
   default: return 0;

@@ -76,7 +76,7 @@ Status CudaRunner::makeSlot(Slot &slot) {
 
 Status CudaRunner::bindVariables(VariableStore &variables, const DeviceVariables &own) {
   for (int64_t i = 0; i < program().num_vars; ++i) {
-    StatusOr<const StoredVariable *> variable = variableOf(program(), i, variables);
+    StatusOr<StoredVariable *> variable = variableOf(program(), i, variables);
     if (!variable)
       return variable.error();
     executor_->bindVar(i, own.at(**variable));

@@ -26,6 +26,7 @@ EXEMPT = {
     "linking compiled kernels: ": "a failure inside of LLVM",
     "more than 4 GiB do not fit an .npz file": "needs 4 GiB",
     "the validation split leaves no training examples": "a split below 1 leaves one, unless the data set is empty",
+    "program '{}': variable '{}' does not fit the model's": "both are made from one model",
     "a kernel's types are those that its region yields": "parser and verifier take them from the region",
     "cannot make a folder '{}': {}": "the folder of temporary files is there and refuses a new one",
     "cannot make '{}' executable: {}": "the file was written the moment before",

@@ -29,6 +29,8 @@ TEST(BlockedCut, IsForProductsBeyondTheCaches) {
   EXPECT_TRUE(wantsBlocks(16, 4096, 9216));
   EXPECT_TRUE(wantsBlocks(8192, 256, 256));
   EXPECT_TRUE(wantsBlocks(256, 256, 8192));
+  EXPECT_TRUE(wantsBlocks(1024, 1024, 128)); // rows a page apart
+  EXPECT_FALSE(wantsBlocks(1024, 1040, 128));
 }
 
 TEST(BlockedCut, IsForLayersBeyondTheCaches) {
@@ -47,6 +49,10 @@ TEST(BlockedCut, ReadsTheLargerOperandOnce) {
   EXPECT_EQ(tall.panels, ceilDiv(tall.columns, tall.tile.vectors));
   EXPECT_EQ(wide.items(), 4);
   EXPECT_EQ(tall.items(), 4);
+  for (int64_t rows : {16, 32, 100}) { // too few to be cut for the sake of the number of items
+    const BlockedNest few = cut(rows, 4096, 9216, true);
+    EXPECT_EQ(few.rowTiles, ceilDiv(few.rows, few.tile.rows)) << rows;
+  }
 }
 
 TEST(BlockedCut, KeepsAPanelInTheFirstCacheAndABlockInTheSecond) {

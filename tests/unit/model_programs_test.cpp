@@ -1,4 +1,4 @@
-// The programs of one run agree in where their variables lie.
+// Which programs of a run want variables in lanes.
 #include "driver/model_programs.h"
 
 #include <gmock/gmock.h>
@@ -29,50 +29,30 @@ std::vector<std::string> packed(const gradc_program &program) {
   return names;
 }
 
-const auto kWeights = testing::UnorderedElementsAre("fc1.weight", "fc2.weight");
 const auto kAll =
     testing::UnorderedElementsAre("fc1.weight", "fc1.weight.momentum", "fc2.weight", "fc2.weight.momentum");
 
-TEST(ModelPrograms, TheFirstTrainingStepPacksForAll) {
+TEST(ModelPrograms, TrainingStepsOfSomeExamplesPackVariables) {
   const LoadedModel model = packedModel();
   ModelPrograms programs(model, {}, kOptions);
-  EXPECT_THAT(packed(**programs.get(ProgramKind::TrainStep, 16)), kAll);
-  EXPECT_THAT(packed(**programs.get(ProgramKind::TrainStep, 64)), kAll); // by itself it would not
-  EXPECT_THAT(packed(**programs.get(ProgramKind::TrainStep, 1)), kAll);
-  EXPECT_THAT(packed(**programs.get(ProgramKind::Eval, 10)), kWeights);
-  EXPECT_THAT(packed(**programs.get(ProgramKind::Infer, 1)), kWeights);
-}
-
-TEST(ModelPrograms, WhatIsTrainedInLargeBatchesIsRowMajorThroughout) {
-  const LoadedModel model = packedModel();
-  ModelPrograms programs(model, {}, kOptions);
-  for (int64_t batch : {64, 16})
+  for (int64_t batch : {9, 16, 32})
+    EXPECT_THAT(packed(**programs.get(ProgramKind::TrainStep, batch)), kAll);
+  for (int64_t batch : {1, 8, 33})
     EXPECT_THAT(packed(**programs.get(ProgramKind::TrainStep, batch)), testing::IsEmpty());
-}
-
-TEST(ModelPrograms, EvaluationAlonePacksNothing) {
-  const LoadedModel model = packedModel();
-  ModelPrograms programs(model, {}, kOptions);
-  for (ProgramKind kind : {ProgramKind::Eval, ProgramKind::TrainStep})
+  for (ProgramKind kind : {ProgramKind::Eval, ProgramKind::Infer})
     EXPECT_THAT(packed(**programs.get(kind, 16)), testing::IsEmpty());
 }
 
-TEST(AotPrograms, InferenceHasItsVariablesAlone) {
+TEST(AotPrograms, PackVariablesUnlessTheUserHasThem) {
   const LoadedModel model = packedModel();
-  const InstanceKey keys[] = {{ProgramKind::TrainStep, 16},
-                              {ProgramKind::TrainStep, 6},
-                              {ProgramKind::Eval, 16},
-                              {ProgramKind::Infer, 1}};
-  const StatusOr<CompiledVersion> version = compileVersion(model, keys, {}, kOptions);
+  const InstanceKey keys[] = {{ProgramKind::TrainStep, 16}, {ProgramKind::Eval, 16}};
+  CompileFlags flags;
+  const StatusOr<CompiledVersion> version = compileVersion(model, keys, flags, kOptions);
   ASSERT_TRUE(version);
-  const auto of = [&](size_t i) { return packed(version->instances[i].program->program()); };
-  EXPECT_THAT(of(0), kAll);
-  EXPECT_THAT(of(1), kAll);
-  EXPECT_THAT(of(2), kWeights);
-  EXPECT_THAT(of(3), testing::IsEmpty());
-  CompileFlags rowMajor;
-  rowMajor.pack = false;
-  EXPECT_THAT(packed(compileVersion(model, keys, rowMajor, kOptions)->instances[0].program->program()),
+  EXPECT_THAT(packed(version->instances[0].program->program()), kAll);
+  EXPECT_THAT(packed(version->instances[1].program->program()), testing::IsEmpty());
+  flags.pack = false;
+  EXPECT_THAT(packed(compileVersion(model, keys, flags, kOptions)->instances[0].program->program()),
               testing::IsEmpty());
 }
 

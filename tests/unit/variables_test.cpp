@@ -90,91 +90,43 @@ const std::vector<VariableSpec> kDense = {
 constexpr int64_t kWeights = 48 * 37;
 
 /// A file of all of them whose weights begin with `first`.
-StatusOr<SafeTensors> dense(float first, bool mapped = false) {
+StatusOr<SafeTensors> dense(float first) {
   const std::string path = scratchFolder() + "dense.safetensors";
   const std::string w = counted(kWeights, first), b = counted(48, 0), momentum = counted(kWeights, -first);
-  std::vector<TensorView> tensors = {{"w", DType::F32, {48, 37}, w}, {"b", DType::F32, {48}, b}};
-  if (!mapped)
-    tensors.push_back({"w.momentum", DType::F32, {48, 37}, momentum});
-  if (Status written = writeSafeTensors(path, tensors, {}); !written.ok())
-    return std::unexpected(written);
-  return mapped ? SafeTensors::map(path) : SafeTensors::read(path);
-}
-
-void bindDense(VariableStore &store) {
-  EXPECT_TRUE(store.bind("w", kWeights * 4, true));
-  EXPECT_TRUE(store.bind("b", 48 * 4, false));
+  const Status written = writeSafeTensors(path,
+                                          {{"w", DType::F32, {48, 37}, w},
+                                           {"b", DType::F32, {48}, b},
+                                           {"w.momentum", DType::F32, {48, 37}, momentum}},
+                                          {});
+  return written.ok() ? SafeTensors::read(path) : std::unexpected(written);
 }
 
 } // namespace
 
-TEST(Variables, LieInLanesWhileProgramsRun) {
+TEST(Variables, LieInLanesForProgramsThatWantThemSo) {
   ThreadPool pool(2);
   StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
   ASSERT_TRUE(store);
-  bindDense(*store);
+  StoredVariable &w = *store->find("w");
   for (float first : {100.0f, 7000.0f}) {
-    ASSERT_TRUE(store->loadEverything(*dense(first), "dense").ok()); // the second time while they are packed
-    store->pack();
-    store->pack();
+    ASSERT_TRUE(
+        store->loadEverything(*dense(first), "dense").ok()); // the second time while they are in lanes
+    for (int times = 0; times < 2; ++times)
+      store->arrange(w, true);
     for (int64_t row = 0; row < 48; ++row)
       for (int64_t column = 0; column < 37; ++column)
-        ASSERT_EQ(inLanes(*store->find("w"), row, column), first + static_cast<float>(row * 37 + column));
+        ASSERT_EQ(inLanes(w, row, column), first + static_cast<float>(row * 37 + column));
     EXPECT_EQ(store->find("b")->view().bytes, counted(48, 0));
-    EXPECT_EQ(store->find("w.momentum")->view().bytes, counted(kWeights, -first)); // no program has it
+    EXPECT_EQ(store->find("w.momentum")->view().bytes, counted(kWeights, -first));
     EXPECT_EQ(store->findNonFinite(pool), std::nullopt);
+    store->arrange(w, false); // for a program that wants it row-major
+    EXPECT_EQ(w.view().bytes, counted(kWeights, first));
+    store->arrange(w, true);
     EXPECT_EQ(store->weights()[0].bytes, counted(kWeights, first));
-    EXPECT_EQ(store->everything()[2].bytes, counted(kWeights, -first));
-    store->pack();
+    store->arrange(w, true);
+    EXPECT_EQ(store->everything()[0].bytes, counted(kWeights, first));
+    store->arrange(w, true);
   }
-}
-
-TEST(Variables, AProgramThatComesLaterHasMoreInLanes) {
-  ThreadPool pool(1);
-  StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
-  ASSERT_TRUE(store);
-  ASSERT_TRUE(store->loadEverything(*dense(100), "dense").ok());
-  bindDense(*store);
-  store->pack();
-  ASSERT_TRUE(store->bind("w.momentum", kWeights * 4, true));
-  store->pack();
-  EXPECT_EQ(inLanes(*store->find("w.momentum"), 17, 3), -100 + 17 * 37 + 3);
-  EXPECT_EQ(inLanes(*store->find("w"), 17, 3), 100 + 17 * 37 + 3);
-}
-
-TEST(Variables, ProgramsAgreeInLayouts) {
-  ThreadPool pool(1);
-  StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
-  ASSERT_TRUE(store);
-  bindDense(*store);
-  bindDense(*store);
-  for (const auto &[name, bytes, lanes] :
-       {std::tuple{"w", kWeights * 4, false}, {"b", 48 * 4, true}, {"b", 47 * 4, false}, {"v", 4, false}}) {
-    const auto bound = store->bind(name, bytes, lanes);
-    ASSERT_FALSE(bound);
-    EXPECT_EQ(bound.error().code, ExitCode::Internal);
-    EXPECT_EQ(bound.error().text, std::string("variable '") + name + "' has another size or layout");
-  }
-}
-
-TEST(Variables, PackedOnesLeaveTheirMappedFile) {
-  StatusOr<SafeTensors> mapped = dense(100, true);
-  ASSERT_TRUE(mapped);
-  ThreadPool pool(1);
-  const std::vector<VariableSpec> specs(kDense.begin(), kDense.begin() + 2);
-  StatusOr<VariableStore> store = VariableStore::create(specs, pool, &*mapped);
-  ASSERT_TRUE(store);
-  ASSERT_TRUE(store->loadWeights(*mapped, "dense").ok());
-  const StoredVariable &w = *store->find("w"), &b = *store->find("b");
-  const std::string_view inFile = mapped->find("w")->bytes;
-  EXPECT_EQ(w.view().bytes.data(), inFile.data());
-  bindDense(*store);
-  store->pack();
-  EXPECT_NE(w.view().bytes.data(), inFile.data());
-  EXPECT_EQ(b.view().bytes.data(), mapped->find("b")->bytes.data());
-  EXPECT_EQ(inLanes(w, 17, 3), 100 + 17 * 37 + 3);
-  EXPECT_EQ(inFile, counted(kWeights, 100));
-  EXPECT_EQ(store->weights()[0].bytes, inFile);
 }
 
 TEST(Variables, LieInOnePieceApartFromEachOther) {

@@ -11,7 +11,7 @@ namespace {
 using Storage = BlockedNest::Storage;
 constexpr int64_t kFloat = 4;
 constexpr int64_t kVector = kVectorLanes * kFloat;
-constexpr int64_t kOperandBytes = 1000 << 10, kFewRows = 16, kFewColumns = 16, kFewDepths = 64;
+constexpr int64_t kOperandBytes = 1200 << 10, kFewRows = 16, kFewColumns = 16, kFewDepths = 64;
 /// Enough items for several threads, and enough rows in each to pay for packing the panels.
 constexpr int64_t kItems = 4, kRowsPerItem = 64;
 
@@ -62,8 +62,11 @@ int64_t BlockedNest::items() const {
 }
 
 bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
+  // Rows a page apart lie in few sets of the first cache until they are packed.
+  constexpr int64_t kPage = 1024, kPagesBytes = 1000 << 10; // elements
+  const int64_t most = columnLanes % kPage == 0 ? kPagesBytes : kOperandBytes;
   return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
-         (rows + columnLanes) * depth * kFloat > kOperandBytes;
+         (rows + columnLanes) * depth * kFloat > most;
 }
 
 bool wantsBlocks(int64_t units, int64_t examples, int64_t depth, bool transposed, int64_t l2Bytes) {
