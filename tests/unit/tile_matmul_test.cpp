@@ -176,6 +176,10 @@ TEST_F(TileMatmulTest, ProductsOfFewExamples) {
   check("func @f(%x: bf16[20,256]<n16>, %w: f32[2070,256]) -> f32[20,2070]<n16> {\n"
         "  %r = cast(%w) {dtype = bf16} : bf16[2070,256]\n"
         "  %y = matmul(%x, %r) {transpose_b = true} : f32[20,2070]<n16>\n  return %y\n}");
+  for (const char *attrs : {"", " {transpose_b = true}"}) // weights that lie in n16 themselves
+    check(fmt::format("func @f(%x: bf16[16,1040]<n16>, %w: bf16[1040,1040]<n16>) -> f32[16,1040]<n16> {{\n"
+                      "  %y = matmul(%x, %w){} : f32[16,1040]<n16>\n  return %y\n}}",
+                      attrs));
 }
 
 /// So deep that sums wait in scratch memory, in either order of memory, with ends that fill no tile.

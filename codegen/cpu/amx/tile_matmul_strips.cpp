@@ -18,7 +18,7 @@ KernelStep StripMatmul::emitProduct(int rowBuffer) {
   e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *strip) {
     llvm::Value *first = e.mul(strip, kStrip);
     emitPanelSwitch(e, strip, matrix.rows, kStrip, [&](int64_t rows) {
-      emitStrip(e.offset(source, e.mul(first, matrix.rowStride)), packed, first, rows);
+      emitStrip(e.offset(source, e.mul(strip, kStrip / kTileRows * matrix.rowBlock)), packed, first, rows);
     });
   });
   e.endFunction();
