@@ -20,6 +20,7 @@ constexpr int64_t kVectorBytes = kVectorLanes * kFloat;
 constexpr int64_t kLongRun = 12 << 10;
 /// How far ahead of its use a matrix that is read or written in its order is fetched.
 constexpr int64_t kAhead = 4 << 10;
+constexpr int64_t kStripBytes = 96 << 10; // of accumulators
 
 class MatmulEmitter {
 public:
@@ -170,8 +171,11 @@ private:
     return args;
   }
 
+  /// The tile's rows are units of packed weights.
+  bool readsUnits() const { return nest_.rowBlockStride != 0; }
+
   llvm::Value *rowOffset(llvm::Value *row) {
-    if (nest_.rowBlockStride == 0)
+    if (!readsUnits())
       return e.mul(row, nest_.rowStride);
     return e.add(e.mul(e.div(row, kVectorLanes), nest_.rowBlockStride),
                  e.mul(e.mod(row, kVectorLanes), nest_.rowStride));
@@ -184,7 +188,7 @@ private:
     for (int64_t j = 0; j < columns; ++j)
       shape.columnOffsets.push_back(j * nest_.columnStride);
     shape.broadcastRows = nest_.broadcastRows;
-    if (nest_.rowBlockStride) {
+    if (readsUnits()) {
       shape.rowPrefetch = kAhead;
       shape.rowPrefetchInto = Cache::L1;
     }
@@ -200,11 +204,12 @@ private:
   }
 
   void addToPartials(const TileKernels::Args &args, const StripTile &tile, int64_t steps) {
-    if (nest_.rowStride == kFloat && nest_.rowBlockStride == 0 && steps == nest_.depthBlock)
+    const bool towardsInput = !readsUnits() && nest_.rowStride == kFloat;
+    if (towardsInput && steps == nest_.depthBlock)
       emitIf(
           e, e.b.CreateICmpULT(args.numbers.back(), e.i64(kLongRun / (nest_.tile.rows * kFloat))),
           [&] { prefetchRows(args.row, tile.rows, steps); }, [] {});
-    if (nest_.rowStride == kVectorBytes)
+    if (nest_.rowStride == kVectorBytes) // the same of packed weights
       for (int64_t i = 0; i < tile.rows; ++i)
         emitPrefetch(e, e.offset(args.row, i * kVectorBytes + kAhead), Cache::L1);
     Reduction block = nest_.reduction;
@@ -380,7 +385,7 @@ int64_t MatmulNest::scratchBytes() const {
 }
 
 void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kPage = 4096, kStripBytes = 96 << 10;
+  constexpr int64_t kPage = 4096;
   const int64_t depth = nest.reduction.extent;
   if (nest.rowStride == kFloat && nest.rows * depth * kFloat > l2Bytes) {
     // Rows are neighbours in memory, steps a whole row of the matrix apart, of which the lines compete for one set of
@@ -401,7 +406,6 @@ void blockForCache(MatmulNest &nest, int64_t l2Bytes) {
 }
 
 void blockPackedRows(MatmulNest &nest) {
-  constexpr int64_t kStripBytes = 96 << 10; // of accumulators
   const int64_t tiles = ceilDiv(nest.rows, nest.tile.rows), tileBytes = nest.columns * nest.partialBytes();
   if (nest.rowBlockStride != 0) { // units: a block's tiles take turns, so that its lines are read once
     const int64_t blockTiles = kVectorLanes / nest.tile.rows;
