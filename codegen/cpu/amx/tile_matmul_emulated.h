@@ -20,7 +20,6 @@ private:
   static constexpr int64_t kRows = 4, kSegment = 64, kAhead = 256;
   static constexpr int64_t kSegmentPitch = kSegment * 4;
 
-  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
   int64_t tileBytes() const;
   void emitRows(llvm::Value *packed, llvm::Value *columns, llvm::Value *row, int64_t rows);
   void multiply(const TileKernels::Args &args, int64_t columns);
@@ -40,7 +39,6 @@ private:
   static constexpr int64_t kStrip = 512;
   static constexpr int64_t kStripPitch = kStrip * 4 + kCacheLine; // sums of an example
 
-  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
   int64_t sumBytes() const { return columnTiles() * kTileRows * kStripPitch; }
   void emitStrip(llvm::Value *source, llvm::Value *packed, llvm::Value *first, int64_t rows);
   void add(const TileKernels::Args &args, int64_t rows, int64_t depth);
@@ -62,7 +60,6 @@ private:
     int64_t depth;
   };
 
-  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
   int64_t sumPitch() const { return columnTiles() * kTilePitch; }
   int64_t sumBytes() const { return kPanelRows * sumPitch(); }
   int64_t packedBytes() const { return kBlock / kTileDepth * kPanelTiles * kTileBytes; }

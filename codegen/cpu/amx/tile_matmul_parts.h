@@ -28,8 +28,13 @@ protected:
   int64_t columnPanels() const { return ceilDiv(plan.columnMatrix.rows, kPanelRows); }
   int64_t columnGroups() const { return ceilDiv(columnPanels(), plan.groupPanels); }
   /// A chunk is 32 of the depth of a panel.
+  int64_t columnTiles() const { return ceilDiv(plan.columnMatrix.rows, kTileRows); }
   int64_t chunkBytes() const { return plan.pieces * kPanelTiles * kTileBytes; }
   int64_t panelBytes() const { return chunks * chunkBytes(); }
+  /// Where a tile of columns, of one piece, lies among packed panels.
+  int64_t placeOfTile(int64_t tile) const {
+    return tile / kPanelTiles * panelBytes() + tile % kPanelTiles * kTileBytes;
+  }
 
   using OnChunk = std::function<void(llvm::Value *number, int64_t depth)>;
   void forChunks(int64_t depth, llvm::Value *low, llvm::Value *high, const OnChunk &f);

@@ -98,12 +98,10 @@ void RowMatmul::multiply(const TileKernels::Args &args, int64_t depth, int64_t n
         llvm::Value *rows = e.offset(e.offset(args.row, e.mul(chunk, kPanelTiles * kTileBytes)),
                                      e.mul(group, kRows * kTilePitch));
         RowProducts products(e, {.rows = kRows, .sumPitch = sumPitch()}, rows);
-        for (int64_t tile = 0; tile < columnTiles(); ++tile) {
-          const int64_t place = tile / kPanelTiles * panelBytes() + tile % kPanelTiles * kTileBytes;
+        for (int64_t tile = 0; tile < columnTiles(); ++tile)
           products.multiply(
-              e.offset(e.offset(args.column, place), e.mul(chunk, chunkBytes())),
+              e.offset(e.offset(args.column, placeOfTile(tile)), e.mul(chunk, chunkBytes())),
               e.offset(e.offset(args.partials, tile * kTilePitch), e.mul(group, kRows * sumPitch())));
-        }
         llvm::Value *low = e.mul(e.add(e.mul(chunk, kGroups), group), packedRows);
         e.loop(low, e.atMost(e.add(low, e.i64(packedRows)), kPanelRows), 1, prepare);
       });

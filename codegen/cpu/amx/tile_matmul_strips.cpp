@@ -58,9 +58,8 @@ void StripMatmul::add(const TileKernels::Args &args, int64_t rows, int64_t depth
   emitFlushing(e, [&] {
     std::vector<RowProducts> products;
     for (int64_t tile = 0; tile < columnTiles(); ++tile)
-      products.emplace_back(
-          e, RowProducts::Shape{.sumPitch = kStripPitch},
-          e.offset(args.column, tile / kPanelTiles * panelBytes() + tile % kPanelTiles * kTileBytes));
+      products.emplace_back(e, RowProducts::Shape{.sumPitch = kStripPitch},
+                            e.offset(args.column, placeOfTile(tile)));
     llvm::Value *ahead = e.offset(args.row, 2 * plan.rowMatrix.depthBlock);
     auto vector = [&](llvm::Value *number, int64_t count) {
       for (int64_t line = 0; line < ceilDiv(rows, kTileRows); ++line)

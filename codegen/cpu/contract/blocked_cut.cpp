@@ -63,8 +63,8 @@ int64_t BlockedNest::items() const {
 
 bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
   // Rows a page apart lie in few sets of the first cache until they are packed.
-  constexpr int64_t kPage = 1024, kPagesBytes = 1000 << 10; // elements
-  const int64_t most = columnLanes % kPage == 0 ? kPagesBytes : kOperandBytes;
+  constexpr int64_t kPage = 4096, kPagesBytes = 1000 << 10;
+  const int64_t most = columnLanes * kFloat % kPage == 0 ? kPagesBytes : kOperandBytes;
   return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
          (rows + columnLanes) * depth * kFloat > most;
 }

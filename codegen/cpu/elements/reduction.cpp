@@ -20,16 +20,11 @@ bool isReduced(const ReductionOrder &order, int axis) {
   return std::find(order.axes.begin(), order.axes.end(), axis) != order.axes.end();
 }
 
-llvm::Value *combine(Emit &e, Leaf leaf, DType dtype, llvm::Value *sum, llvm::Value *x) {
-  llvm::Value *args[] = {sum, x};
-  return emitLeaf(e, leaf, dtype, args);
-}
-
 bool isExtremum(Leaf leaf, DType dtype) {
   return leaf != Leaf::Add && (dtype == DType::F32 || dtype == DType::F64);
 }
 
-/// combine for an extremum where none is NaN: one instruction.
+/// emitCombined for an extremum where none is NaN: one instruction.
 llvm::Value *combineNumbers(Emit &e, Leaf leaf, DType, llvm::Value *a, llvm::Value *c) {
   llvm::Value *wins = leaf == Leaf::Maximum ? e.b.CreateFCmpOGT(a, c) : e.b.CreateFCmpOLT(a, c);
   return e.b.CreateSelect(wins, a, c);
@@ -48,10 +43,15 @@ llvm::Value *treeOfLanes(Emit &e, Leaf leaf, DType dtype, llvm::Value *partial, 
 
 } // namespace
 
+llvm::Value *emitCombined(Emit &e, Leaf leaf, DType dtype, llvm::Value *a, llvm::Value *b) {
+  llvm::Value *args[] = {a, b};
+  return emitLeaf(e, leaf, dtype, args);
+}
+
 llvm::Value *emitTree(Emit &e, Leaf leaf, DType dtype, Values partial) {
   for (size_t half = partial.size() / 2; half > 0; half /= 2)
     for (size_t j = 0; j < half; ++j)
-      partial[j] = combine(e, leaf, dtype, partial[j], partial[j + half]);
+      partial[j] = emitCombined(e, leaf, dtype, partial[j], partial[j + half]);
   return partial[0];
 }
 
@@ -218,7 +218,7 @@ Values ReductionLoops::reduceWhole(std::span<const OpId> ops, const std::vector<
       for (size_t r = 0; r < rows.size(); ++r) {
         llvm::Value *&sum = next[r * partials + static_cast<size_t>(p)];
         llvm::Value *x = term(rows[r], LaneIndex::of(place, laneMask));
-        llvm::Value *more = combine(e, rows[r].leaf, rows[r].dtype, sum, x);
+        llvm::Value *more = emitCombined(e, rows[r].leaf, rows[r].dtype, sum, x);
         sum = partialsInLanes && laneMask ? e.b.CreateSelect(laneMask, more, sum) : more;
       }
     }
@@ -235,7 +235,7 @@ Values ReductionLoops::reduceWhole(std::span<const OpId> ops, const std::vector<
   for (size_t r = 0; r < rows.size(); ++r) {
     llvm::Value *sum = emitTree(e, rows[r].leaf, rows[r].dtype,
                                 Values(sums.begin() + r * partials, sums.begin() + (r + 1) * partials));
-    results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum, combine) : sum);
+    results.push_back(partialsInLanes ? treeOfLanes(e, rows[r].leaf, rows[r].dtype, sum, emitCombined) : sum);
   }
   return results;
 }
@@ -287,7 +287,8 @@ void ReductionLoops::addBlock(std::span<const Row> rows, std::vector<LaneValue> 
     }
     transpose16(m.e, lines);
     for (int64_t i = 0; i < columns; ++i) {
-      llvm::Value *more = combine(m.e, rows[r].leaf, rows[r].dtype, sums[r], lines[static_cast<size_t>(i)]);
+      llvm::Value *more =
+          emitCombined(m.e, rows[r].leaf, rows[r].dtype, sums[r], lines[static_cast<size_t>(i)]);
       sums[r] = mask ? m.e.b.CreateSelect(mask, more, sums[r]) : more;
     }
   }

@@ -65,6 +65,8 @@ private:
               llvm::Value *mask, int64_t count, const Body &body);
 };
 
+/// Two partial results of a reduction with that leaf.
+llvm::Value *emitCombined(Emit &e, Leaf leaf, DType dtype, llvm::Value *a, llvm::Value *b);
 /// p[j] += p[j + h] for h = size/2, ..., 1 (ir/order.h); += is the leaf. The size is a power of two.
 llvm::Value *emitTree(Emit &e, Leaf leaf, DType dtype, Values partial);
 

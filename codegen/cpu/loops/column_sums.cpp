@@ -140,8 +140,8 @@ private:
       for (size_t r = 0; r < reductions_.size(); ++r) {
         llvm::Value *place = sumAt(r, partial, vector);
         llvm::Value *x = m.emit(k_.fn[reductions_[r]].operands[0], LaneIndex::of(at, mask));
-        llvm::Value *args[] = {loadSum(r, place), x};
-        storeSum(r, place, emitLeaf(e, leafOf(reductions_[r]), typeOf(reductions_[r]), args));
+        storeSum(r, place,
+                 emitCombined(e, leafOf(reductions_[r]), typeOf(reductions_[r]), loadSum(r, place), x));
       }
     };
     if (full == vectors_) {

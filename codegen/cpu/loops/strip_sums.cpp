@@ -176,8 +176,7 @@ Values StripSums::addRow(ElementEmitter &m, const Strip &strip, const Values &ro
 }
 
 llvm::Value *StripSums::combine(Emit &e, size_t r, llvm::Value *a, llvm::Value *b) const {
-  llvm::Value *args[] = {a, b};
-  return emitLeaf(e, reductionLeaf(fn_[ops_[r]].def->name), typeOf(r), args);
+  return emitCombined(e, reductionLeaf(fn_[ops_[r]].def->name), typeOf(r), a, b);
 }
 
 DType StripSums::typeOf(size_t r) const { return fn_.type(fn_[ops_[r]].results[0]).dtype; }
