@@ -38,10 +38,12 @@ ReductionOrder reduceOrder(const Shape &shape, const Dict &attrs) {
       order.split *= 2;
     return order;
   }
-  if (order.axes.front() == 0 && (shape[0] % kLanes == 0 || shape[0] > kLanes / 2))
+  const int last = order.axes.back();
+  const bool isReadAsItLies = static_cast<int>(order.axes.size()) == shape.rank() && shape[last] >= kLanes;
+  if (!isReadAsItLies && order.axes.front() == 0 && (shape[0] % kLanes == 0 || shape[0] > kLanes / 2))
     order.laneAxis = 0;
-  else if (shape[order.axes.back()] >= kLanes)
-    order.laneAxis = order.axes.back();
+  else if (shape[last] >= kLanes)
+    order.laneAxis = last;
   order.lanes = order.laneAxis >= 0 ? kLanes : 1;
   return order;
 }

@@ -12,7 +12,8 @@
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
 //   (all three by the algorithm that ir/winograd.h describes, where the schedule names it)
-//   reduce_*            `axes`, ascending
+//   reduce_*            `axes`, ascending; lanes = 16 along the batch, else, and where all axes are reduced,
+//                       along the last of them, if it has as many
 //   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,
 //   ascending scatter_add         position in the list of indices, ascending
 //

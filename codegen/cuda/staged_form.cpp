@@ -32,6 +32,15 @@ int64_t mostSteps(const CudaStagedForm &form, int64_t terms) {
                            terms / static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(form.chains()))));
 }
 
+/// Whether term i of a sum lies where the lanes, one after the other, come to it.
+bool lanesFollowMemory(const CudaRowPlan &plan) {
+  const ReductionOrder &order = plan.order;
+  const int last = plan.shape.rank() - 1;
+  const bool column = order.laneAxis == 0 && order.axes.size() == 1,
+             whole = order.laneAxis == last && plan.keptShape.elements() == 1;
+  return (column || whole) && plan.shape[order.laneAxis] % kLanes == 0;
+}
+
 std::optional<CudaStagedForm> columnsOf(const CudaKernelContext &k, const CudaRowPlan &plan) {
   const ReductionOrder &order = plan.order;
   const auto reduced = std::ssize(order.axes);
@@ -43,7 +52,7 @@ std::optional<CudaStagedForm> columnsOf(const CudaKernelContext &k, const CudaRo
       return std::nullopt;
   CudaStagedForm form{.columns = true, .sums = plan.keptShape.elements()};
   form.interleaved = order.lanes > 1;
-  if (form.interleaved && (order.laneAxis != 0 || reduced > 1 || plan.shape[0] % kLanes != 0))
+  if (form.interleaved && !lanesFollowMemory(plan))
     return std::nullopt;
   form.parts = order.lanes * order.split;
   form.run = plan.shape.elements() / form.sums / form.parts;
@@ -104,7 +113,8 @@ int64_t cudaTermBytes(const CudaKernelContext &k, const CudaRowPlan &plan) {
 }
 
 std::optional<CudaStagedForm> cudaStagedForm(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  std::optional<CudaStagedForm> form = plan.keepsLast() ? columnsOf(k, plan) : rowsOf(k, plan);
+  const bool isMatrix = plan.shape.rank() > 1 && plan.keptShape.elements() == 1 && lanesFollowMemory(plan);
+  std::optional<CudaStagedForm> form = plan.keepsLast() || isMatrix ? columnsOf(k, plan) : rowsOf(k, plan);
   if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) ||
       !addsFloats(k, plan))
     return form;

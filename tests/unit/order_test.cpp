@@ -29,6 +29,9 @@ TEST(Order, OtherwiseTheLastReducedAxisIfItFillsTheLanes) {
   EXPECT_EQ(reduceOrder({48, 1000}, {1}), (ReductionOrder{16, 1, 1, {1}}));
   EXPECT_EQ(reduceOrder({8, 20, 24, 24}, {0, 2, 3}), (ReductionOrder{16, 3, 1, {0, 2, 3}})); // few examples
   EXPECT_EQ(reduceOrder({60}, {0}), (ReductionOrder{16, 0, 1, {0}}));
+  EXPECT_EQ(reduceOrder({64, 100}, {0, 1}), (ReductionOrder{16, 1, 1, {0, 1}})); // all, as they lie
+  EXPECT_EQ(reduceOrder({64, 3, 40}, {0, 1, 2}), (ReductionOrder{16, 2, 1, {0, 1, 2}}));
+  EXPECT_EQ(reduceOrder({64, 3, 4}, {0, 1, 2}), (ReductionOrder{16, 0, 1, {0, 1, 2}}));
 }
 
 TEST(Order, ShortReductionsAreOneChain) {

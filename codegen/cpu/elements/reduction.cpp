@@ -5,7 +5,6 @@
 #include "llvm/IR/Intrinsics.h"
 
 #include "codegen/cpu/interleave.h"
-#include "codegen/cpu/transpose.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 
@@ -100,8 +99,7 @@ Values ReductionLoops::nest(std::span<const Level> levels, std::vector<LaneValue
         return several(m.e.add(m.e.mul(i, step), m.e.i64(low)), step, values);
       });
   };
-  const bool isLong =
-      partialsInLanes && !transposes && level.blocks && level.count >= kLong && levels.size() == 1;
+  const bool isLong = partialsInLanes && level.blocks && level.count >= kLong && levels.size() == 1;
   const int64_t step = isLong ? kTogether : 1, whole = level.count / step * step;
   if (unrolled) {
     for (int64_t i = 0; i < level.count; i += kTogether)
@@ -151,8 +149,7 @@ Values ReductionLoops::reduce(std::span<const OpId> ops, std::vector<LaneValue> 
     return reduceSegments(ops, dims, mask);
   const bool extrema =
       std::ranges::all_of(ops, [&](OpId op) { return isExtremum(row(op).leaf, row(op).dtype); });
-  return partialsInLanes && !transposes && extrema ? reduceNumbers(ops, dims, mask)
-                                                   : reduceWhole(ops, dims, mask);
+  return partialsInLanes && extrema ? reduceNumbers(ops, dims, mask) : reduceWhole(ops, dims, mask);
 }
 
 /// To look for NaN at each step makes a chain of three instructions. A sum beside it is NaN if an element is (and for
@@ -224,14 +221,8 @@ Values ReductionLoops::reduceWhole(std::span<const OpId> ops, const std::vector<
     }
     return next;
   };
-  auto addRows = [&](const std::vector<LaneValue> &at, llvm::Value *laneMask, int64_t, const Values &sums) {
-    return addTransposed(rows, at, laneMask, sums);
-  };
-  ReductionLoops outer = *this;
-  if (transposes)
-    outer.order.axes.pop_back();
-  Values sums = transposes ? outer.forEach(dims, start, mask, addRows) : forEach(dims, start, mask, add),
-         results;
+  const Values sums = forEach(dims, start, mask, add);
+  Values results;
   for (size_t r = 0; r < rows.size(); ++r) {
     llvm::Value *sum = emitTree(e, rows[r].leaf, rows[r].dtype,
                                 Values(sums.begin() + r * partials, sums.begin() + (r + 1) * partials));
@@ -250,48 +241,6 @@ llvm::Value *ReductionLoops::term(const Row &row, const LaneIndex &at) {
   if (seen)
     seen(row.operand, at, x);
   return x;
-}
-
-/// Adds what 16 indices of the lane axis have along the innermost one.
-Values ReductionLoops::addTransposed(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
-                                     const Values &sums) {
-  const int64_t size = shape[order.axes.back()], rest = size % kLanes;
-  Values next = sums;
-  if (size >= kLanes)
-    next = m.e.count(size / kLanes, sums, [&](llvm::Value *block, const Values &carried) {
-      ElementEmitter::Scope scope(m);
-      at[order.axes.back()] = m.math.consecutive(m.e.mul(block, kLanes), kLanes);
-      Values added = carried;
-      addBlock(rows, at, mask, kLanes, added);
-      return added;
-    });
-  if (rest > 0) {
-    at[order.axes.back()] = m.math.consecutive(m.e.i64(size - rest), kLanes);
-    addBlock(rows, at, mask, rest, next);
-  }
-  return next;
-}
-
-/// Reads vectors along the innermost axis and adds their elements one after the other, after transposing them.
-void ReductionLoops::addBlock(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
-                              int64_t columns, Values &sums) {
-  const int64_t present = mask ? shape[order.laneAxis] % kLanes : kLanes;
-  llvm::Value *first = at[order.laneAxis].base, *columnMask = nullptr;
-  if (columns < kLanes)
-    columnMask = m.e.laneMask(static_cast<int>(columns));
-  for (size_t r = 0; r < rows.size(); ++r) {
-    Values lines;
-    for (int64_t i = 0; i < kLanes; ++i) {
-      at[order.laneAxis] = m.math.uniform(m.e.add(first, m.e.i64(i)));
-      lines.push_back(i < present ? m.emit(rows[r].operand, LaneIndex::of(at, columnMask)) : lines[0]);
-    }
-    transpose16(m.e, lines);
-    for (int64_t i = 0; i < columns; ++i) {
-      llvm::Value *more =
-          emitCombined(m.e, rows[r].leaf, rows[r].dtype, sums[r], lines[static_cast<size_t>(i)]);
-      sums[r] = mask ? m.e.b.CreateSelect(mask, more, sums[r]) : more;
-    }
-  }
 }
 
 namespace {

@@ -14,10 +14,8 @@ struct ReductionLoops {
   Shape shape;                  // of the operand
   ReductionOrder order;         // axes, lanes
   bool partialsInLanes = false; // needs order.lanes == 16
-  bool transposes =
-      false; // with partialsInLanes: the lane axis is none of memory's innermost, which is reduced
-  bool unrolled = false; // without loops: what one pass computes is still there in the next one
-  int64_t first = 0;     // where the outermost reduced axis begins
+  bool unrolled = false;        // without loops: what one pass computes is still there in the next one
+  int64_t first = 0;            // where the outermost reduced axis begins
 
   /// Reduces one element: `dims` has a value for each dimension that is kept (uniform with partialsInLanes). All
   /// `ops` (reduce_*) run in one pass over the operands. Gives one vector per op; with partialsInLanes all its lanes
@@ -50,10 +48,6 @@ private:
   };
   Row row(OpId op) const;
   llvm::Value *term(const Row &row, const LaneIndex &at);
-  Values addTransposed(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask,
-                       const Values &sums);
-  void addBlock(std::span<const Row> rows, std::vector<LaneValue> at, llvm::Value *mask, int64_t columns,
-                Values &sums);
 
   struct Level {
     int axis;

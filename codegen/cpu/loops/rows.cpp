@@ -92,7 +92,6 @@ private:
   void chooseSaved();
   void emitRows(llvm::Value *first);
   void place(Row &row, llvm::Value *number);
-  bool transposes() const;
   ReductionLoops loops(Row &row);
   void bindReductions(Row &row, const std::vector<OpId> &level);
   void bindArgmaxes(Row &row);
@@ -235,7 +234,7 @@ KernelCode RowsEmitter::emit() {
 void RowsEmitter::emitRows(llvm::Value *first) {
   std::vector<std::unique_ptr<Row>> rows;
   const Type walked{DType::F32, plan_.shape, plan_.layout};
-  const bool inOrder = isReduced(plan_.shape.rank() - 1) && !transposes();
+  const bool inOrder = isReduced(plan_.shape.rank() - 1);
   const bool across = plan_.layout.empty() && laneDim_ == plan_.shape.rank() - 1;
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
@@ -281,14 +280,8 @@ void RowsEmitter::place(Row &row, llvm::Value *number) {
   }
 }
 
-bool RowsEmitter::transposes() const {
-  const int inner = plan_.shape.rank() - 1;
-  return partialsInLanes_ && plan_.layout.empty() && plan_.order.laneAxis != inner &&
-         plan_.shape[inner] >= kLanes;
-}
-
 ReductionLoops RowsEmitter::loops(Row &row) {
-  ReductionLoops loops{row.m, plan_.shape, plan_.order, partialsInLanes_, transposes(), unrolled_};
+  ReductionLoops loops{row.m, plan_.shape, plan_.order, partialsInLanes_, unrolled_};
   if (saved_)
     loops.seen = [this, &row](ValueId value, const LaneIndex &at, llvm::Value *term) {
       if (value == saved_)
