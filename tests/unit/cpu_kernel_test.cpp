@@ -266,12 +266,13 @@ TEST(CpuKernel, RowsAcrossTheBatchFillBlocks) {
     }
 }
 
-/// Sums over axis 0 of [rows, length], and where `all` is set over both, as ir/order.h says for 16 lanes along axis 0.
+/// Sums over axis 0 of [rows, length], and where `all` is set over both, as ir/order.h says for 16 lanes: along axis 0,
+/// but of all elements along the last axis if that fills them.
 std::vector<float> canonicalSums(std::span<const float> x, int64_t rows, int64_t length, bool all) {
   std::vector<std::vector<float>> partial(kLanes, std::vector<float>(static_cast<size_t>(all ? 1 : length)));
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t i = 0; i < length; ++i)
-      partial[row % kLanes][all ? 0 : i] += x[row * length + i];
+      partial[(all && length >= kLanes ? i : row) % kLanes][all ? 0 : i] += x[row * length + i];
   for (int64_t half = kLanes / 2; half > 0; half /= 2)
     for (int64_t p = 0; p < half; ++p)
       for (size_t i = 0; i < partial[p].size(); ++i)
