@@ -8,8 +8,7 @@ namespace gradc {
 std::optional<Function> withConstants(const Module &module, const Function &fn) {
   std::optional<Function> copy;
   forEachOp(fn, [&](OpId op) {
-    const Attr *value = fn[op].def->name == "constant" ? fn[op].attrs.find("value") : nullptr;
-    const SymbolRef *symbol = value ? value->as<SymbolRef>() : nullptr;
+    const SymbolRef *symbol = fn[op].def->name == "constant" ? fn[op].attrs.symbol("value") : nullptr;
     if (!symbol)
       return;
     const Constant *constant = module.constant(symbol->name);

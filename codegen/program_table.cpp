@@ -20,8 +20,8 @@ std::string resultName(const Function &fn, size_t number) {
     for (std::string_view key : {"loss", "count"})
       if (attrs.has(key))
         return std::string(key);
-    if (const Attr *var = attrs.find("var"); var && var->as<SymbolRef>())
-      return var->as<SymbolRef>()->name;
+    if (const SymbolRef *variable = variableOf(attrs))
+      return variable->name;
   }
   return fn[value].name;
 }

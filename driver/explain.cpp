@@ -120,8 +120,7 @@ std::string explainUpdates(const Module &module, const Function &fn, const Diagn
   const std::vector<std::string> edges = fusionEdges(diag, fn.name);
   std::vector<std::pair<std::string, std::string>> lines;
   for (size_t i = 0; i < fn.resultAttrs.size(); ++i) {
-    const Attr *var = fn.resultAttrs[i].find("var");
-    const SymbolRef *symbol = var ? var->as<SymbolRef>() : nullptr;
+    const SymbolRef *symbol = variableOf(fn.resultAttrs[i]);
     const Variable *variable = symbol ? module.variable(symbol->name) : nullptr;
     if (variable && variable->kind == VarKind::Param)
       lines.emplace_back(variable->name, explainUpdate(fn, fn.body().yields[i], edges, variable->name));

@@ -143,8 +143,9 @@ std::optional<Module> differentiate(const Module &module, const GradcheckFlags &
 int argumentOf(const Function &fn, const Attr &grad) {
   const std::vector<ValueId> &args = fn.body().args;
   for (size_t i = 0; i < args.size(); ++i) {
-    const Attr *var = fn[args[i]].attrs.find("var");
-    if ((var && *var == grad) || (grad.as<std::string>() && *grad.as<std::string>() == fn[args[i]].name))
+    const SymbolRef *variable = variableOf(fn[args[i]].attrs);
+    if ((variable && Attr(*variable) == grad) ||
+        (grad.as<std::string>() && *grad.as<std::string>() == fn[args[i]].name))
       return static_cast<int>(i);
   }
   return -1;

@@ -19,6 +19,11 @@ const Attr *Dict::find(std::string_view name) const {
   return nullptr;
 }
 
+const SymbolRef *Dict::symbol(std::string_view name) const {
+  const Attr *attr = find(name);
+  return attr ? attr->as<SymbolRef>() : nullptr;
+}
+
 void Dict::set(std::string_view name, Attr value) {
   for (auto &[key, old] : entries_)
     if (key == name) {
@@ -66,8 +71,8 @@ const std::string &Dict::str(std::string_view name) const {
   const Attr *attr = find(name);
   if (attr && attr->as<Keyword>())
     return attr->as<Keyword>()->word;
-  if (attr && attr->as<SymbolRef>())
-    return attr->as<SymbolRef>()->name;
+  if (const SymbolRef *reference = symbol(name))
+    return reference->name;
   return required<std::string>(*this, name);
 }
 

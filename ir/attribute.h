@@ -14,6 +14,7 @@
 namespace gradc {
 
 class Attr;
+struct SymbolRef;
 using AttrList = std::vector<Attr>;
 
 /// An ordered set of named attributes. Small, so look-up is linear.
@@ -34,6 +35,8 @@ public:
   bool flag(std::string_view name) const;              // absent is false
   const std::string &str(std::string_view name) const; // string or keyword
   std::vector<int64_t> ints(std::string_view name) const;
+  /// A name that may be absent or something else: null.
+  const SymbolRef *symbol(std::string_view name) const;
 
   bool operator==(const Dict &) const;
 

@@ -106,9 +106,9 @@ private:
         set(region.args[i], get(data.operands[i]));
       return run(data.regions[0]);
     }
-    if (const Attr *value = data.attrs.find("value"); value && value->as<SymbolRef>()) {
-      const Constant *constant = module_ ? module_->constant(value->as<SymbolRef>()->name) : nullptr;
-      CHECK(constant, "no constant @{}", value->as<SymbolRef>()->name);
+    if (const SymbolRef *value = data.attrs.symbol("value")) {
+      const Constant *constant = module_ ? module_->constant(value->name) : nullptr;
+      CHECK(constant, "no constant @{}", value->name);
       return {*constant->value};
     }
     std::vector<const Tensor *> operands;

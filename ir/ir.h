@@ -132,6 +132,9 @@ struct Variable {
   Location loc;
 };
 
+/// The variable of an argument or a result, from its `{var = @w}`; null: it is none's.
+inline const SymbolRef *variableOf(const Dict &attrs) { return attrs.symbol("var"); }
+
 struct Constant {
   std::string name;
   Dense value;

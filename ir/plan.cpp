@@ -71,10 +71,16 @@ std::vector<int64_t> momentsOf(const Function &fn) {
 }
 
 Place argumentPlace(const Function &fn, int argument) {
-  const Dict &attrs = fn[fn.body().args[argument]].attrs;
-  if (const Attr *var = attrs.find("var"); var && var->as<SymbolRef>())
-    return {Place::Space::Var, 0, var->as<SymbolRef>()->name};
+  if (const SymbolRef *variable = variableOf(fn[fn.body().args[argument]].attrs))
+    return {Place::Space::Var, 0, variable->name};
   return {Place::Space::Arg, argument, {}};
+}
+
+Place resultPlace(const Function &fn, size_t result) {
+  if (!fn.resultAttrs.empty())
+    if (const SymbolRef *variable = variableOf(fn.resultAttrs[result]))
+      return {Place::Space::Var, 0, variable->name};
+  return {Place::Space::Result, static_cast<int64_t>(result), {}};
 }
 
 std::vector<std::optional<Place>> placesOfValues(const Function &fn) {

@@ -53,8 +53,9 @@ bool isPlanned(const Function &fn);
 int64_t launchOf(const Function &fn, OpId kernel);
 /// By position in the body, the moment at which an op runs: kernels of one launch have the same.
 std::vector<int64_t> momentsOf(const Function &fn);
-/// Where an argument of the function lies.
+/// Where an argument of the function lies, and where a result must.
 Place argumentPlace(const Function &fn, int argument);
+Place resultPlace(const Function &fn, size_t result);
 /// By value id: the places of arguments and of the results of kernels whose `place` is well formed.
 std::vector<std::optional<Place>> placesOfValues(const Function &fn);
 

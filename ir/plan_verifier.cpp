@@ -196,26 +196,20 @@ private:
   void checkReturned(ValueId v, const Location &loc) {
     for (size_t i = 0; i < fn_.body().yields.size(); ++i) {
       const ValueId y = fn_.body().yields[i];
-      if (hasPlace(y) && placeOf(y) == placeOf(v) && expectedPlace(static_cast<int64_t>(i)) == placeOf(v))
+      if (hasPlace(y) && placeOf(y) == placeOf(v) && resultPlace(fn_, i) == placeOf(v))
         return;
     }
     error(loc, "{} is written to {}, where the function returns nothing", nameOf(v), toString(placeOf(v)));
-  }
-
-  Place expectedPlace(int64_t i) const {
-    if (!fn_.resultAttrs.empty())
-      if (const Attr *var = fn_.resultAttrs[i].find("var"); var && var->as<SymbolRef>())
-        return {Place::Space::Var, 0, var->as<SymbolRef>()->name};
-    return {Place::Space::Result, i, {}};
   }
 
   void checkResult(int64_t i) {
     const ValueId v = fn_.body().yields[i];
     if (!hasPlace(v))
       return; // reported where it is computed
-    if (!(placeOf(v) == expectedPlace(i)))
+    const Place place = resultPlace(fn_, i);
+    if (!(placeOf(v) == place))
       error(fn_.body().yieldLoc, "result {}, {}, must lie at {}, but lies at {}", i, nameOf(v),
-            toString(expectedPlace(i)), toString(placeOf(v)));
+            toString(place), toString(placeOf(v)));
     else
       checkRead(v, fn_.body().yieldLoc, "is returned");
   }

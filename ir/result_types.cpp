@@ -19,8 +19,7 @@ std::string unknownConstant(const Module &module, const std::string &name) {
 /// The attributes with names of constants replaced by the constants.
 Rule<Dict> withConstants(const Module &module, const OpDef &def, Dict attrs) {
   for (const AttrSpec &spec : def.attrs) {
-    const Attr *value = spec.kind == AttrKind::Dense ? attrs.find(spec.name) : nullptr;
-    const SymbolRef *symbol = value ? value->as<SymbolRef>() : nullptr;
+    const SymbolRef *symbol = spec.kind == AttrKind::Dense ? attrs.symbol(spec.name) : nullptr;
     if (!symbol)
       continue;
     const Constant *constant = module.constant(symbol->name);

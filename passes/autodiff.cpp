@@ -206,9 +206,9 @@ Function &cloneFunction(Module &module, const Function &fn, std::string name) {
 void setResults(Function &fn, const std::vector<ValueId> &wrt, const std::vector<ValueId> &gradients) {
   fn.resultAttrs.resize(fn.body().yields.size());
   for (size_t i = 0; i < wrt.size(); ++i) {
-    const Attr *var = fn[wrt[i]].attrs.find("var");
+    const SymbolRef *variable = variableOf(fn[wrt[i]].attrs);
     Dict attrs;
-    attrs.set("grad", var ? *var : Attr(fn[wrt[i]].name));
+    attrs.set("grad", variable ? Attr(*variable) : Attr(fn[wrt[i]].name));
     fn.resultAttrs.push_back(std::move(attrs));
     fn.body().yields.push_back(gradients[i]);
   }

@@ -7,8 +7,7 @@ namespace {
 
 std::optional<ValueId> findVariable(const Function &fn, std::string_view name) {
   for (ValueId arg : fn.body().args)
-    if (const Attr *var = fn[arg].attrs.find("var");
-        var && var->as<SymbolRef>() && var->as<SymbolRef>()->name == name)
+    if (const SymbolRef *variable = variableOf(fn[arg].attrs); variable && variable->name == name)
       return arg;
   return std::nullopt;
 }

@@ -76,19 +76,19 @@ private:
         if (fn_[v].def != kNoOp)
           before_[index(op)].push_back(fn_[v].def);
     for (size_t i = 0; i < fn_.resultAttrs.size(); ++i)
-      if (const Attr *var = fn_.resultAttrs[i].find("var"))
-        orderUpdate(fn_.body().yields[i], *var);
+      if (const SymbolRef *variable = variableOf(fn_.resultAttrs[i]))
+        orderUpdate(fn_.body().yields[i], *variable);
   }
 
-  void orderUpdate(ValueId updated, const Attr &var) {
+  void orderUpdate(ValueId updated, const SymbolRef &variable) {
     const OpId writer = fn_[updated].def;
     if (writer == kNoOp)
       return;
     std::vector<OpId> readers;
     for (OpId op : fn_.body().ops)
       for (ValueId v : fn_[op].operands)
-        if (const Attr *read = fn_[rootOfViews(fn_, v)].attrs.find("var");
-            read && *read == var && op != writer && !isView(fn_, op))
+        if (const SymbolRef *read = variableOf(fn_[rootOfViews(fn_, v)].attrs);
+            read && *read == variable && op != writer && !isView(fn_, op))
           readers.push_back(op);
     if (std::ranges::none_of(readers, [&](OpId reader) { return comesAfter(reader, writer); }))
       before_[index(writer)].insert(before_[index(writer)].end(), readers.begin(), readers.end());

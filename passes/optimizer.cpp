@@ -156,8 +156,7 @@ private:
 };
 
 const Variable *variableOf(const Module &module, const Dict &attrs, std::string_view key) {
-  const Attr *attr = attrs.find(key);
-  const SymbolRef *symbol = attr ? attr->as<SymbolRef>() : nullptr;
+  const SymbolRef *symbol = attrs.symbol(key);
   return symbol ? module.variable(symbol->name) : nullptr;
 }
 
@@ -327,8 +326,8 @@ Result<bool> run(Module &module, PassContext &context) {
   if (module.function(name))
     return std::unexpected(context.diag.error(grad->loc, "@{} exists already", name));
   context.statistics["parameters updated"] += StepBuilder(module, *grad, *settings, name).run();
-  if (const Attr *loss = grad->attrs.find("of"); loss && loss->as<SymbolRef>())
-    module.removeFunction(std::string(loss->as<SymbolRef>()->name));
+  if (const SymbolRef *loss = grad->attrs.symbol("of"))
+    module.removeFunction(std::string(loss->name));
   module.removeFunction(of);
   return true;
 }

@@ -84,11 +84,6 @@ bool suits(const Function &fn, const Ties &ties, ValueId v, int64_t batch) {
 
 } // namespace
 
-const SymbolRef *variableOf(const Dict &attrs) {
-  const Attr *attr = attrs.find("var");
-  return attr ? attr->as<SymbolRef>() : nullptr;
-}
-
 bool packingPays(const Type &weights, int64_t batch) {
   // A level-2 cache keeps smaller weights from one kernel to the next, and with more examples multiply-adds hide what
   // memory takes.

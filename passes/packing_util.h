@@ -12,9 +12,6 @@ namespace gradc {
 
 using VariableNames = std::set<std::string, std::less<>>;
 
-/// The variable that an argument or a result stands for, or null.
-const SymbolRef *variableOf(const Dict &attrs);
-
 /// Whether a dense layer's weights [units, inputs], shared by so many examples, gain by n16.
 bool packingPays(const Type &weights, int64_t batch);
 

@@ -62,13 +62,6 @@ private:
   }
   bool isArgument(ValueId v) const { return fn_[v].def == kNoOp; }
 
-  Place resultPlace(size_t i) const {
-    if (!fn_.resultAttrs.empty())
-      if (const Attr *var = fn_.resultAttrs[i].find("var"); var && var->as<SymbolRef>())
-        return {Place::Space::Var, 0, var->as<SymbolRef>()->name};
-    return {Place::Space::Result, static_cast<int64_t>(i), {}};
-  }
-
   /// Every kernel that reads a value or a view of it. A view itself reads nothing.
   std::vector<OpId> readersOf(ValueId v) const {
     std::vector<OpId> readers;
@@ -92,7 +85,7 @@ private:
     std::set<ValueId> claimed;
     for (size_t i = 0; i < fn_.body().yields.size(); ++i) {
       ValueId v = fn_.body().yields[i];
-      if (isArgument(v) && argumentPlace(fn_, static_cast<int>(fn_[v].number)) == resultPlace(i))
+      if (isArgument(v) && argumentPlace(fn_, static_cast<int>(fn_[v].number)) == resultPlace(fn_, i))
         continue; // a variable that nobody changes
       if (isArgument(v) || !claimed.insert(v).second)
         v = copy(v);
@@ -101,7 +94,7 @@ private:
     }
     for (size_t i = 0; i < fn_.body().yields.size(); ++i)
       if (ValueId v = fn_.body().yields[i]; !isArgument(v))
-        fixed_[v] = resultPlace(i);
+        fixed_[v] = resultPlace(fn_, i);
     for (size_t i = 0; i < fn_.body().args.size(); ++i)
       fixed_[fn_.body().args[i]] = argumentPlace(fn_, static_cast<int>(i));
   }
@@ -126,9 +119,9 @@ private:
   void placeResults() {
     for (size_t i = 0; i < fn_.body().yields.size(); ++i) {
       const ValueId v = fn_.body().yields[i];
-      if (isArgument(v) || resultPlace(i).space != Place::Space::Var)
+      if (isArgument(v) || resultPlace(fn_, i).space != Place::Space::Var)
         continue;
-      const ValueId old = variableArgument(resultPlace(i));
+      const ValueId old = variableArgument(resultPlace(fn_, i));
       if (old == kNoValue)
         continue;
       const std::vector<OpId> readers = readersOf(old);
@@ -142,7 +135,7 @@ private:
       fixed_.erase(v);
       const ValueId last = copy(v);
       fn_.body().yields[i] = last;
-      fixed_[last] = resultPlace(i);
+      fixed_[last] = resultPlace(fn_, i);
       before_[fn_[last].def] = readers;
     }
   }
