@@ -14,11 +14,9 @@
 #include <vector>
 
 #include "ir/type.h"
+#include "support/lanes.h"
 
 namespace gradc {
-
-inline constexpr int64_t kLanes = 16;
-inline constexpr std::string_view kLayoutN16 = "n16";
 
 /// Blocks of 16 that hold `extent` positions, the last of them perhaps in part.
 constexpr int64_t laneBlocks(int64_t extent) { return (extent + kLanes - 1) / kLanes; }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "support/check.h"
+#include "support/lanes.h"
 
 namespace gradc {
 namespace {
@@ -28,7 +29,7 @@ bool runsOnOneThread(const gradc_program &program) {
 
 } // namespace
 
-bool isInLanes(const gradc_port &port) { return std::string_view(port.layout) == "n16"; }
+bool isInLanes(const gradc_port &port) { return port.layout == kLayoutN16; }
 
 BatchRunner::BatchRunner(const gradc_program &program, ThreadPool &pool)
     : program_(program), pool_(pool), runsOnOneThread_(runsOnOneThread(program)) {}

@@ -10,6 +10,7 @@
 
 #include "runtime/init.h"
 #include "support/check.h"
+#include "support/lanes.h"
 
 namespace gradc {
 namespace {
@@ -52,8 +53,6 @@ int64_t pitch(int64_t bytes) {
   constexpr int64_t kLine = 64, kSkewLines = 17;
   return (bytes + kLine - 1) / kLine * kLine + kSkewLines * kLine;
 }
-
-constexpr int64_t kLanes = 16; // rows of a block of n16
 
 /// A block of 16 rows into lanes, or back. By 16 columns, so that each line of either side is fetched once.
 void moveBlock(const float *from, float *to, int64_t columns, bool intoLanes) {

@@ -7,12 +7,12 @@
 #include <fmt/format.h>
 
 #include "support/check.h"
+#include "support/lanes.h"
 #include "support/vectors.h"
 
 namespace gradc {
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr double kSecondsPerByte = 0.06e-9; // of the batch, from L3
 constexpr int64_t kAhead = 2;               // examples
 
@@ -128,7 +128,7 @@ Status checkBatchPort(const gradc_port &port, const Field &field) {
   const bool pixels = field.dtype == DType::U8 && dtype == DType::F32;
   const std::string_view layout = port.layout;
   if (elements != field.exampleElements() || (dtype != field.dtype && !pixels) ||
-      (layout != "" && (layout != "n16" || dtypeSize(dtype) < 4)))
+      (layout != "" && (layout != kLayoutN16 || dtypeSize(dtype) < 4)))
     return {ExitCode::Internal, fmt::format("argument '{}' ({}, layout '{}') cannot be fed from '{}'",
                                             port.name, dtypeName(dtype), layout, field.name)};
   return okStatus();
