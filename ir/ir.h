@@ -80,6 +80,11 @@ public:
   RegionData &operator[](RegionId id) { return regions_[index(id)]; }
   const RegionData &operator[](RegionId id) const { return regions_[index(id)]; }
   const Type &type(ValueId id) const { return values_[index(id)].type; }
+  /// Where the argument or the op stands that the value is of.
+  const Location &location(ValueId id) const {
+    const ValueData &value = values_[index(id)];
+    return value.def == kNoOp ? value.loc : ops_[index(value.def)].loc;
+  }
 
   /// Sizes of the arenas: one past the largest id, for side tables.
   size_t numValues() const { return values_.size(); }

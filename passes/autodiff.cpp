@@ -235,6 +235,8 @@ Result<bool> run(Module &module, PassContext &context) {
   int64_t result = context.options.i64("result");
   if (auto checked = checkTarget(*fn, result, context.options.flag("sum"), context.diag); !checked)
     return std::unexpected(checked.error());
+  if (auto checked = checkRowMajor(*fn, context.diag); !checked)
+    return std::unexpected(checked.error());
   if (module.function(of + ".grad"))
     return std::unexpected(context.diag.error(fn->loc, "@{}.grad exists already", of));
   auto wrt = findWrt(module, *fn, *context.options.find("wrt"), context.diag);

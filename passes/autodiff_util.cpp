@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ir/spelling.h"
+
 namespace gradc {
 namespace {
 
@@ -94,6 +96,18 @@ Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, c
     values.push_back(*value);
   }
   return values;
+}
+
+Result<void> checkRowMajor(const Function &fn, Diagnostics &diag) {
+  std::vector<ValueId> values = fn.body().args;
+  for (OpId op : fn.body().ops)
+    values.insert(values.end(), fn[op].results.begin(), fn[op].results.end());
+  for (ValueId v : values)
+    if (!fn.type(v).layout.empty())
+      return std::unexpected(diag.error(fn.location(v),
+                                        "{} is {}, but layouts are chosen after differentiation",
+                                        valueText(fn[v].name), toString(fn.type(v))));
+  return {};
 }
 
 bool isTrainable(const Variable &variable) {

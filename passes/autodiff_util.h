@@ -1,4 +1,4 @@
-// Finding what the options of autodiff name.
+// Finding what the options of autodiff name, and what it and the optimizer ask of functions.
 #pragma once
 
 #include <optional>
@@ -19,6 +19,9 @@ Reported reportNoFunction(const Module &module, std::string_view name, Diagnosti
 /// that are arguments. Values must be floats.
 Result<std::vector<ValueId>> findWrt(const Module &module, const Function &fn, const Attr &wrt,
                                      Diagnostics &diag);
+
+/// An error for the first value that is not row-major: passes choose layouts after differentiation.
+Result<void> checkRowMajor(const Function &fn, Diagnostics &diag);
 
 /// Whether the variable is a parameter that training changes.
 bool isTrainable(const Variable &variable);

@@ -77,7 +77,7 @@ ValueId copyKernel(Function &fn, ValueId v) {
   attrs.set("kind", Keyword{"map"});
   const Type type = fn.type(v);
   const std::string name = fn[v].name;
-  const Location loc = fn[v].def == kNoOp ? fn[v].loc : fn[fn[v].def].loc;
+  const Location loc = fn.location(v);
   OpId kernel = fn.makeOp(Function::kBody, &opDef("kernel"), {v}, std::move(attrs), std::span(&type, 1),
                           std::span(&name, 1), loc);
   RegionId region = fn.addRegion(kernel);

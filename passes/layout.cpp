@@ -305,7 +305,7 @@ private:
 
   ValueId relayout(ValueId v, Want want) {
     const ValueData &data = fn_[v];
-    b_.named(data.name).at(data.def == kNoOp ? data.loc : fn_[data.def].loc);
+    b_.named(data.name).at(fn_.location(v));
     ValueId copy = createRelayout(b_, v, want, context_);
     mark(carries_, copy, carries(v));
     return copy;

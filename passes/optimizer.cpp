@@ -320,6 +320,8 @@ Result<bool> run(Module &module, PassContext &context) {
   const Function *grad = module.function(of);
   if (!grad)
     return std::unexpected(reportNoFunction(module, of, context.diag));
+  if (auto checked = checkRowMajor(*grad, context.diag); !checked)
+    return std::unexpected(checked.error());
   bool any = std::ranges::any_of(grad->resultAttrs, [](const Dict &attrs) { return attrs.has("grad"); });
   if (!any)
     return std::unexpected(context.diag.error(grad->loc, "@{} has no gradients; run autodiff first", of));
