@@ -11,7 +11,7 @@
 // their channels, rounded up to an even number, cut into pieces of 32. Pixels beside the operand count as zero.
 #pragma once
 
-#include "codegen/cpu/contract/conv_nest.h"
+#include "codegen/cpu/contract/conv_axis.h"
 #include "codegen/cpu/contract/epilogue.h"
 #include "codegen/cpu/kernel.h"
 

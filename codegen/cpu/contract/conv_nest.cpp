@@ -5,150 +5,13 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/contract/conv_fetch.h"
-#include "support/check.h"
 
 namespace gradc {
-
-ConvAxis ConvAxis::forward(int64_t inSize, int64_t outSize, int64_t kernel, int64_t stride, int64_t dilation,
-                           int64_t padding) {
-  return {
-      inSize,
-      {{.count = outSize, .taps = kernel, .inStart = -padding, .inPerOut = stride, .inPerTap = dilation}}};
-}
-
-ConvAxis ConvAxis::gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel, int64_t stride,
-                             int64_t dilation, int64_t padding) {
-  CHECK(stride == 1 || dilation == 1);
-  ConvAxis axis{gradSize, {}};
-  for (int64_t phase = 0; phase < std::min(stride, inputSize); ++phase) {
-    // input = out · stride - padding + tap · dilation, solved for out.
-    const int64_t tapStart = (phase + padding) % stride;
-    axis.phases.push_back({.outStart = phase,
-                           .outStep = stride,
-                           .count = ceilDiv(inputSize - phase, stride),
-                           .tapStart = tapStart,
-                           .tapStep = stride,
-                           .taps = std::max<int64_t>(0, ceilDiv(kernel - tapStart, stride)),
-                           .inStart = (phase + padding - tapStart) / stride,
-                           .inPerOut = 1,
-                           .inPerTap = -dilation});
-  }
-  return axis;
-}
-
 namespace {
 
 constexpr int64_t kFloat = 4;
 constexpr int64_t kPixel = kVectorLanes * kFloat;
 constexpr int64_t kCopiedTogether = 8; // pixels
-
-/// All weights of one channel of the result.
-int64_t packedChannelBytes(const ConvNest &nest) {
-  return nest.kernelHeight * nest.kernelWidth * nest.depth * kFloat;
-}
-
-/// The phase whose items store the rows of phase `number`: itself, but for rows that no tap reaches another with as many
-/// rows, whose multiply-adds hide the stores.
-int hostPhase(const ConvAxis &axis, int number) {
-  const ConvPhase &guest = axis.phases[number];
-  if (guest.taps > 0)
-    return number;
-  const auto host = std::ranges::find_if(
-      axis.phases, [&](const ConvPhase &phase) { return phase.taps > 0 && phase.count >= guest.count; });
-  return host == axis.phases.end() ? number : static_cast<int>(host - axis.phases.begin());
-}
-
-/// Phases with items of their own.
-std::vector<int> hostPhases(const ConvAxis &axis) {
-  std::vector<int> phases;
-  for (int phase = 0; phase < std::ssize(axis.phases); ++phase)
-    if (hostPhase(axis, phase) == phase)
-      phases.push_back(phase);
-  return phases;
-}
-
-/// Bands of rows of the result, host phase by host phase: runs of at most bandRows rows, of which the last may be shorter.
-std::vector<TileRun> bandRuns(const ConvNest &nest) {
-  std::vector<TileRun> runs;
-  for (int phase : hostPhases(nest.height)) {
-    const int64_t count = nest.height.phases[phase].count, bands = ceilDiv(count, nest.bandRows);
-    const int64_t rows = ceilDiv(count, bands);
-    runs.push_back({0, rows, ceilDiv(count, rows)});
-  }
-  return runs;
-}
-
-/// The most rows of the operand that so many rows of the result read.
-int64_t bandInputRows(const ConvNest &nest, int64_t rows) {
-  int64_t most = 0;
-  for (const ConvPhase &phase : nest.height.phases) {
-    const int64_t outs = std::min(rows, phase.count) - 1, taps = std::max<int64_t>(phase.taps, 1) - 1;
-    most = std::max(most, outs * phase.inPerOut + taps * std::abs(phase.inPerTap) + 1);
-  }
-  return std::min(most, nest.height.inSize);
-}
-
-/// Tiles of neighbouring pixels for which the same taps exist: bit j of taps[t] says that tap t reads the operand
-/// for pixel j of the tile.
-struct PixelRun {
-  TileRun run;
-  std::vector<uint32_t> taps;
-
-  bool complete() const {
-    const uint32_t all = (1u << run.size) - 1;
-    return std::ranges::all_of(taps, [&](uint32_t mask) { return mask == all; });
-  }
-};
-
-std::vector<PixelRun> pixelRuns(const ConvPhase &phase, int64_t inSize, int64_t maxSize) {
-  std::vector<PixelRun> runs;
-  for (const TileRun &tiles : balancedTiles(phase.count, maxSize)) {
-    for (int64_t start = tiles.start; start < tiles.end(); start += tiles.size) {
-      std::vector<uint32_t> taps(phase.taps, 0);
-      for (int64_t t = 0; t < phase.taps; ++t)
-        for (int64_t j = 0; j < tiles.size; ++j) {
-          const int64_t in = phase.inStart + phase.inPerOut * (start + j) + phase.inPerTap * t;
-          taps[t] |= static_cast<uint32_t>(in >= 0 && in < inSize) << j;
-        }
-      if (!runs.empty() && runs.back().run.size == tiles.size && runs.back().taps == taps)
-        ++runs.back().run.count;
-      else
-        runs.push_back({{start, tiles.size, 1}, std::move(taps)});
-    }
-  }
-  return runs;
-}
-
-/// First and number of taps that exist for result position j of a phase.
-struct TapRange {
-  int64_t first, count;
-};
-TapRange tapRange(const ConvPhase &phase, int64_t inSize, int64_t j) {
-  TapRange range{0, 0};
-  for (int64_t t = 0; t < phase.taps; ++t) {
-    const int64_t in = phase.inStart + phase.inPerOut * j + phase.inPerTap * t;
-    if (in < 0 || in >= inSize)
-      continue;
-    if (range.count++ == 0)
-      range.first = t;
-  }
-  return range;
-}
-
-/// What tapRange says over all positions.
-struct TapFacts {
-  bool always = true; // every tap exists everywhere
-  bool sometimesNone = false;
-};
-TapFacts tapFacts(const ConvPhase &phase, int64_t inSize) {
-  TapFacts facts;
-  for (int64_t j = 0; j < phase.count; ++j) {
-    const TapRange range = tapRange(phase, inSize, j);
-    facts.always &= range.count == phase.taps;
-    facts.sometimesNone |= range.count == 0;
-  }
-  return facts;
-}
 
 class ConvEmitter {
 public:
@@ -157,7 +20,7 @@ public:
 
   void emit(llvm::Value *weights, llvm::Value *input) {
     const std::vector<TileRun> channelRuns = balancedTiles(nest_.channels, nest_.tile.rows);
-    const std::vector<TileRun> bands = bandRuns(nest_);
+    const std::vector<TileRun> bands = nest_.bands();
     const std::vector<int> phases = hostPhases(nest_.height);
     const Values nothingPacked = nest_.packInput ? Values{e.i64(-1)} : Values{};
     e.loop(e.itemBegin(), e.itemEnd(), 1, nothingPacked, [&](llvm::Value *item, const Values &packed) {
@@ -232,7 +95,7 @@ private:
     return {kFloat, channels * kFloat, nest_.kernelWidth * column, column};
   }
   int64_t weightGroup() const {
-    return nest_.packWeights ? nest_.channels * packedChannelBytes(nest_) : nest_.weightGroup;
+    return nest_.packWeights ? nest_.channels * nest_.packedChannelBytes() : nest_.weightGroup;
   }
 
   /// The rows of the operand of a place, where all bands are like this one.
@@ -346,7 +209,7 @@ private:
   void rowOfTiles(const Row &at, llvm::Value *channel, int64_t channels) {
     const WeightStrides weights = weightStrides(channels);
     const int64_t pixelStride = inputStrides().pixel;
-    const int64_t toChannel = nest_.packWeights ? packedChannelBytes(nest_) : nest_.weightChannel;
+    const int64_t toChannel = nest_.packWeights ? nest_.packedChannelBytes() : nest_.weightChannel;
     llvm::Value *row =
         e.offset(e.offset(at.band.weights, e.mul(channel, toChannel)), e.mul(at.firstTap, weights.row));
     int variant = 0;
@@ -375,10 +238,11 @@ private:
       shape.rowOffsets.push_back(i * weightStrides(channels).channel);
     for (int64_t j = 0; j < pixels.run.size; ++j)
       shape.columnOffsets.push_back(j * width.inPerOut * inputStrides().pixel);
-    const Values extents(args.numbers.begin() + 4, args.numbers.end()); // and behind them what is fetched next
+    const Values extents(args.numbers.begin() + 4,
+                         args.numbers.end()); // and behind them what is fetched next
     if (fetch_.pays() && tapFacts(height, nest_.height.inSize).always)
       shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
-        if (bandRuns(nest_).size() == 1)
+        if (nest_.bands().size() == 1)
           fetch_.operand(shareOf(args, width, channels, pixels.run.size), iteration, iterations);
         fetch_.result(placeOf(args, height, width, channels, pixels.run.size), iteration, iterations);
       };
@@ -402,8 +266,8 @@ private:
   ConvFetch::Share shareOf(const TileKernels::Args &args, const ConvPhase &width, int64_t channels,
                            int64_t pixels) const {
     llvm::Value *next = args.numbers[args.numbers.size() - 2], *row = args.numbers.back();
-    const int64_t rows = bandRuns(nest_).front().size,
-                  rowLines = bandInputRows(nest_, rows) * nest_.width.inSize;
+    const int64_t rows = nest_.bands().front().size,
+                  rowLines = nest_.bandInputRows(rows) * nest_.width.inSize;
     const int64_t lines = nest_.depth * rowLines, all = nest_.channels * rows * width.count;
     llvm::Value *pixel = e.add(e.mul(row, width.count), e.div(args.numbers[3], width.outStep));
     llvm::Value *before =
@@ -455,44 +319,6 @@ private:
 
 } // namespace
 
-int64_t ConvNest::items() const { return blocks * countTiles(bandRuns(*this)) * groups * channelTiles(); }
-
-int64_t ConvNest::packedPixel() const {
-  constexpr int64_t kPage = 4096;
-  return depth * kPixel + (depth * kPixel % kPage == 0 ? kPixel : 0);
-}
-
-int64_t ConvNest::scratchBytes() const {
-  return packInput ? bandInputRows(*this, bandRows) * width.inSize * packedPixel() : 0;
-}
-
-int64_t ConvNest::packedWeightBytes() const {
-  return packWeights ? groups * channels * packedChannelBytes(*this) : 0;
-}
-
-void blockForCache(ConvNest &nest, int64_t l2Bytes) {
-  // A copied vector must feed so many multiply-adds that the copy does not show.
-  constexpr int64_t kEnoughUses = 64, kEnoughDepth = 8, kEnoughItems = 32;
-  nest.packWeights = nest.depth * nest.kernelHeight * nest.kernelWidth * nest.channels >= 4096;
-  nest.packInput = nest.depth >= kEnoughDepth && nest.channels * nest.kernelWidth >= kEnoughUses;
-  nest.bandRows = 1;
-  if (!nest.packInput)
-    return;
-  const int64_t budget = l2Bytes / 2, most = l2Bytes * 7 / 8;
-  if (nest.scratchBytes() > most) {
-    nest.packInput = false;
-    return;
-  }
-  auto better = [&](int64_t rows) {
-    ConvNest longer = nest;
-    longer.bandRows = rows;
-    return longer.scratchBytes() <= budget &&
-           longer.blocks * countTiles(bandRuns(longer)) * longer.groups >= kEnoughItems;
-  };
-  while (better(nest.bandRows + 1))
-    ++nest.bandRows;
-}
-
 int64_t packWeightsItems(const ConvNest &nest) { return nest.groups * nest.channelTiles(); }
 
 void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::Value *packed) {
@@ -500,7 +326,7 @@ void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::
   e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
     llvm::Value *group = e.div(item, nest.channelTiles());
     llvm::Value *source = e.offset(weights, e.mul(group, nest.weightGroup));
-    llvm::Value *target = e.offset(packed, e.mul(group, nest.channels * packedChannelBytes(nest)));
+    llvm::Value *target = e.offset(packed, e.mul(group, nest.channels * nest.packedChannelBytes()));
     emitTileSwitch(
         e, channelRuns, e.mod(item, nest.channelTiles()), [&](llvm::Value *first, const TileRun &run) {
           const int64_t column = nest.depth * run.size * kFloat, row = nest.kernelWidth * column;
@@ -508,7 +334,7 @@ void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::
             e.count(run.size, [&](llvm::Value *i) {
               llvm::Value *from = e.offset(source, e.mul(e.add(first, i), nest.weightChannel));
               from = e.offset(from, e.mul(channel, nest.weightDepth));
-              llvm::Value *to = e.offset(target, e.mul(first, packedChannelBytes(nest)));
+              llvm::Value *to = e.offset(target, e.mul(first, nest.packedChannelBytes()));
               to = e.offset(e.offset(to, e.mul(channel, run.size * kFloat)), e.mul(i, kFloat));
               e.count(nest.kernelHeight, [&](llvm::Value *kernelRow) {
                 for (int64_t t = 0; t < nest.kernelWidth; ++t) {

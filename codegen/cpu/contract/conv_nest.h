@@ -3,37 +3,18 @@
 //
 // As they lie, neighbours along the chain (kernel row, column, channel) are far apart: a step of a tile touches a
 // cache line for every weight, and channels of images a power of two apart compete for the same few sets of the
-// cache. So where there is work enough, a step of its own brings the weights into the order of the tiles
-//, and an item copies the rows of the operand that it reads, pixel by pixel, into scratch memory. Items
-// that share these rows follow each other, and a thread copies them once.
+// cache. So where there is work enough, a step of its own brings the weights into the order of the tiles, and an item
+// copies the rows of the operand that it reads, pixel by pixel, into scratch memory. Items that share these rows follow
+// each other, and a thread copies them once.
 //
-// A tap that would read padding does not exist. Above and below, the loop over the kernel's rows gets shorter at
-// run time; left and right, tiles at the border are code of their own that leaves the taps out.
+// Of taps that do not exist (conv_axis.h): above and below, the loop over the kernel's rows gets shorter at run time;
+// left and right, tiles at the border are code of their own that leaves the taps out.
 #pragma once
 
+#include "codegen/cpu/contract/conv_axis.h"
 #include "codegen/cpu/contract/tile_kernel.h"
 
 namespace gradc {
-
-/// How the positions of a result and the taps of a kernel address the positions of an operand along one dimension:
-/// result position outStart + outStep·j and tap tapStart + tapStep·t read position inStart + inPerOut·j + inPerTap·t,
-/// where that lies in the operand. A gradient with stride s has s such phases, everything else one.
-struct ConvPhase {
-  int64_t outStart = 0, outStep = 1, count = 1;
-  int64_t tapStart = 0, tapStep = 1, taps = 1;
-  int64_t inStart = 0, inPerOut = 1, inPerTap = 1;
-};
-
-struct ConvAxis {
-  int64_t inSize = 1;
-  std::vector<ConvPhase> phases;
-
-  static ConvAxis forward(int64_t inSize, int64_t outSize, int64_t kernel, int64_t stride, int64_t dilation,
-                          int64_t padding);
-  /// The operand is the result's gradient. Stride and dilation must not both exceed 1.
-  static ConvAxis gradInput(int64_t inputSize, int64_t gradSize, int64_t kernel, int64_t stride,
-                            int64_t dilation, int64_t padding);
-};
 
 /// Strides in bytes. The result is [blocks·16, groups·channels, height, width]<n16>; each element sums over the
 /// kernel's rows, its columns, then `depth` channels of the operand.
@@ -53,8 +34,15 @@ struct ConvNest {
 
   int64_t items() const;
   int64_t channelTiles() const { return countTiles(balancedTiles(channels, tile.rows)); }
+  /// Bands of rows of the result, host phase by host phase: runs of at most bandRows rows, of which the last may be
+  /// shorter.
+  std::vector<TileRun> bands() const;
+  /// The most rows of the operand that so many rows of the result read.
+  int64_t bandInputRows(int64_t rows) const;
   int64_t scratchBytes() const;
-  int64_t packedWeightBytes() const; // 0: used as they lie
+  /// All weights of one channel of the result, and of all channels; 0: used as they lie.
+  int64_t packedChannelBytes() const;
+  int64_t packedWeightBytes() const;
   /// From pixel to pixel of the copy, which is no multiple of a page.
   int64_t packedPixel() const;
 };

@@ -52,10 +52,8 @@ struct Plane {
       const int64_t position = (columnsAreRows() ? 0 : column * kVectorLanes) + lane;
       const int64_t row = flat ? position / width.count : columnsAreRows() ? column : line;
       const int64_t pixel = flat ? position % width.count : position;
-      const int64_t h = height.inStart + height.inPerOut * row + height.inPerTap * tapRow;
-      const int64_t w = width.inStart + width.inPerOut * pixel + width.inPerTap * tapColumn;
-      const bool exists =
-          row < height.count && pixel < width.count && h >= 0 && h < heightSize && w >= 0 && w < widthSize;
+      const bool exists = row < height.count && pixel < width.count &&
+                          height.exists(row, tapRow, heightSize) && width.exists(pixel, tapColumn, widthSize);
       lanes |= static_cast<uint16_t>(exists << lane);
     }
     return lanes;
@@ -65,11 +63,9 @@ struct Plane {
   bool hasBorder() const {
     auto leaves = [](const ConvPhase &phase, int64_t size) {
       for (int64_t o : {int64_t{0}, phase.count - 1})
-        for (int64_t t : {int64_t{0}, phase.taps - 1}) {
-          const int64_t in = phase.inStart + phase.inPerOut * o + phase.inPerTap * t;
-          if (in < 0 || in >= size)
+        for (int64_t t : {int64_t{0}, phase.taps - 1})
+          if (!phase.exists(o, t, size))
             return true;
-        }
       return false;
     };
     return leaves(height, heightSize) || leaves(width, widthSize);

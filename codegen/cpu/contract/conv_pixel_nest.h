@@ -7,7 +7,8 @@
 // have it is a mask, from a table over taps and vectors.
 #pragma once
 
-#include "codegen/cpu/contract/conv_nest.h"
+#include "codegen/cpu/contract/conv_axis.h"
+#include "codegen/cpu/contract/tile_kernel.h"
 
 namespace gradc {
 
