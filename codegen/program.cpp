@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
-#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
@@ -24,10 +23,6 @@
 
 namespace gradc {
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// One piece of code to make, for all kernels with its symbol.
 struct Unit {
@@ -102,7 +97,6 @@ class Program final : public CompiledProgram {
 public:
   const gradc_program &program() const override { return table_->program(); }
   const std::string &symbol(int64_t step) const override { return stepSymbols_[static_cast<size_t>(step)]; }
-  const CompileStatistics &statistics() const override { return statistics_; }
   std::vector<Object> objects() const override;
 
   Status build(const Module &module, const Function &fn, const CompileOptions &options);
@@ -118,7 +112,6 @@ private:
   std::vector<std::pair<OpId, Unit *>> kernels_; // in order
   std::vector<std::string> stepSymbols_;
   std::optional<ProgramTable> table_;
-  CompileStatistics statistics_;
 };
 
 Status Program::makeCode(const Function &fn, const CompileOptions &options) {
@@ -134,17 +127,12 @@ Status Program::makeCode(const Function &fn, const CompileOptions &options) {
               cacheOf(options) ? options.cache->load(symbol) : std::nullopt) {
         unit->object = *std::move(cached);
         unit->ready = true;
-        ++statistics_.fromCache;
       }
     }
     kernels_.emplace_back(op, unit);
   }
-  statistics_.kernels = static_cast<int>(kernels_.size());
-  statistics_.distinct = static_cast<int>(units_.size());
-  double start = now();
   if (Status compiled = compileMissing(fn, units_, options); !compiled.ok())
     return compiled;
-  statistics_.codegenSeconds = now() - start;
   return options.link ? link(options.target) : okStatus();
 }
 
@@ -215,11 +203,8 @@ Status Program::makeSteps(const Function &fn, ProgramTable &table) {
 Status Program::build(const Module &module, const Function &fn, const CompileOptions &options) {
   if (Status made = makeCode(fn, options); !made.ok())
     return made;
-  double start = now();
   table_.emplace(module, fn);
-  Status made = makeSteps(fn, *table_);
-  statistics_.linkSeconds = now() - start;
-  return made;
+  return makeSteps(fn, *table_);
 }
 
 } // namespace

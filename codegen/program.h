@@ -22,12 +22,6 @@ struct CompileOptions {
       false; // debug information: kernels of equal code at several places are several, none is cached
 };
 
-struct CompileStatistics {
-  int kernels = 0, distinct = 0, fromCache = 0;
-  double codegenSeconds = 0; // of all workers, wall clock
-  double linkSeconds = 0;
-};
-
 /// Owns the table, its strings and constants, and the code.
 class CompiledProgram {
 public:
@@ -35,7 +29,6 @@ public:
   virtual const gradc_program &program() const = 0;
   /// The symbol of the code behind step i, as `--emit asm` shows it.
   virtual const std::string &symbol(int64_t step) const = 0;
-  virtual const CompileStatistics &statistics() const = 0;
 
   struct Object {
     const std::string &symbol; // of the kernel; those of its steps begin with it

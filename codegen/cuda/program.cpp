@@ -1,7 +1,6 @@
 #include "codegen/cuda/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <filesystem>
@@ -26,10 +25,6 @@ static_assert(offsetof(gradc_cuda_program, table) == 0);
 
 constexpr int64_t kArenaAlignment = 256;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 /// Where the workspace of launches begins in the arena.
 int64_t workspaceOffset(const Function &fn) {
   const Attr *bytes = fn.attrs.find(kArenaAttr);
@@ -41,7 +36,6 @@ class CudaProgram final : public CompiledProgram {
 public:
   const gradc_program &program() const override { return program_.table; }
   const std::string &symbol(int64_t step) const override { return symbols_[static_cast<size_t>(step)]; }
-  const CompileStatistics &statistics() const override { return statistics_; }
   std::vector<Object> objects() const override { return {}; }
 
   Status build(const Module &module, const Function &fn, const CudaCompileOptions &options);
@@ -59,7 +53,6 @@ private:
   std::deque<std::string> codes_; // of the images
   std::vector<gradc_cuda_image> images_;
   gradc_cuda_program program_{};
-  CompileStatistics statistics_;
 };
 
 /// A device that knows no cubin looks for its PTX here.
@@ -98,36 +91,27 @@ Status CudaProgram::makeImages(const std::vector<std::string> &texts, const Cuda
 
 Status CudaProgram::addImages(const std::vector<std::string> &texts, gradc_cuda_image image,
                               const CudaCompileOptions &options) {
-  struct Compiled {
-    StatusOr<std::string> code;
-    bool cached = false;
-  };
   const CudaCodeForm form = image.is_ptx ? CudaCodeForm::Ptx : CudaCodeForm::Cubin;
   auto compile = [&, architecture = image.architecture](const std::string &text) {
-    Compiled made;
-    made.code = compileCudaText(text, architecture, form, options.cache, &made.cached);
-    return made;
+    return compileCudaText(text, architecture, form, options.cache);
   };
-  std::vector<std::future<Compiled>> others;
+  std::vector<std::future<StatusOr<std::string>>> others;
   for (size_t part = 1; part < texts.size(); ++part)
     others.push_back(std::async(compile, std::cref(texts[part]))); // where there is no thread, later
-  bool allCached = images_.empty() || statistics_.fromCache > 0;
   Status status;
   for (size_t part = 0; part < texts.size(); ++part) {
-    Compiled made = part == 0 ? compile(texts[0]) : others[part - 1].get();
-    allCached &= made.cached;
-    if (!made.code && status.ok())
-      status = made.code.error();
-    if (!made.code)
+    StatusOr<std::string> code = part == 0 ? compile(texts[0]) : others[part - 1].get();
+    if (!code && status.ok())
+      status = code.error();
+    if (!code)
       continue;
-    const std::string &kept = codes_.emplace_back(*std::move(made.code));
+    const std::string &kept = codes_.emplace_back(*std::move(code));
     image.data = kept.c_str();
     image.bytes =
         static_cast<int64_t>(kept.size()) + (image.is_ptx ? 1 : 0); // the driver reads PTX to its end
     image.part = static_cast<int32_t>(part);
     images_.push_back(image);
   }
-  statistics_.fromCache = allCached ? statistics_.distinct : 0;
   return status;
 }
 
@@ -155,10 +139,7 @@ void CudaProgram::addLaunch(const CudaLaunch &launch, const std::map<OpId, std::
 }
 
 Status CudaProgram::build(const Module &module, const Function &fn, const CudaCompileOptions &options) {
-  const double start = now();
   const CudaModule code = emitCudaModule(fn, options.target, options.parts);
-  statistics_.kernels = code.kernels;
-  statistics_.distinct = code.distinct;
   table_.emplace(module, fn);
   const std::map<OpId, int64_t> workspaces(code.workspaces.begin(), code.workspaces.end()),
       partials(code.partials.begin(), code.partials.end());
@@ -180,7 +161,6 @@ Status CudaProgram::build(const Module &module, const Function &fn, const CudaCo
       return made;
   program_.table = table_->program();
   program_.steps = steps_.data();
-  statistics_.codegenSeconds = now() - start;
   return okStatus();
 }
 
@@ -201,7 +181,7 @@ std::string emitCudaText(const Module &module, const Function &fn, const CudaTar
 }
 
 StatusOr<std::string> compileCudaText(const std::string &text, int architecture, CudaCodeForm form,
-                                      const ObjectCache *cache, bool *fromCache) {
+                                      const ObjectCache *cache) {
   StatusOr<const Nvrtc *> nvrtc = Nvrtc::load();
   if (!nvrtc)
     return std::unexpected(nvrtc.error());
@@ -211,11 +191,8 @@ StatusOr<std::string> compileCudaText(const std::string &text, int architecture,
   for (const std::string &option : (*nvrtc)->options(architecture, form))
     key += " " + option;
   key += "\n" + text;
-  if (std::optional<KernelObject> known = cache ? cache->load(key) : std::nullopt) {
-    if (fromCache)
-      *fromCache = true;
+  if (std::optional<KernelObject> known = cache ? cache->load(key) : std::nullopt)
     return std::move(known->bytes);
-  }
   StatusOr<CudaCode> code = (*nvrtc)->compile(text, "gradc.cu", architecture, form);
   if (!code)
     return std::unexpected(code.error());

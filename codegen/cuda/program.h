@@ -30,6 +30,6 @@ std::string emitCudaText(const Module &module, const Function &fn, const CudaTar
 
 /// Text to code through the cache (null: none), which text, options and NVRTC's version name.
 StatusOr<std::string> compileCudaText(const std::string &text, int architecture, CudaCodeForm form,
-                                      const ObjectCache *cache, bool *fromCache = nullptr);
+                                      const ObjectCache *cache);
 
 } // namespace gradc
