@@ -22,9 +22,9 @@
 namespace gradc {
 namespace {
 
-struct CompileCommandFlags {
+struct CompileCommandFlags : CodeFlags {
   ModelFlags model;
-  std::string output = "-", emit, entry, function, device = "cpu", mcpu = "native", stage;
+  std::string output = "-", emit, entry, stage;
   std::vector<std::string> architectures; // --arch
   CompileFlags compile;
   ArtifactFlags artifact;
@@ -236,19 +236,11 @@ Options resultOptions(CompileCommandFlags &flags) {
        .target = &flags.entry,
        .doc = "What to compile",
        .choices = {"train", "eval", "infer", "loss", "train-step"}},
-      {.name = "--func",
-       .target = &flags.function,
-       .doc = "The function of IR text; not needed where there is only one"},
-      {.name = "--device",
-       .target = &flags.device,
-       .doc = "What the code is for",
-       .choices = {"cpu", "cuda"}},
       {.name = "--arch",
        .target = &flags.architectures,
        .type = "ARCH",
        .doc = "CUDA: the architecture, sm_75 to sm_120; executables take several: sm_80,sm_90",
        .commas = true},
-      {.name = "--mcpu", .target = &flags.mcpu, .doc = "Processor: native, or a name as haswell"},
       {.name = "--stage", .target = &flags.stage, .doc = "Stop after this pass"}};
 }
 
@@ -258,7 +250,7 @@ Command compileCommand() {
   auto flags = std::make_shared<CompileCommandFlags>();
   return {.name = "compile",
           .doc = "Compile a function of a model or of IR text",
-          .options = modelOptionsButBatch(flags->model) + resultOptions(*flags) +
+          .options = modelOptionsButBatch(flags->model) + resultOptions(*flags) + codeOptions(*flags) +
                      artifactOptions(flags->artifact) + compileOptions(flags->compile),
           .run = [flags] { return runCompile(*flags); }};
 }

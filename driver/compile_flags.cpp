@@ -89,6 +89,17 @@ Options compileOptions(CompileFlags &flags) {
                   .group = kGroup}};
 }
 
+Options codeOptions(CodeFlags &flags) {
+  return {{.name = "--func",
+           .target = &flags.function,
+           .doc = "The function of IR text; not needed where there is only one"},
+          {.name = "--device",
+           .target = &flags.device,
+           .doc = "What the code is for",
+           .choices = {"cpu", "cuda"}},
+          {.name = "--mcpu", .target = &flags.mcpu, .doc = "Processor: native, or a name as haswell"}};
+}
+
 Options precisionOption(Precision &precision) {
   std::vector<std::pair<std::string, Precision>> names;
   for (Precision p : {Precision::F32, Precision::Tf32, Precision::Bf16, Precision::F16, Precision::F32Amx})

@@ -24,6 +24,12 @@ struct CompileFlags {
 /// `flags` must outlive the parse.
 Options compileOptions(CompileFlags &flags);
 
+/// What code is made of and for: --func, --device and --mcpu. Architectures of devices are the command's own.
+struct CodeFlags {
+  std::string function, device = "cpu", mcpu = "native";
+};
+Options codeOptions(CodeFlags &flags);
+
 /// --precision alone.
 Options precisionOption(Precision &precision);
 

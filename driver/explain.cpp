@@ -19,9 +19,9 @@
 namespace gradc {
 namespace {
 
-struct ExplainFlags {
+struct ExplainFlags : CodeFlags {
   ModelFlags model;
-  std::string entry, function, device = "cpu", mcpu = "native", arch, node;
+  std::string entry, arch, node;
   bool fusion = false, memory = false, schedule = false;
   CompileFlags compile;
 };
@@ -305,18 +305,10 @@ Options explainOptions(ExplainFlags &flags) {
            .target = &flags.entry,
            .doc = "What is compiled (default: train-step, or infer without a loss)",
            .choices = {"infer", "eval", "loss", "train-step"}},
-          {.name = "--func",
-           .target = &flags.function,
-           .doc = "The function of IR text; not needed where there is only one"},
-          {.name = "--device",
-           .target = &flags.device,
-           .doc = "What the code is for",
-           .choices = {"cpu", "cuda"}},
           {.name = "--arch",
            .target = &flags.arch,
            .type = "ARCH",
-           .doc = "CUDA: the architecture, sm_75 to sm_120"},
-          {.name = "--mcpu", .target = &flags.mcpu, .doc = "Processor: native, or a name as haswell"}};
+           .doc = "CUDA: the architecture, sm_75 to sm_120"}};
 }
 
 } // namespace
@@ -325,7 +317,8 @@ Command explainCommand() {
   auto flags = std::make_shared<ExplainFlags>();
   return {.name = "explain",
           .doc = "Say what was fused and why not, and how loops and memory are planned",
-          .options = modelOptions(flags->model) + explainOptions(*flags) + compileOptions(flags->compile),
+          .options = modelOptions(flags->model) + explainOptions(*flags) + codeOptions(*flags) +
+                     compileOptions(flags->compile),
           .run = [flags] { return runExplain(*flags); }};
 }
 
