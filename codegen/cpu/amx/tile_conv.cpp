@@ -202,7 +202,7 @@ private:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *block = e.div(item, sizes_.bands());
       switchPhase(0, e.mod(item, sizes_.bands()), [&](size_t phase, llvm::Value *band) {
-        emitBand(phase, band, block, e.offset(input, e.mul(block, plan_.inBlock)), weights);
+        emitBand(phase, band, block, e.offset(input, e.mul(block, plan_.inImage)), weights);
       });
     });
     emitTileEnd(e);

@@ -11,19 +11,16 @@
 // their channels, rounded up to an even number, cut into pieces of 32. Pixels beside the operand count as zero.
 #pragma once
 
-#include "codegen/cpu/contract/conv_axis.h"
+#include "codegen/cpu/contract/conv_operands.h"
 #include "codegen/cpu/contract/epilogue.h"
 #include "codegen/cpu/kernel.h"
 
 namespace gradc {
 
-/// Strides in bytes. Taps that follow each other read neighbouring positions, up or down.
-struct TileConv {
-  int64_t blocks = 1, channels = 1, depth = 1; // of the result; depth: channels of the operand
-  ConvAxis height, width;
+/// Taps that follow each other read neighbouring positions, up or down. There is one group.
+struct TileConv : ConvOperands {
+  int64_t blocks = 1; // of images, of the result
   DType weightType = DType::F32, inputType = DType::BF16;
-  int64_t weightChannel = 0, weightDepth = 0, weightRow = 0, weightColumn = 0;
-  int64_t inBlock = 0, inDepth = 0, inRow = 0, inPixel = 0;
   int64_t bandRows = 1; // of the result, in an item
 };
 

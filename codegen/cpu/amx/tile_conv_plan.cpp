@@ -80,30 +80,11 @@ TileConv planTileConv(const Function &fn, OpId op, int64_t l2Bytes) {
   const Dict attrs = withDefaults(*data.def, data.attrs);
   const bool gradient = data.def->name == "conv2d_grad_input";
   const Type &in = fn.type(packedFrom(fn, data.operands[0])), &w = fn.type(packedFrom(fn, data.operands[1]));
-  const Shape &out = fn.type(data.results[0]).shape, &kernel = w.shape;
-  const std::vector<int64_t> stride = attrs.ints("stride"), padding = attrs.ints("padding");
-  auto axis = [&](int i, int64_t low) {
-    return gradient ? ConvAxis::gradInput(out[2 + i], in.shape[2 + i], kernel[2 + i], stride[i], 1, low)
-                    : ConvAxis::forward(in.shape[2 + i], out[2 + i], kernel[2 + i], stride[i], 1, low);
-  };
-  TileConv plan;
+  const Shape &out = fn.type(data.results[0]).shape;
+  TileConv plan{convOperands(in, w, out, attrs, gradient)};
   plan.blocks = laneBlocks(out[0]);
-  plan.channels = out[1];
-  plan.depth = in.shape[1];
-  plan.height = axis(0, padding[0]);
-  plan.width = axis(1, padding[2]);
   plan.weightType = w.dtype;
   plan.inputType = in.dtype;
-  plan.weightColumn = static_cast<int64_t>(dtypeSize(w.dtype));
-  plan.weightRow = kernel[3] * plan.weightColumn;
-  plan.weightDepth = kernel[2] * plan.weightRow;
-  plan.weightChannel = kernel[1] * plan.weightDepth;
-  if (gradient)
-    std::swap(plan.weightChannel, plan.weightDepth);
-  plan.inPixel = kLanes * static_cast<int64_t>(dtypeSize(in.dtype));
-  plan.inRow = in.shape[3] * plan.inPixel;
-  plan.inDepth = in.shape[2] * plan.inRow;
-  plan.inBlock = plan.depth * plan.inDepth;
   chooseBand(plan, l2Bytes);
   return plan;
 }

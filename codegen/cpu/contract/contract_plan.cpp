@@ -232,13 +232,6 @@ ContractPlan exampleLanes(const Operation &op) {
   return {nest, 0, 1};
 }
 
-/// Strides of weights[filters, channels/groups, kh, kw].
-struct WeightStrides {
-  int64_t filter, channel, row;
-  explicit WeightStrides(const Shape &w)
-      : filter(w[1] * w[2] * w[3] * kFloat), channel(w[2] * w[3] * kFloat), row(w[3] * kFloat) {}
-};
-
 /// Strides of a [N, C, H, W]<n16> tensor.
 struct ImageStrides {
   int64_t block, channel, row;
@@ -246,36 +239,9 @@ struct ImageStrides {
       : block(x[1] * x[2] * x[3] * kVector), channel(x[2] * x[3] * kVector), row(x[3] * kVector) {}
 };
 
-/// What both forms of convolutions have in common; `pixel`: bytes of one in the operand.
-template <class Nest> Nest convNest(const Operation &op, bool gradient, int64_t pixel) {
-  const Shape &in = op.a.shape, &w = op.b.shape, &out = op.result.shape;
-  const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
-                             dilation = op.attrs.ints("dilation");
-  const WeightStrides weights(w);
-  Nest nest;
-  nest.groups = op.attrs.i64("groups");
-  nest.channels = out[1] / nest.groups;
-  nest.depth = in[1] / nest.groups;
-  auto axis = [&](int i, int64_t low) {
-    return gradient ? ConvAxis::gradInput(out[2 + i], in[2 + i], w[2 + i], stride[i], dilation[i], low)
-                    : ConvAxis::forward(in[2 + i], out[2 + i], w[2 + i], stride[i], dilation[i], low);
-  };
-  nest.height = axis(0, padding[0]);
-  nest.width = axis(1, padding[2]);
-  nest.weightChannel = gradient ? weights.channel : weights.filter;
-  nest.weightDepth = gradient ? weights.filter : weights.channel;
-  nest.weightGroup = w[0] / nest.groups * weights.filter;
-  nest.weightRow = weights.row;
-  nest.inRow = in[3] * pixel;
-  nest.inDepth = in[2] * nest.inRow;
-  nest.inGroup = nest.depth * nest.inDepth;
-  return nest;
-}
-
 ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const CpuTarget &target) {
-  ConvNest nest = convNest<ConvNest>(op, gradient, kVector);
+  ConvNest nest{convOperands(op.a, op.b, op.result.shape, op.attrs, gradient)};
   nest.blocks = laneBlocks(op.result.shape[0]);
-  nest.inBlock = ImageStrides(op.a.shape).block;
   nest.kernelHeight = op.b.shape[2];
   nest.kernelWidth = op.b.shape[3];
   nest.tile = tile;
@@ -284,9 +250,8 @@ ContractPlan conv(const Operation &op, bool gradient, RegisterTile tile, const C
 }
 
 ContractPlan convPixels(const Operation &op, bool gradient) {
-  ConvPixelNest nest = convNest<ConvPixelNest>(op, gradient, kFloat);
+  ConvPixelNest nest{convOperands(op.a, op.b, op.result.shape, op.attrs, gradient)};
   nest.examples = op.result.shape[0];
-  nest.inExample = op.a.shape[1] * nest.inDepth;
   return {nest, 1, 0};
 }
 

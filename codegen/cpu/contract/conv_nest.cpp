@@ -30,7 +30,7 @@ public:
       llvm::Value *group = e.mod(place, nest_.groups);
       llvm::Value *rest = e.div(place, nest_.groups);
       llvm::Value *block = e.div(rest, countTiles(bands));
-      llvm::Value *image = e.offset(input, e.mul(block, nest_.inBlock));
+      llvm::Value *image = e.offset(input, e.mul(block, nest_.inImage));
       auto phase = phases.begin();
       emitTileSwitch(e, bands, e.mod(rest, countTiles(bands)), [&](llvm::Value *row, const TileRun &run) {
         Band band{block,
@@ -103,7 +103,7 @@ private:
     const ConvPhase &phase = nest_.height.phases[hostPhases(nest_.height).front()];
     llvm::Value *rest = e.div(place, nest_.groups);
     llvm::Value *row = e.add(e.mul(e.mod(rest, run.count), run.size * phase.inPerOut), e.i64(phase.inStart));
-    llvm::Value *image = e.offset(input, e.mul(e.div(rest, run.count), nest_.inBlock));
+    llvm::Value *image = e.offset(input, e.mul(e.div(rest, run.count), nest_.inImage));
     image = e.offset(image, e.mul(e.mod(place, nest_.groups), nest_.inGroup));
     return e.offset(image, e.mul(row, nest_.inRow));
   }

@@ -11,20 +11,14 @@
 // left and right, tiles at the border are code of their own that leaves the taps out.
 #pragma once
 
-#include "codegen/cpu/contract/conv_axis.h"
+#include "codegen/cpu/contract/conv_operands.h"
 #include "codegen/cpu/contract/tile_kernel.h"
 
 namespace gradc {
 
-/// Strides in bytes. The result is [blocks·16, groups·channels, height, width]<n16>; each element sums over the
-/// kernel's rows, its columns, then `depth` channels of the operand.
-struct ConvNest {
-  int64_t blocks = 1, groups = 1, channels = 1, depth = 1;
-  ConvAxis height, width;
-  // Weights, by result channel within the group, group, operand channel and tap.
-  int64_t weightChannel = 0, weightGroup = 0, weightDepth = 0, weightRow = 0, weightColumn = 4;
-  // Operand, by block, group, channel and position; a pixel is 64 bytes.
-  int64_t inBlock = 0, inGroup = 0, inDepth = 0, inRow = 0;
+/// An image of the operands is a block of 16.
+struct ConvNest : ConvOperands {
+  int64_t blocks = 1;
   int64_t kernelHeight = 1, kernelWidth = 1;
   RegisterTile tile;
   // How an item goes through the result: a tile of channels of so many rows of a phase.

@@ -113,7 +113,7 @@ public:
       rest = e.div(rest, nest_.examples);
       llvm::Value *group = e.div(rest, channelTiles);
       Place at{example, group, nullptr, e.offset(weights, e.mul(group, nest_.weightGroup)), nullptr};
-      at.input = e.offset(e.offset(input, e.mul(example, nest_.inExample)), e.mul(group, nest_.inGroup));
+      at.input = e.offset(e.offset(input, e.mul(example, nest_.inImage)), e.mul(group, nest_.inGroup));
       emitTileSwitch(
           e, channelRuns, e.mod(rest, channelTiles), [&](llvm::Value *channel, const TileRun &channels) {
             at.channel = channel;

@@ -7,20 +7,13 @@
 // have it is a mask, from a table over taps and vectors.
 #pragma once
 
-#include "codegen/cpu/contract/conv_axis.h"
+#include "codegen/cpu/contract/conv_operands.h"
 #include "codegen/cpu/contract/tile_kernel.h"
 
 namespace gradc {
 
-/// Strides in bytes. The result is [examples, groups·channels, height, width]; each element sums over the kernel's
-/// rows, its columns, then `depth` channels of the operand.
-struct ConvPixelNest {
-  int64_t examples = 1, groups = 1, channels = 1, depth = 1;
-  ConvAxis height, width;
-  // Weights, by result channel within the group, group, operand channel and tap.
-  int64_t weightChannel = 0, weightGroup = 0, weightDepth = 0, weightRow = 0, weightColumn = 4;
-  // Operand, by example, group, channel and row; a pixel is 4 bytes.
-  int64_t inExample = 0, inGroup = 0, inDepth = 0, inRow = 0;
+struct ConvPixelNest : ConvOperands {
+  int64_t examples = 1;
   RegisterTile tile;
 
   int64_t items() const;
