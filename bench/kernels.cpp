@@ -107,10 +107,8 @@ void run(const Options &options, const Case &c) {
       c.winograd ? winogradShape(fn, contraction) : contractionShape(fn, contraction);
   const VectorUnit unit{options.target.vectorRegisters, options.target.vectorBits};
   const RegisterTile tile = options.tile.rows ? options.tile : chooseTile(shape, unit);
-  Dict schedule;
-  schedule.set("algorithm", Keyword{c.winograd ? "winograd" : "direct"});
-  schedule.set("tile", std::vector<int64_t>{tile.rows, tile.vectors});
-  fn[kernel].attrs.set("schedule", schedule);
+  fn[kernel].attrs.set("schedule", Dict{{"algorithm", Keyword{c.winograd ? "winograd" : "direct"}},
+                                        {"tile", std::vector<int64_t>{tile.rows, tile.vectors}}});
 
   KernelCode code;
   testing::KernelJit jit(options.target, [&](Emit &e) {

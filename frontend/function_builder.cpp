@@ -138,19 +138,16 @@ ValueId FunctionBuilder::arg(const std::string &name, Type type, Dict attrs, Arg
 ValueId FunctionBuilder::variableArg(const std::string &name) {
   const Variable *variable = context_.module.variable(name);
   CHECK(variable, "no declaration of {}", name);
-  Dict attrs;
-  attrs.set("var", SymbolRef{name});
-  return arg(name, variable->type, attrs, ArgClass::Variable, variable - context_.module.variables.data());
+  return arg(name, variable->type, {{"var", SymbolRef{name}}}, ArgClass::Variable,
+             variable - context_.module.variables.data());
 }
 
 ValueId FunctionBuilder::input(size_t index) {
   const GraphInput &input = context_.graph.inputs[index];
   Location user = b_.loc();
   b_.at(context_.document.loc(*input.json));
-  Dict attrs;
-  attrs.set("input", Attr());
   Type type{input.dtype, Shape(sizes(*input.json->find("shape"), context_.batch))};
-  ValueId value = arg(input.name, type, attrs, ArgClass::Input, index);
+  ValueId value = arg(input.name, type, {{"input", {}}}, ArgClass::Input, index);
   if (context_.normalization && context_.normalization->input == index)
     value = normalized(value, index);
   b_.at(user);
@@ -218,12 +215,10 @@ std::optional<ValueId> FunctionBuilder::buffer(const LayerUse &use, std::string_
     return variableArg(name);
   if (!isFree(use, name))
     return std::nullopt;
-  Dict attrs;
-  attrs.set("init", Keyword{std::string(init)});
   context_.module.variables.push_back({.kind = VarKind::Buffer,
                                        .name = name,
                                        .type = {DType::F32, shape},
-                                       .attrs = std::move(attrs),
+                                       .attrs = {{"init", Keyword{std::string(init)}}},
                                        .loc = b_.loc()});
   return variableArg(name);
 }

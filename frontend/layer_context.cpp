@@ -45,9 +45,7 @@ bool LayerContext::wantsBias() const {
 }
 
 ValueId LayerContext::hyper(std::string_view key) {
-  Dict attrs;
-  attrs.set("hyper", Attr());
-  return parent_.arg(fmt::format("{}.{}", name(), key), Type{DType::F32, {}}, attrs,
+  return parent_.arg(fmt::format("{}.{}", name(), key), Type{DType::F32, {}}, {{"hyper", {}}},
                      FunctionBuilder::ArgClass::Hyper, parent_.args_.size());
 }
 

@@ -8,9 +8,7 @@ namespace {
 std::optional<ValueId> buildDropout(LayerContext &c) {
   if (!c.training())
     return c.x[0];
-  Dict attrs;
-  attrs.set("stream", c.name());
-  return c.op("dropout", {c.x[0], c.hyper("rate"), c.seed(), c.step(), c.row0()}, attrs);
+  return c.op("dropout", {c.x[0], c.hyper("rate"), c.seed(), c.step(), c.row0()}, {{"stream", c.name()}});
 }
 
 } // namespace

@@ -17,9 +17,7 @@ std::optional<ValueId> meanPerExample(LayerContext &c, ValueId x) {
   int rank = c.b.type(x).rank();
   if (rank <= 1)
     return x;
-  Dict attrs;
-  attrs.set("axes", axesFrom(1, rank));
-  return c.op("reduce_mean", {x}, attrs);
+  return c.op("reduce_mean", {x}, {{"axes", axesFrom(1, rank)}});
 }
 
 bool sameShapes(LayerContext &c) {

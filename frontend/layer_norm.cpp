@@ -26,12 +26,11 @@ std::optional<ValueId> buildBatchNorm(LayerContext &c) {
   if (!parameters || !mean || !variance)
     return std::nullopt;
   const std::vector<ValueId> operands{c.x[0], (*parameters)[0], (*parameters)[1], *mean, *variance};
-  Dict attrs;
-  attrs.set("epsilon", c.number("epsilon", 1e-5));
+  const double epsilon = c.number("epsilon", 1e-5);
   if (!c.training())
-    return c.op("batch_norm_infer", operands, attrs);
-  attrs.set("momentum", c.number("momentum", 0.1));
-  std::optional<ValueId> y = c.op("batch_norm_train", operands, attrs);
+    return c.op("batch_norm_infer", operands, {{"epsilon", epsilon}});
+  std::optional<ValueId> y =
+      c.op("batch_norm_train", operands, {{"epsilon", epsilon}, {"momentum", c.number("momentum", 0.1)}});
   if (!y)
     return std::nullopt;
   const Function &fn = c.b.function();
@@ -51,9 +50,8 @@ std::optional<ValueId> buildLayerNorm(LayerContext &c) {
       affine(c, Shape(std::span(x.end() - dims, static_cast<size_t>(dims))));
   if (!parameters)
     return std::nullopt;
-  Dict attrs;
-  attrs.set("epsilon", c.number("epsilon", 1e-5));
-  return c.op("layer_norm", {c.x[0], (*parameters)[0], (*parameters)[1]}, attrs);
+  return c.op("layer_norm", {c.x[0], (*parameters)[0], (*parameters)[1]},
+              {{"epsilon", c.number("epsilon", 1e-5)}});
 }
 
 KeySpec parameterKey(std::string_view name, std::string_view doc) {

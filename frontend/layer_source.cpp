@@ -20,10 +20,8 @@ std::optional<ValueId> buildConstant(LayerContext &c) {
 }
 
 std::optional<ValueId> buildRandom(LayerContext &c) {
-  Dict attrs;
-  attrs.set("stream", c.name());
-  attrs.set("shape", sizes(*c.find("shape"), c.batch()));
-  return c.op("random_uniform", {c.seed(), c.step(), c.row0()}, attrs);
+  return c.op("random_uniform", {c.seed(), c.step(), c.row0()},
+              {{"stream", c.name()}, {"shape", sizes(*c.find("shape"), c.batch())}});
 }
 
 } // namespace

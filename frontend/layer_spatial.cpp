@@ -14,10 +14,8 @@ struct Window {
   std::array<int64_t, 4> padding{}; // top, bottom, left, right
 
   Dict attrs() const {
-    Dict attrs;
-    attrs.set("stride", std::vector<int64_t>{stride[0], stride[1]});
-    attrs.set("padding", std::vector<int64_t>(padding.begin(), padding.end()));
-    return attrs;
+    return {{"stride", std::vector<int64_t>{stride[0], stride[1]}},
+            {"padding", std::vector<int64_t>(padding.begin(), padding.end())}};
   }
 };
 
@@ -127,9 +125,7 @@ std::optional<ValueId> buildPool(LayerContext &c) {
 std::optional<ValueId> buildGlobalPool(LayerContext &c) {
   if (!isImage(c))
     return std::nullopt;
-  Dict attrs;
-  attrs.set("axes", std::vector<int64_t>{2, 3});
-  return c.op("reduce_mean", {c.x[0]}, attrs);
+  return c.op("reduce_mean", {c.x[0]}, {{"axes", std::vector<int64_t>{2, 3}}});
 }
 
 const KeySpec kStride{.name = "stride",

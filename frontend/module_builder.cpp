@@ -7,12 +7,6 @@
 namespace gradc {
 namespace {
 
-Dict attr(std::string_view name, Attr value = {}) {
-  Dict dict;
-  dict.set(name, std::move(value));
-  return dict;
-}
-
 std::vector<const Reference *> roots(const Graph &graph) {
   std::vector<const Reference *> all;
   for (const std::vector<GraphTerm> *terms : {&graph.losses, &graph.metrics})
@@ -25,7 +19,7 @@ std::vector<const Reference *> roots(const Graph &graph) {
 /// The sum or mean of f32[N] as a result of the function.
 ValueId reduce(Builder &b, const std::string &name, ValueId perExample, bool mean) {
   b.named(name);
-  return b.create(mean ? "reduce_mean" : "reduce_sum", {perExample}, attr("axes", std::vector<int64_t>{0}));
+  return b.create(mean ? "reduce_mean" : "reduce_sum", {perExample}, {{"axes", std::vector<int64_t>{0}}});
 }
 
 void yield(Function &fn, ValueId value, Dict attrs) {
@@ -49,13 +43,13 @@ void yieldTerms(BuildContext &context, FunctionBuilder &f, bool mean) {
     total = total == kNoValue ? part : b.add(total, part);
   }
   if (losses.size() == graph.losses.size())
-    yield(b.function(), total, attr("loss"));
+    yield(b.function(), total, {{"loss", {}}});
   bool isList = losses.size() > 1 || context.document.root.find("loss")->isArray();
   for (size_t i = 0; isList && i < losses.size(); ++i)
-    yield(b.function(), losses[i], attr("metric", "loss." + graph.losses[i].use.name));
+    yield(b.function(), losses[i], {{"metric", "loss." + graph.losses[i].use.name}});
   for (const GraphTerm &term : graph.metrics)
     if (std::optional<ValueId> value = f.term(term))
-      yield(b.function(), reduce(b, term.use.name, *value, mean), attr("metric", term.use.name));
+      yield(b.function(), reduce(b, term.use.name, *value, mean), {{"metric", term.use.name}});
 }
 
 void buildInfer(BuildContext &context) {
@@ -67,7 +61,7 @@ void buildInfer(BuildContext &context) {
   f.build(outputs);
   for (size_t i = 0; i < outputs.size(); ++i)
     if (std::optional<ValueId> value = f.value(*outputs[i]))
-      yield(fn, *value, attr("output", context.graph.outputNames[i]));
+      yield(fn, *value, {{"output", context.graph.outputNames[i]}});
   f.orderArgs();
 }
 
@@ -78,7 +72,7 @@ void buildEval(BuildContext &context) {
   yieldTerms(context, f, /*mean=*/false);
   f.builder().named("count").at({});
   yield(fn, f.builder().constant(Tensor::scalar(DType::F32, static_cast<double>(context.batch))),
-        attr("count"));
+        {{"count", {}}});
   f.orderArgs();
 }
 
@@ -88,7 +82,7 @@ void buildLoss(BuildContext &context) {
   f.build(roots(context.graph));
   yieldTerms(context, f, /*mean=*/true);
   for (const auto &[buffer, value] : f.updates())
-    yield(fn, value, attr("var", SymbolRef{buffer}));
+    yield(fn, value, {{"var", SymbolRef{buffer}}});
   f.addRandomArgs();
   f.orderArgs();
 }

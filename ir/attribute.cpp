@@ -12,6 +12,11 @@
 
 namespace gradc {
 
+Dict::Dict(std::initializer_list<std::pair<std::string_view, Attr>> entries) {
+  for (const auto &[name, value] : entries)
+    set(name, value);
+}
+
 const Attr *Dict::find(std::string_view name) const {
   for (const auto &[key, value] : entries_)
     if (key == name)

@@ -1,6 +1,7 @@
 // Attributes: the compile-time arguments of ops, functions and declarations.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ using AttrList = std::vector<Attr>;
 /// An ordered set of named attributes. Small, so look-up is linear.
 class Dict {
 public:
+  Dict() = default;
+  /// Dict{{"axes", axes}, {"keep_dims", true}}
+  Dict(std::initializer_list<std::pair<std::string_view, Attr>> entries);
+
   const Attr *find(std::string_view name) const;
   bool has(std::string_view name) const { return find(name) != nullptr; }
   /// Replaces or appends.

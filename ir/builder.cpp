@@ -22,11 +22,7 @@ OpId Builder::createOp(std::string_view op, std::vector<ValueId> operands, Dict 
   return id;
 }
 
-ValueId Builder::constant(Tensor value) {
-  Dict attrs;
-  attrs.set("value", Attr(std::move(value)));
-  return create("constant", {}, std::move(attrs));
-}
+ValueId Builder::constant(Tensor value) { return create("constant", {}, {{"value", std::move(value)}}); }
 
 ValueId Builder::splat(Type type, double value) {
   ValueId scalar = constant(Tensor::scalar(type.dtype, value));
@@ -36,10 +32,7 @@ ValueId Builder::splat(Type type, double value) {
 ValueId Builder::broadcast(ValueId a, Shape shape, std::vector<int64_t> axes) {
   if (type(a).shape == shape)
     return a;
-  Dict attrs;
-  attrs.set("axes", axes);
-  attrs.set("shape", shape);
-  return create("broadcast", {a}, std::move(attrs));
+  return create("broadcast", {a}, {{"axes", axes}, {"shape", shape}});
 }
 
 ValueId Builder::broadcastTo(ValueId a, Shape shape) {
@@ -75,9 +68,7 @@ ValueId Builder::sumTo(ValueId a, Shape shape) {
 ValueId Builder::reshape(ValueId a, Shape shape) {
   if (type(a).shape == shape)
     return a;
-  Dict attrs;
-  attrs.set("shape", shape);
-  return create("reshape", {a}, std::move(attrs));
+  return create("reshape", {a}, {{"shape", shape}});
 }
 
 ValueId Builder::transpose(ValueId a, std::vector<int64_t> permutation) {
@@ -85,31 +76,21 @@ ValueId Builder::transpose(ValueId a, std::vector<int64_t> permutation) {
   std::iota(identity.begin(), identity.end(), 0);
   if (permutation == identity)
     return a;
-  Dict attrs;
-  attrs.set("permutation", permutation);
-  return create("transpose", {a}, std::move(attrs));
+  return create("transpose", {a}, {{"permutation", permutation}});
 }
 
 ValueId Builder::reduceSum(ValueId a, std::vector<int64_t> axes, bool keepDims) {
-  Dict attrs;
-  attrs.set("axes", axes);
-  attrs.set("keep_dims", keepDims);
-  return create("reduce_sum", {a}, std::move(attrs));
+  return create("reduce_sum", {a}, {{"axes", axes}, {"keep_dims", keepDims}});
 }
 
 ValueId Builder::cast(ValueId a, DType dtype) {
   if (type(a).dtype == dtype)
     return a;
-  Dict attrs;
-  attrs.set("dtype", dtype);
-  return create("cast", {a}, std::move(attrs));
+  return create("cast", {a}, {{"dtype", dtype}});
 }
 
 ValueId Builder::matmul(ValueId a, ValueId b, bool transposeA, bool transposeB) {
-  Dict attrs;
-  attrs.set("transpose_a", transposeA);
-  attrs.set("transpose_b", transposeB);
-  return create("matmul", {a, b}, std::move(attrs));
+  return create("matmul", {a, b}, {{"transpose_a", transposeA}, {"transpose_b", transposeB}});
 }
 
 namespace {

@@ -207,9 +207,7 @@ void setResults(Function &fn, const std::vector<ValueId> &wrt, const std::vector
   fn.resultAttrs.resize(fn.body().yields.size());
   for (size_t i = 0; i < wrt.size(); ++i) {
     const SymbolRef *variable = variableOf(fn[wrt[i]].attrs);
-    Dict attrs;
-    attrs.set("grad", variable ? Attr(*variable) : Attr(fn[wrt[i]].name));
-    fn.resultAttrs.push_back(std::move(attrs));
+    fn.resultAttrs.push_back({{"grad", variable ? Attr(*variable) : Attr(fn[wrt[i]].name)}});
     fn.body().yields.push_back(gradients[i]);
   }
 }

@@ -48,10 +48,9 @@ OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId>
     types.push_back(fn.type(v));
     names.push_back(fn[v].name);
   }
-  Dict attrs;
-  attrs.set("kind", Keyword{std::string(kernelKind(fn, ops))});
-  OpId kernel = fn.makeOp(b.region(), &opDef("kernel"), std::move(operands), std::move(attrs), types, names,
-                          fn[ops.front()].loc);
+  OpId kernel =
+      fn.makeOp(b.region(), &opDef("kernel"), std::move(operands),
+                {{"kind", Keyword{std::string(kernelKind(fn, ops))}}}, types, names, fn[ops.front()].loc);
   RegionId region = fn.addRegion(kernel);
   Builder inner(fn, region);
   ValueMap local(fn.numValues(), kNoValue);
@@ -73,13 +72,11 @@ OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId>
 
 ValueId copyKernel(Function &fn, ValueId v) {
   Builder b(fn);
-  Dict attrs;
-  attrs.set("kind", Keyword{"map"});
   const Type type = fn.type(v);
   const std::string name = fn[v].name;
   const Location loc = fn.location(v);
-  OpId kernel = fn.makeOp(Function::kBody, &opDef("kernel"), {v}, std::move(attrs), std::span(&type, 1),
-                          std::span(&name, 1), loc);
+  OpId kernel = fn.makeOp(Function::kBody, &opDef("kernel"), {v}, {{"kind", Keyword{"map"}}},
+                          std::span(&type, 1), std::span(&name, 1), loc);
   RegionId region = fn.addRegion(kernel);
   fn[region].yields = {fn.addArg(region, type, name)};
   b.append(kernel);

@@ -60,10 +60,9 @@ enum class Want : uint8_t { AsIs, RowMajor, Lanes };
 constexpr int64_t kSmallBatch = kLanes / 2;
 
 ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
-  Dict attrs;
-  attrs.set("layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")});
   ++context.statistics["relayouts"];
-  return b.create("relayout", {v}, std::move(attrs));
+  return b.create("relayout", {v},
+                  {{"layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")}}});
 }
 
 /// Weight gradients of convolutions, and convolutions by tiles of bf16, have no other fast form.

@@ -201,9 +201,7 @@ private:
   }
 
   ValueId addHyper(std::string_view name) {
-    Dict attrs;
-    attrs.set("hyper", {});
-    return step_.addArg(Function::kBody, Type{DType::F32, {}, {}}, std::string(name), std::move(attrs));
+    return step_.addArg(Function::kBody, Type{DType::F32, {}, {}}, std::string(name), {{"hyper", {}}});
   }
 
   /// Parameters, slots, buffers, inputs, hyper-parameters (the learning rate first), seed, step, row0.
@@ -235,12 +233,12 @@ private:
           trained.weight = map_[index(arg)];
       if (!settings_.momentum)
         continue;
-      Variable slot{
-          VarKind::Slot, trained.variable + ".momentum", module_.variable(trained.variable)->type, {}, {}};
-      slot.attrs.set("of", SymbolRef{trained.variable});
-      Dict attrs;
-      attrs.set("var", SymbolRef{slot.name});
-      trained.velocity = step_.addArg(Function::kBody, slot.type, slot.name, std::move(attrs));
+      Variable slot{VarKind::Slot,
+                    trained.variable + ".momentum",
+                    module_.variable(trained.variable)->type,
+                    {{"of", SymbolRef{trained.variable}}},
+                    {}};
+      trained.velocity = step_.addArg(Function::kBody, slot.type, slot.name, {{"var", SymbolRef{slot.name}}});
       module_.variables.push_back(std::move(slot));
     }
   }
@@ -280,11 +278,7 @@ private:
     step_.resultAttrs.push_back(std::move(attrs));
   }
 
-  void addVariable(ValueId v, const std::string &variable) {
-    Dict attrs;
-    attrs.set("var", SymbolRef{variable});
-    addResult(v, std::move(attrs));
-  }
+  void addVariable(ValueId v, const std::string &variable) { addResult(v, {{"var", SymbolRef{variable}}}); }
 
   /// Parameters, slots, then what the loss function gave: buffers, loss, metrics.
   void addResults() {

@@ -15,9 +15,7 @@ Rule<Types> infer(const InferArgs &args) {
 
 std::vector<ValueId> expand(ExpandArgs &args) {
   Builder &b = args.b;
-  Dict attrs;
-  attrs.set("axis", int64_t{1});
-  ValueId predicted = b.create("argmax", {args.operands[0]}, attrs);
+  ValueId predicted = b.create("argmax", {args.operands[0]}, {{"axis", int64_t{1}}});
   return {b.cast(b.create("eq", {predicted, args.operands[1]}), b.type(args.operands[0]).dtype)};
 }
 

@@ -47,10 +47,7 @@ void grad(GradArgs &g) {
     limit[axis] += g.type(g.x(i)).shape[axis];
     if (!g.wants(i))
       continue;
-    Dict attrs;
-    attrs.set("start", start);
-    attrs.set("limit", limit);
-    g.to(i, g.b.create("slice", {g.dy()}, attrs));
+    g.to(i, g.b.create("slice", {g.dy()}, {{"start", start}, {"limit", limit}}));
   }
 }
 

@@ -22,11 +22,9 @@ std::vector<ValueId> expand(ExpandArgs &args) {
   Builder &b = args.b;
   ValueId x = args.operands[0], rate = args.operands[1];
   const Type type = b.type(x), scalar = b.type(rate);
-  Dict attrs;
-  attrs.set("stream", args.attrs.str("stream"));
-  attrs.set("shape", type.shape);
-  attrs.set("dtype", type.dtype);
-  ValueId random = b.create("random_uniform", {args.operands[2], args.operands[3], args.operands[4]}, attrs);
+  ValueId random =
+      b.create("random_uniform", {args.operands[2], args.operands[3], args.operands[4]},
+               {{"stream", args.attrs.str("stream")}, {"shape", type.shape}, {"dtype", type.dtype}});
   ValueId stays = b.create("ge", {random, b.broadcast(rate, type.shape, {})});
   ValueId one = b.splat(scalar, 1);
   ValueId scale = b.broadcast(b.div(one, b.sub(one, rate)), type.shape, {});

@@ -22,12 +22,6 @@ int64_t clampedIndex(const Tensor &indices, int64_t i, int64_t size) {
   return std::clamp<int64_t>(indices.getInt(i), 0, size - 1);
 }
 
-Dict axisDict(int64_t axis) {
-  Dict attrs;
-  attrs.set("axis", axis);
-  return attrs;
-}
-
 Rule<Types> gatherInfer(const InferArgs &args) {
   const Type &x = args.operands[0], &indices = args.operands[1];
   int64_t axis = args.attrs.i64("axis");
@@ -53,9 +47,8 @@ void gatherEval(const EvalArgs &args) {
 
 void gatherGrad(GradArgs &g) {
   int64_t axis = g.attrs().i64("axis");
-  Dict attrs = axisDict(axis);
-  attrs.set("size", g.type(g.x(0)).shape[axis]);
-  g.to(0, g.b.create("scatter_add", {g.x(1), g.dy()}, attrs));
+  g.to(0,
+       g.b.create("scatter_add", {g.x(1), g.dy()}, {{"axis", axis}, {"size", g.type(g.x(0)).shape[axis]}}));
 }
 
 Rule<Types> scatterInfer(const InferArgs &args) {
@@ -127,7 +120,7 @@ GRADC_OPS(gather) {
        .eval = scatterEval,
        .grad =
            [](GradArgs &g) {
-             g.to(1, g.b.create("gather", {g.dy(), g.x(0)}, axisDict(g.attrs().i64("axis"))));
+             g.to(1, g.b.create("gather", {g.dy(), g.x(0)}, {{"axis", g.attrs().i64("axis")}}));
            }},
   };
   return rows;

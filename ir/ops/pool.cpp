@@ -19,11 +19,9 @@ const std::vector<AttrSpec> kAttrs = {sizeAttr("kernel", "height, width of the w
                                        .max = 1 << 20}};
 
 Dict windowAttrs(const Dict &attrs) {
-  Dict dict;
-  dict.set("window", *attrs.find("kernel"));
-  dict.set("stride", *attrs.find(attrs.has("stride") ? "stride" : "kernel"));
-  dict.set("padding", *attrs.find("padding"));
-  return dict;
+  return {{"window", *attrs.find("kernel")},
+          {"stride", *attrs.find(attrs.has("stride") ? "stride" : "kernel")},
+          {"padding", *attrs.find("padding")}};
 }
 
 Rule<Types> infer(const InferArgs &args) {

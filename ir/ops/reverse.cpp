@@ -19,11 +19,7 @@ void eval(const EvalArgs &args) {
   });
 }
 
-void grad(GradArgs &g) {
-  Dict attrs;
-  attrs.set("axes", g.attrs().ints("axes"));
-  g.to(0, g.b.create("reverse", {g.dy()}, attrs));
-}
+void grad(GradArgs &g) { g.to(0, g.b.create("reverse", {g.dy()}, {{"axes", g.attrs().ints("axes")}})); }
 
 } // namespace
 } // namespace gradc::ops

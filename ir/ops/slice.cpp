@@ -4,13 +4,6 @@
 namespace gradc::ops {
 namespace {
 
-Dict dictOf(std::initializer_list<std::pair<std::string_view, Attr>> entries) {
-  Dict dict;
-  for (const auto &[name, value] : entries)
-    dict.set(name, value);
-  return dict;
-}
-
 std::vector<int64_t> stepsOr(const Dict &attrs, std::string_view name, int rank, int64_t fallback) {
   return attrs.has(name) ? attrs.ints(name) : std::vector<int64_t>(rank, fallback);
 }
@@ -53,7 +46,7 @@ void sliceGrad(GradArgs &g) {
     high.push_back(x[axis] - low[axis] - ((y[axis] - 1) * interior[axis] + 1));
     --interior[axis];
   }
-  g.to(0, g.b.create("pad", {g.dy()}, dictOf({{"low", low}, {"high", high}, {"interior", interior}})));
+  g.to(0, g.b.create("pad", {g.dy()}, {{"low", low}, {"high", high}, {"interior", interior}}));
 }
 
 Rule<Types> padInfer(const InferArgs &args) {
@@ -94,7 +87,7 @@ void padGrad(GradArgs &g) {
     ++stride[axis];
     limit.push_back(start[axis] + (x[axis] - 1) * stride[axis] + 1);
   }
-  g.to(0, g.b.create("slice", {g.dy()}, dictOf({{"start", start}, {"limit", limit}, {"stride", stride}})));
+  g.to(0, g.b.create("slice", {g.dy()}, {{"start", start}, {"limit", limit}, {"stride", stride}}));
 }
 
 } // namespace

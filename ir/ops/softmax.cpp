@@ -26,9 +26,8 @@ ValueId along(Builder &b, ValueId v, Shape shape, int64_t axis) {
 }
 
 ValueId shifted(Builder &b, ValueId x, int64_t axis) {
-  Dict attrs;
-  attrs.set("axes", std::vector<int64_t>{axis});
-  return b.sub(x, along(b, b.create("reduce_max", {x}, attrs), b.type(x).shape, axis));
+  return b.sub(x, along(b, b.create("reduce_max", {x}, {{"axes", std::vector<int64_t>{axis}}}),
+                        b.type(x).shape, axis));
 }
 
 int64_t axisOf(const Dict &attrs, Builder &b, ValueId x) {
@@ -85,10 +84,8 @@ bool areClasses(const Type &labels) { return labels.dtype == DType::I32; }
 
 /// bool [N, C]: whether the column is the row's label.
 ValueId isLabel(Builder &b, ValueId labels, const Shape &shape) {
-  Dict attrs;
-  attrs.set("shape", shape);
-  attrs.set("axis", int64_t{1});
-  return b.create("eq", {b.create("iota", {}, attrs), b.broadcast(labels, shape, {0})});
+  return b.create("eq", {b.create("iota", {}, {{"shape", shape}, {"axis", int64_t{1}}}),
+                         b.broadcast(labels, shape, {0})});
 }
 
 std::vector<ValueId> crossEntropyExpand(ExpandArgs &args) {

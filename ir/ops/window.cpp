@@ -144,19 +144,17 @@ void maxGrad(GradArgs &g) { g.to(0, g.b.create("window_max_grad", {g.x(0), g.dy(
 ValueId tapPlane(Builder &b, ValueId padded, const Window &win, int64_t kh, int64_t kw) {
   const Shape shape = b.type(padded).shape;
   auto limit = [&](int dim, int64_t k) { return k + (win.output[dim] - 1) * win.stride[dim] + 1; };
-  Dict attrs;
-  attrs.set("start", std::vector<int64_t>{0, 0, kh, kw});
-  attrs.set("limit", std::vector<int64_t>{shape[0], shape[1], limit(0, kh), limit(1, kw)});
-  attrs.set("stride", std::vector<int64_t>{1, 1, win.stride[0], win.stride[1]});
-  return b.create("slice", {padded}, attrs);
+  return b.create("slice", {padded},
+                  {{"start", std::vector<int64_t>{0, 0, kh, kw}},
+                   {"limit", std::vector<int64_t>{shape[0], shape[1], limit(0, kh), limit(1, kw)}},
+                   {"stride", std::vector<int64_t>{1, 1, win.stride[0], win.stride[1]}}});
 }
 
 ValueId padded(Builder &b, ValueId x, const Window &win, double value) {
-  Dict attrs;
-  attrs.set("low", std::vector<int64_t>{0, 0, win.padLow[0], win.padLow[1]});
-  attrs.set("high", std::vector<int64_t>{0, 0, win.padHigh[0], win.padHigh[1]});
-  attrs.set("value", value);
-  return b.create("pad", {x}, attrs);
+  return b.create("pad", {x},
+                  {{"low", std::vector<int64_t>{0, 0, win.padLow[0], win.padLow[1]}},
+                   {"high", std::vector<int64_t>{0, 0, win.padHigh[0], win.padHigh[1]}},
+                   {"value", value}});
 }
 
 // For dy the op is linear: its adjoint picks, for each window, the element at x's largest tap. Constant in x

@@ -9,7 +9,7 @@ void bias(SampleMaker &m) {
     const Shape &shape = shapes[i % std::size(shapes)];
     int64_t axis = m.below(2 * shape.rank()) - shape.rank();
     Tensor x = m.values(shape);
-    m.add({x, m.values({shape[int(axis < 0 ? axis + shape.rank() : axis)]})}, dict({{"axis", axis}}));
+    m.add({x, m.values({shape[int(axis < 0 ? axis + shape.rank() : axis)]})}, {{"axis", axis}});
   }
 }
 
@@ -31,7 +31,7 @@ void batchNorm(SampleMaker &m, bool training) {
   for (int i = 0; i < 30; ++i) {
     const Shape &shape = shapes[i % std::size(shapes)];
     const Shape channels{shape[1]};
-    Dict attrs = dict({{"epsilon", i % 2 ? 0.01 : 0.5}});
+    Dict attrs{{"epsilon", i % 2 ? 0.01 : 0.5}};
     if (training)
       attrs.set("momentum", i % 3 ? 0.1 : 0.75);
     m.add({m.distinct(shape), m.values(channels), m.values(channels), m.values(channels),
@@ -46,8 +46,7 @@ void layerNorm(SampleMaker &m) {
     const Shape &shape = shapes[i % std::size(shapes)];
     const int dims = 1 + i / 6 % shape.rank();
     const Shape normalized(std::span(shape.end() - dims, size_t(dims)));
-    m.add({m.distinct(shape), m.values(normalized), m.values(normalized)},
-          dict({{"epsilon", i % 2 ? 0.01 : 0.5}}));
+    m.add({m.distinct(shape), m.values(normalized), m.values(normalized)}, {{"epsilon", i % 2 ? 0.01 : 0.5}});
   }
 }
 
@@ -75,7 +74,7 @@ void dropout(SampleMaker &m) {
   const Shape shapes[] = {{}, {1}, {7}, {2, 3}, {1, 5}, {2, 2, 3}};
   for (int i = 0; i < 30; ++i) {
     Tensor x = m.values(shapes[i % std::size(shapes)]);
-    m.add({x, m.values({}, 0, 0.9), m.i64(i), m.i64(7 * i), m.i64(i % 3)}, dict({{"stream", "sample"}}), {1});
+    m.add({x, m.values({}, 0, 0.9), m.i64(i), m.i64(7 * i), m.i64(i % 3)}, {{"stream", "sample"}}, {1});
   }
 }
 

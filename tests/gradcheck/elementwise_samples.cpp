@@ -75,7 +75,7 @@ void addElementwiseSamples(SampleTable &table) {
   for (const char *op : {"neg", "exp", "square", "tanh", "sigmoid", "erf"})
     table[op] = [](SampleMaker &m) { unary(m, kAny); };
   table["gelu"] = [](SampleMaker &m) {
-    unary(m, kAny, {{}, dict({{"approximate", Keyword{"none"}}}), dict({{"approximate", Keyword{"tanh"}}})});
+    unary(m, kAny, {{}, Dict{{"approximate", Keyword{"none"}}}, Dict{{"approximate", Keyword{"tanh"}}}});
   };
   table["softplus"] = [](SampleMaker &m) { unary(m, range(-6, 6)); };
   for (const char *op : {"log", "sqrt", "rsqrt"})
@@ -84,10 +84,10 @@ void addElementwiseSamples(SampleTable &table) {
     table[op] = [](SampleMaker &m) { unary(m, kNonZero); };
   table["floor"] = [](SampleMaker &m) { unary(m, betweenIntegers); };
   table["leaky_relu"] = [](SampleMaker &m) {
-    unary(m, kNonZero, {{}, dict({{"slope", 0.3}}), dict({{"slope", -0.5}}), dict({{"slope", 0.0}})});
+    unary(m, kNonZero, {{}, Dict{{"slope", 0.3}}, Dict{{"slope", -0.5}}, Dict{{"slope", 0.0}}});
   };
   table["elu"] = [](SampleMaker &m) {
-    unary(m, kNonZero, {{}, dict({{"alpha", 0.4}}), dict({{"alpha", 2.0}}), dict({{"alpha", -1.0}})});
+    unary(m, kNonZero, {{}, Dict{{"alpha", 0.4}}, Dict{{"alpha", 2.0}}, Dict{{"alpha", -1.0}}});
   };
   for (const char *op : {"add", "sub", "mul"})
     table[op] = [](SampleMaker &m) { binary(m, kAny, kAny); };
@@ -105,7 +105,7 @@ void addElementwiseSamples(SampleTable &table) {
   };
   // A cast to less than f64 is a staircase to central differences, so only f64 is sampled here; the golden files
   // have the others.
-  table["cast"] = [](SampleMaker &m) { unary(m, kAny, {dict({{"dtype", DType::F64}})}); };
+  table["cast"] = [](SampleMaker &m) { unary(m, kAny, {Dict{{"dtype", DType::F64}}}); };
 }
 
 } // namespace gradc::test

@@ -36,7 +36,7 @@ void broadcast(SampleMaker &m) {
                         {{2, 3, 1}, {0, 1, 2}, {2, 3, 1, 1}},
                         {{3}, {3}, {1, 2, 1, 3}}};
   for (const Case &c : cases)
-    m.add({m.values(c.from)}, dict({{"axes", c.axes}, {"shape", c.to}}));
+    m.add({m.values(c.from)}, {{"axes", c.axes}, {"shape", c.to}});
 }
 
 void reshape(SampleMaker &m) {
@@ -67,7 +67,7 @@ void reshape(SampleMaker &m) {
                                            {{2, 6}, {2, 3, 1, 2}},
                                            {{1, 7}, {7}}};
   for (const auto &[from, to] : cases)
-    m.add({m.values(from)}, dict({{"shape", to}}));
+    m.add({m.values(from)}, {{"shape", to}});
 }
 
 void transpose(SampleMaker &m) {
@@ -98,7 +98,7 @@ void transpose(SampleMaker &m) {
                                           {{2, 2, 3}, {1, 2, 0}},
                                           {{3, 1, 1, 2}, {2, 3, 0, 1}}};
   for (const auto &[shape, permutation] : cases)
-    m.add({m.values(shape)}, dict({{"permutation", permutation}}));
+    m.add({m.values(shape)}, {{"permutation", permutation}});
 }
 
 /// Start, stride and a limit that need not lie on the last element taken.
@@ -112,7 +112,7 @@ void slice(SampleMaker &m) {
       limit.push_back(start.back() + 1 + m.below(size - start.back()));
       stride.push_back(1 + m.below(3));
     }
-    Dict attrs = dict({{"start", start}, {"limit", limit}});
+    Dict attrs{{"start", start}, {"limit", limit}};
     if (i % 3)
       attrs.set("stride", stride);
     m.add({m.values(shape)}, attrs);
@@ -129,7 +129,7 @@ void pad(SampleMaker &m) {
       high.push_back(m.below(3));
       interior.push_back(m.below(3));
     }
-    Dict attrs = dict({{"low", low}, {"high", high}});
+    Dict attrs{{"low", low}, {"high", high}};
     if (i % 3)
       attrs.set("interior", interior);
     if (i % 4 == 0)
@@ -148,7 +148,7 @@ void concat(SampleMaker &m) {
       shape[axis] = 1 + m.below(3);
       operands.push_back(m.values(shape));
     }
-    m.add(std::move(operands), dict({{"axis", axis}}));
+    m.add(std::move(operands), {{"axis", axis}});
   }
 }
 
@@ -160,7 +160,7 @@ void reverse(SampleMaker &m) {
     for (int axis = 0; axis < shape.rank(); ++axis)
       if (m.below(2))
         axes.push_back(axis);
-    m.add({m.values(shape)}, dict({{"axes", axes}}));
+    m.add({m.values(shape)}, {{"axes", axes}});
   }
 }
 
@@ -172,7 +172,7 @@ void gather(SampleMaker &m) {
     const Shape &shape = shapes[i % std::size(shapes)];
     int64_t axis = m.below(shape.rank());
     Tensor x = m.values(shape);
-    m.add({x, m.indices(indices[i / 2 % std::size(indices)], shape[axis])}, dict({{"axis", axis}}));
+    m.add({x, m.indices(indices[i / 2 % std::size(indices)], shape[axis])}, {{"axis", axis}});
   }
 }
 
@@ -187,7 +187,7 @@ void scatterAdd(SampleMaker &m) {
     for (int64_t dim : inners[i / 3 % 3])
       shape.push(dim);
     Tensor at = m.indices(index, size);
-    m.add({at, m.values(shape)}, dict({{"axis", axis}, {"size", size}}));
+    m.add({at, m.values(shape)}, {{"axis", axis}, {"size", size}});
   }
 }
 

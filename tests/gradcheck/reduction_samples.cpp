@@ -12,7 +12,7 @@ void reduce(SampleMaker &m, bool distinct) {
       for (int axis = 0; axis < shape.rank(); ++axis)
         if (subset >> axis & 1)
           axes.push_back(axis);
-      Dict attrs = dict({{"axes", axes}});
+      Dict attrs{{"axes", axes}};
       if ((subset + shape.rank()) % 2)
         attrs.set("keep_dims", true);
       m.add({distinct ? m.distinct(shape) : m.values(shape)}, attrs);
@@ -31,11 +31,11 @@ void matmul(SampleMaker &m) {
     b.push(tb ? size[1] : size[2]);
     b.push(tb ? size[2] : size[1]);
     Tensor lhs = m.values(a);
-    m.add({lhs, m.values(b)}, dict({{"transpose_a", ta}, {"transpose_b", tb}}));
+    m.add({lhs, m.values(b)}, {{"transpose_a", ta}, {"transpose_b", tb}});
   }
   for (const Shape &lhs : {Shape{2, 3, 4}, Shape{1, 2, 4}, Shape{2, 1, 2, 4}}) // one rhs for all
     for (bool tb : {false, true})
-      m.add({m.values(lhs), m.values(tb ? Shape{3, 4} : Shape{4, 3})}, dict({{"transpose_b", tb}}));
+      m.add({m.values(lhs), m.values(tb ? Shape{3, 4} : Shape{4, 3})}, {{"transpose_b", tb}});
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <initializer_list>
 #include <numeric>
 #include <utility>
 
@@ -10,13 +9,6 @@
 #include "tests/gradcheck/samples.h"
 
 namespace gradc::test {
-
-inline Dict dict(std::initializer_list<std::pair<std::string_view, Attr>> entries) {
-  Dict result;
-  for (const auto &[name, value] : entries)
-    result.set(name, value);
-  return result;
-}
 
 using Ints = std::vector<int64_t>;
 

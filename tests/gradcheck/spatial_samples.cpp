@@ -32,8 +32,8 @@ void conv2d(SampleMaker &m, Form form) {
     Shape x{c.batch, c.groups * c.perGroup, p.input[0], p.input[1]};
     Shape w{c.groups * c.filtersPerGroup, c.perGroup, p.kernel[0], p.kernel[1]};
     Shape y{c.batch, c.groups * c.filtersPerGroup, p.output(0), p.output(1)};
-    Dict attrs =
-        dict({{"stride", p.stride}, {"padding", p.padding}, {"dilation", p.dilation}, {"groups", c.groups}});
+    Dict attrs = {
+        {"stride", p.stride}, {"padding", p.padding}, {"dilation", p.dilation}, {"groups", c.groups}};
     if (form == Form::GradInput)
       attrs.set("input", p.input);
     if (form == Form::GradWeight)
@@ -55,12 +55,12 @@ template <class Add> void forEachWindow(Add &&add) {
     const Plane &p = kWindows[i % 10];
     add(p, Shape{1 + i % 2, 1 + i / 10, p.input[0], p.input[1]},
         Shape{1 + i % 2, 1 + i / 10, p.output(0), p.output(1)},
-        dict({{"window", p.kernel}, {"stride", p.stride}, {"padding", p.padding}}));
+        {{"window", p.kernel}, {"stride", p.stride}, {"padding", p.padding}});
   }
 }
 
 Dict poolAttrs(const Plane &p) {
-  Dict attrs = dict({{"kernel", p.kernel}, {"padding", p.padding}});
+  Dict attrs{{"kernel", p.kernel}, {"padding", p.padding}};
   if (p.stride != p.kernel)
     attrs.set("stride", p.stride);
   return attrs;

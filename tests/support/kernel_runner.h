@@ -54,9 +54,8 @@ inline Module asKernel(const Module &module, std::string_view kind) {
     types.push_back(fn.type(value));
     names.push_back("r");
   }
-  Dict attrs;
-  attrs.set("kind", Keyword{std::string(kind)});
-  OpId kernel = into.makeOp(Function::kBody, &opDef("kernel"), args, attrs, types, names, {});
+  OpId kernel = into.makeOp(Function::kBody, &opDef("kernel"), args, {{"kind", Keyword{std::string(kind)}}},
+                            types, names, {});
   into[Function::kBody].ops.push_back(kernel);
   RegionId region = into.addRegion(kernel);
   ValueMap map(fn.numValues(), kNoValue);

@@ -8,11 +8,7 @@ namespace {
 
 Type f32(Shape shape) { return {DType::F32, shape, {}}; }
 
-Dict ints(std::string_view name, std::vector<int64_t> values) {
-  Dict attrs;
-  attrs.set(name, values);
-  return attrs;
-}
+Dict ints(std::string_view name, std::vector<int64_t> values) { return {{name, values}}; }
 
 ReductionOrder reduceOrder(Shape shape, std::vector<int64_t> axes) {
   std::vector<Type> operands{f32(shape)};
@@ -56,8 +52,7 @@ TEST(Order, IgnoresLayoutAndOrderOfAxes) {
 TEST(Order, ContractionsAreOneChain) {
   std::vector<Type> operands{f32({64, 784}), f32({784, 128})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, {}), ReductionOrder{});
-  Dict transposed;
-  transposed.set("transpose_b", true);
+  const Dict transposed{{"transpose_b", true}};
   operands = {f32({9, 784}), f32({512, 784})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), ReductionOrder{});
   operands = {f32({64, 1, 28, 28}), f32({20, 1, 5, 5})};
@@ -65,8 +60,7 @@ TEST(Order, ContractionsAreOneChain) {
 }
 
 TEST(Order, FewRowsByATransposedMatrixAreDotProducts) {
-  Dict transposed;
-  transposed.set("transpose_b", true);
+  const Dict transposed{{"transpose_b", true}};
   std::vector<Type> operands{f32({8, 784}), f32({512, 784})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), (ReductionOrder{16, 1, 1, {}}));
   operands = {f32({1, 31}), f32({512, 31})};
@@ -88,8 +82,7 @@ TEST(Order, BatchesByLargeMatricesAreSplitOverTheDepth) {
   EXPECT_EQ(order({64, 512}, {512, 511}), chain);    // the matrix stays near
   EXPECT_EQ(order({64, 1000}, {1000, 512}), chain);  // four segments would not be whole vectors long
   EXPECT_EQ(order({4, 16, 512}, {512, 512}), chain); // tokens
-  Dict transposed;
-  transposed.set("transpose_b", true);
+  const Dict transposed{{"transpose_b", true}};
   std::vector<Type> operands{f32({64, 512}), f32({512, 512})};
   EXPECT_EQ(reductionOrder(opDef("matmul"), operands, transposed), chain);
 }

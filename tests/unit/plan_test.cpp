@@ -137,9 +137,7 @@ TEST(Plan, PlacesPrintAndParse) {
   for (const Place &place : {Place{Place::Space::Arena, 128, {}}, Place{Place::Space::Var, 0, "w"},
                              Place{Place::Space::Arg, 3, {}}, Place{Place::Space::Result, 1, {}}})
     EXPECT_EQ(parsePlace(toAttr(place)), place);
-  Dict two;
-  two.set("arena", int64_t{0});
-  two.set("arg", int64_t{0});
+  const Dict two{{"arena", int64_t{0}}, {"arg", int64_t{0}}};
   for (const Attr &wrong :
        {Attr(int64_t{0}), Attr(Dict{}), Attr(two), toAttr({Place::Space::Arena, -64, {}})})
     EXPECT_FALSE(parsePlace(wrong));

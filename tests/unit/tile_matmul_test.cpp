@@ -72,10 +72,8 @@ protected:
     const Function &fn = *module->functions[0];
     Module wrapped = testing::asKernel(*module, "contract");
     if (splits) {
-      Dict schedule;
-      schedule.set("algorithm", Keyword{"amx6"});
       Function &kernel = *wrapped.functions[0];
-      kernel[kernel.body().ops[0]].attrs.set("schedule", schedule);
+      kernel[kernel.body().ops[0]].attrs.set("schedule", Dict{{"algorithm", Keyword{"amx6"}}});
     }
     std::vector<Tensor> arguments;
     for (ValueId arg : fn.body().args)
