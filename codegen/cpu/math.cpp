@@ -4,6 +4,8 @@
 #include <limits>
 #include <span>
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -18,11 +20,15 @@ namespace el = elementary;
 struct Vector {
   Emit &e;
   DType dtype = DType::F32;
+  int lanes = kVectorLanes;
 
   llvm::IRBuilder<> &b() { return e.b; }
-  llvm::Type *type() { return e.vectorType(dtype); }
-  llvm::Type *intType() { return e.vectorType(dtype == DType::F32 ? DType::I32 : DType::I64); }
-  llvm::Value *c(double v) { return e.constant(dtype, dtype == DType::F32 ? static_cast<float>(v) : v); }
+  llvm::Type *of(DType element) { return llvm::FixedVectorType::get(e.scalarType(element), lanes); }
+  llvm::Type *type() { return of(dtype); }
+  llvm::Type *intType() { return of(dtype == DType::F32 ? DType::I32 : DType::I64); }
+  llvm::Value *c(double v) {
+    return llvm::ConstantFP::get(type(), dtype == DType::F32 ? static_cast<float>(v) : v);
+  }
   llvm::Value *i(int64_t v) { return llvm::ConstantInt::get(intType(), static_cast<uint64_t>(v), true); }
   llvm::Value *add(llvm::Value *x, llvm::Value *y) { return b().CreateFAdd(x, y); }
   llvm::Value *sub(llvm::Value *x, llvm::Value *y) { return b().CreateFSub(x, y); }
@@ -76,8 +82,6 @@ struct Nearest {
   Nearest(Vector v, llvm::Value *x, double factor) : rounder(v.fma(x, v.c(factor), v.c(el::kRounder))) {
     n = v.sub(rounder, v.c(el::kRounder));
   }
-  /// 2^n where that is a normal number.
-  llvm::Value *power(Vector v) const { return v.fromBits(v.b().CreateShl(v.bits(rounder), v.i(23))); }
 };
 
 /// p · 2^n for any n, rounded once: by the instruction for that, or by two factors, the first of which stays normal.
@@ -87,7 +91,7 @@ llvm::Value *scaleByPowerOfTwo(Vector v, llvm::Value *p, const Nearest &nearest)
     return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
                              {p, nearest.n, p, b.getInt16(0xffff), b.getInt32(4)}); // 4: rounds as everywhere
   llvm::Value *sum =
-      b.CreateSub(v.bits(nearest.rounder), v.i(el::kRounderBits - 127)); // of both exponents' bits
+      b.CreateSub(v.bits(nearest.rounder), v.i(el::kRounderBits - 254)); // of both exponents' bits
   llvm::Value *half = b.CreateLShr(sum, v.i(1));
   auto power = [&](llvm::Value *bits) { return v.fromBits(b.CreateShl(bits, v.i(23))); };
   return v.mul(v.mul(p, power(half)), power(b.CreateSub(sum, half)));
@@ -121,6 +125,87 @@ llvm::Value *logF32(Vector v, llvm::Value *x) {
   r = v.select(b.CreateFCmpOEQ(x, v.c(kInf)), x, r);
   r = v.select(b.CreateFCmpOEQ(x, v.c(0)), v.c(-kInf), r);
   return v.select(b.CreateFCmpULT(x, v.c(0)), v.c(std::numeric_limits<double>::quiet_NaN()), r);
+}
+
+/// The numbers of a table's row at the lanes' segments, which the low bits of an integer say.
+class Lookup {
+public:
+  Lookup(Vector v, llvm::Value *bits) : v_(v), bits_(bits) {}
+
+  llvm::Value *operator()(std::span<const float> row) {
+    const CpuTarget &target = v_.e.target;
+    if (target.vectorBits == 512)
+      return permuted(llvm::Intrinsic::x86_avx512_permvar_sf_512, row);
+    if (target.vectorBits != 256 || !target.fma) // no AVX2
+      return fromMemory(row);
+    llvm::Value *low = permuted(llvm::Intrinsic::x86_avx2_permps, row.first(8));
+    if (row.size() == 8)
+      return low;
+    llvm::Value *isUpper = v_.b().CreateICmpSLT(v_.b().CreateShl(bits_, v_.i(28)), v_.i(0));
+    return v_.select(isUpper, permuted(llvm::Intrinsic::x86_avx2_permps, row.last(8)), low);
+  }
+
+private:
+  llvm::Value *permuted(llvm::Intrinsic::ID instruction, std::span<const float> row) {
+    std::vector<float> numbers;
+    while (std::ssize(numbers) < v_.lanes)
+      numbers.insert(numbers.end(), row.begin(), row.end());
+    llvm::Constant *source = llvm::ConstantDataVector::get(v_.b().getContext(), numbers);
+    return v_.b().CreateIntrinsic(instruction, {}, {source, bits_});
+  }
+
+  llvm::Value *fromMemory(std::span<const float> row) {
+    llvm::IRBuilder<> &b = v_.b();
+    llvm::GlobalVariable *numbers = inMemory(row);
+    llvm::Value *segments = b.CreateAnd(bits_, v_.i(std::ssize(row) - 1));
+    llvm::Value *result = llvm::PoisonValue::get(v_.type());
+    for (int lane = 0; lane < v_.lanes; ++lane) {
+      llvm::Value *place =
+          b.CreateInBoundsGEP(b.getFloatTy(), numbers, b.CreateExtractElement(segments, lane));
+      result = b.CreateInsertElement(result, b.CreateLoad(b.getFloatTy(), place), lane);
+    }
+    return result;
+  }
+  /// Once in the module.
+  llvm::GlobalVariable *inMemory(std::span<const float> row) {
+    llvm::Module &module = v_.e.module;
+    llvm::Constant *numbers =
+        llvm::ConstantDataArray::get(module.getContext(), llvm::ArrayRef(row.data(), row.size()));
+    for (llvm::GlobalVariable &global : module.globals())
+      if (global.hasInitializer() && global.getInitializer() == numbers)
+        return &global;
+    return new llvm::GlobalVariable(module, numbers->getType(), true, llvm::GlobalValue::PrivateLinkage,
+                                    numbers, "segments");
+  }
+
+  Vector v_;
+  llvm::Value *bits_;
+};
+
+/// A NaN goes through all, whatever its segment.
+template <size_t kSegments>
+llvm::Value *piecewise(Vector v, llvm::Value *x, const el::Piecewise<kSegments> &f) {
+  llvm::Value *t = v.atMost(f.highest, v.fabs(x)), *root = v.fma(t, v.c(f.slope), v.c(-f.offset));
+  Lookup at(v, v.bits(v.fma(v.b().CreateFNeg(root), root, v.c(f.kLowBits))));
+  llvm::Value *r = v.sub(t, at(f.rows[0])), *p = at(f.rows[1]);
+  for (const auto &row : f.rows.subspan(2, f.rows.size() - 3))
+    p = v.fma(p, r, at(row));
+  llvm::Value *lowest = at(f.rows.back());
+  return v.copysign(v.fma(p, r, f.addsT ? v.add(t, lowest) : lowest), x);
+}
+
+/// By halves where registers have eight lanes: LLVM would take turns with both, and run out of registers.
+template <size_t kSegments>
+llvm::Value *piecewiseF32(Emit &e, llvm::Value *x, const el::Piecewise<kSegments> &f) {
+  if (e.target.vectorBits != 256)
+    return piecewise({e}, x, f);
+  constexpr int kHalf = kVectorLanes / 2;
+  llvm::Value *halves[2];
+  for (int i = 0; i < 2; ++i)
+    halves[i] =
+        piecewise({e, DType::F32, kHalf},
+                  e.b.CreateShuffleVector(x, llvm::to_vector(llvm::seq(i * kHalf, (i + 1) * kHalf))), f);
+  return e.b.CreateShuffleVector(halves[0], halves[1], llvm::to_vector(llvm::seq(0, kVectorLanes)));
 }
 
 /// log2 of a positive f64 to about 1e-13: 2·artanh(s), s = (m - 1) / (m + 1).
@@ -186,36 +271,11 @@ llvm::Value *emitPow(Emit &e, llvm::Value *x, llvm::Value *y) {
 }
 
 llvm::Value *emitTanh(Emit &e, llvm::Value *x) {
-  if (isF64(x))
-    return perLane(e, "tanh", {x});
-  Vector v{e};
-  llvm::Value *t = v.atMost(el::kTanhHighest, v.fabs(x));
-  llvm::Value *isFar = e.b.CreateFCmpOGE(t, v.c(el::kTanhNear));
-  const Nearest nearest(v, t, 2 * el::kLog2E);
-  llvm::Value *r = v.fma(v.select(isFar, nearest.n, v.c(0)), v.c(-el::kLn2 / 2), t);
-  llvm::Value *z = v.mul(r, r);
-  llvm::Value *h = v.fma(v.poly(z, el::kTanh), v.mul(r, z), r);
-  llvm::Value *power = nearest.power(v);
-  llvm::Value *below = v.fma(v.sub(power, v.c(1)), h, v.add(power, v.c(1)));
-  llvm::Value *far = v.add(e.b.CreateFDiv(v.fma(h, v.c(2), v.c(-2)), below), v.c(1));
-  return v.copysign(v.select(isFar, far, h), x);
+  return isF64(x) ? perLane(e, "tanh", {x}) : piecewiseF32(e, x, el::kTanh);
 }
 
 llvm::Value *emitErf(Emit &e, llvm::Value *x) {
-  if (isF64(x))
-    return perLane(e, "erf", {x});
-  Vector v{e};
-  llvm::Value *t = v.atMost(el::kErfHighest, v.fabs(x)), *s = v.mul(t, t);
-  llvm::Value *q = v.fma(v.c(el::kErfFarA), t, v.c(el::kErfFarB));
-  q = v.fma(q, s, v.fma(v.c(el::kErfFarC), t, v.c(el::kErfFarD)));
-  for (double k : el::kErfFar)
-    q = v.fma(q, t, v.c(k));
-  q = v.mul(q, t);
-  const Nearest nearest(v, q, el::kLog2E);
-  llvm::Value *power = v.poly(v.fma(nearest.n, v.c(-el::kLn2), q), el::kExp);
-  llvm::Value *far = v.copysign(v.fma(e.b.CreateFNeg(nearest.power(v)), power, v.c(1)), x);
-  llvm::Value *near = v.fma(v.poly(s, el::kErf), x, x);
-  return v.select(e.b.CreateFCmpOGT(t, v.c(el::kErfNear)), far, near);
+  return isF64(x) ? perLane(e, "erf", {x}) : piecewiseF32(e, x, el::kErf);
 }
 
 } // namespace gradc

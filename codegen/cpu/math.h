@@ -1,8 +1,7 @@
 // Elementary functions as LLVM IR.
 //
 // f32: polynomials on 16 lanes, the same bits on every processor that has fused multiply-add; at most 2 ULP, right
-// for zeros, denormals, infinities and NaN. Coefficients of log and of tanh near 0 are Cephes' (S. Moshier), of erf
-// N. Juffa's, of exp a minimax fit.
+// for zeros, denormals, infinities and NaN. Coefficients of log are Cephes' (S. Moshier), the others minimax fits.
 // f64: the C library's functions, lane by lane; f64 is for gradient checks.
 #pragma once
 

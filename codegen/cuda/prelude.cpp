@@ -48,7 +48,7 @@ DEVICE float exp_f32(float x) {{
       fmt::arg("highest", f32(el::kExpHighest)), fmt::arg("lowest", f32(el::kExpLowest)),
       fmt::arg("nearest", nearestText("x", el::kLog2E)), fmt::arg("high", f32(-el::kLn2High)),
       fmt::arg("low", f32(-el::kLn2Low)), fmt::arg("p", polynomial(DType::F32, "r", el::kExp)),
-      fmt::arg("bits", el::kRounderBits - 127));
+      fmt::arg("bits", el::kRounderBits - 254));
 }
 
 std::string logText() {
@@ -78,48 +78,36 @@ DEVICE float log_f32(float x) {{
       fmt::arg("high", f32(el::kLn2High)));
 }
 
-std::string tanhText() {
+template <size_t kSegments>
+std::string piecewiseText(std::string_view name, const el::Piecewise<kSegments> &f) {
+  std::string rows;
+  for (const auto &row : f.rows) {
+    std::string numbers;
+    for (float number : row)
+      numbers += (numbers.empty() ? "" : ", ") + f32(number);
+    rows += fmt::format("  {{{}}},\n", numbers);
+  }
   return fmt::format(
-      R"(// An odd polynomial near 0, and with its value the law of addition elsewhere.
-DEVICE float tanh_f32(float x) {{
+      R"(// A polynomial for each segment: its centre, and the coefficients from the highest power on.
+static __device__ const float {name}_rows[{count}][{segments}] = {{
+{rows}}};
+DEVICE float {name}_f32(float x) {{
   float t = fabsf(x);
   t = {highest} < t ? {highest} : t;
-  const bool far = t >= {bound};
-{nearest}  const float r = fmaf(far ? n : 0.0f, {ln2}, t), z = r * r;
-  const float h = fmaf({p}, r * z, r);
-  const float power = __int_as_float(int(unsigned(__float_as_int(rounder)) << 23));
-  const float below = fmaf(power - 1.0f, h, power + 1.0f);
-  return copysignf(far ? fmaf(h, 2.0f, -2.0f) / below + 1.0f : h, x);
+  const float root = fmaf(t, {slope}, {offset});
+  const int segment = __float_as_int(fmaf(-root, root, {rounder})) & {segments} - 1;
+  const float r = t - {name}_rows[0][segment];
+  float p = {name}_rows[1][segment];
+#pragma unroll
+  for (int i = 2; i < {last}; ++i)
+    p = fmaf(p, r, {name}_rows[i][segment]);
+  return copysignf(fmaf(p, r, {t}{name}_rows[{last}][segment]), x);
 }}
 )",
-      fmt::arg("highest", f32(el::kTanhHighest)), fmt::arg("bound", f32(el::kTanhNear)),
-      fmt::arg("nearest", nearestText("t", 2 * el::kLog2E)), fmt::arg("ln2", f32(-el::kLn2 / 2)),
-      fmt::arg("p", polynomial(DType::F32, "z", el::kTanh)));
-}
-
-std::string erfText() {
-  std::string far = "fmaf(r, s, u)";
-  for (double k : el::kErfFar)
-    far = fmt::format("fmaf({}, t, {})", far, f32(k));
-  return fmt::format(
-      R"(// An odd polynomial near 0, else 1 - e^q(|x|).
-DEVICE float erf_f32(float x) {{
-  float t = fabsf(x);
-  t = {highest} < t ? {highest} : t;
-  const float s = t * t, r = fmaf({a}, t, {b}), u = fmaf({c}, t, {d});
-  const float q = {far} * t;
-{nearest}  const float e = fmaf(n, {ln2}, q);
-  const float power = __int_as_float(int(unsigned(__float_as_int(rounder)) << 23));
-  const float far = fmaf(-power, {exp}, 1.0f);
-  const float near = fmaf({p}, x, x);
-  return t > {bound} ? copysignf(far, x) : near;
-}}
-)",
-      fmt::arg("highest", f32(el::kErfHighest)), fmt::arg("a", f32(el::kErfFarA)),
-      fmt::arg("b", f32(el::kErfFarB)), fmt::arg("c", f32(el::kErfFarC)), fmt::arg("d", f32(el::kErfFarD)),
-      fmt::arg("far", far), fmt::arg("nearest", nearestText("q", el::kLog2E)),
-      fmt::arg("ln2", f32(-el::kLn2)), fmt::arg("exp", polynomial(DType::F32, "e", el::kExp)),
-      fmt::arg("p", polynomial(DType::F32, "s", el::kErf)), fmt::arg("bound", f32(el::kErfNear)));
+      fmt::arg("name", name), fmt::arg("count", f.rows.size()), fmt::arg("segments", kSegments),
+      fmt::arg("rows", rows), fmt::arg("highest", f32(f.highest)), fmt::arg("slope", f32(f.slope)),
+      fmt::arg("offset", f32(-f.offset)), fmt::arg("rounder", f32(f.kLowBits)),
+      fmt::arg("last", f.rows.size() - 1), fmt::arg("t", f.addsT ? "t + " : ""));
 }
 
 std::string powText() {
@@ -275,8 +263,8 @@ std::vector<Definition> definitions() {
        "DEVICE int clamp_index(int i, int most) { return i < 0 ? 0 : i > most ? most : i; }\n"},
       {"exp_f32", expText()},
       {"log_f32", logText()},
-      {"tanh_f32", tanhText()},
-      {"erf_f32", erfText()},
+      {"tanh_f32", piecewiseText("tanh", el::kTanh)},
+      {"erf_f32", piecewiseText("erf", el::kErf)},
       {"pow_cases", "// The sign of |x|^y, which r is, and the cases that C's pow names.\n"
                     "template <class T> DEVICE T pow_cases(T x, T y, T r) {\n"
                     "  const T half = y * T(0.5), infinite = T(INFINITY);\n"

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "codegen/elementary.h"
 #include "ir/text.h"
 #include "tests/support/kernel_runner.h"
 
@@ -126,6 +127,45 @@ TEST(Math, SameBitsOfNarrowerVectors) {
       ASSERT_EQ(std::bit_cast<uint32_t>(wide.as<float>()[i]), std::bit_cast<uint32_t>(split.as<float>()[i]))
           << op << " of " << x[static_cast<size_t>(i)];
   }
+}
+
+/// The 2048 numbers on both sides of each border between segments and of the clamp.
+template <size_t kSegments> std::vector<float> aroundBorders(const elementary::Piecewise<kSegments> &f) {
+  constexpr uint32_t kAround = 2048;
+  std::vector<float> x;
+  for (size_t i = 0; i < kSegments; ++i) {
+    const double left = static_cast<double>(kSegments) - 1.5 - static_cast<double>(i);
+    const double border = i + 1 < kSegments ? (f.offset - std::sqrt(left)) / f.slope : f.highest;
+    const auto bits = std::bit_cast<uint32_t>(static_cast<float>(border));
+    for (uint32_t at = bits - kAround; at < bits + kAround; ++at)
+      x.push_back(std::bit_cast<float>(at));
+  }
+  x.resize(kBatch, 20);
+  return x;
+}
+
+template <size_t kSegments>
+void expectAccurateAtBorders(const char *op, const elementary::Piecewise<kSegments> &f,
+                             double (*reference)(double)) {
+  const std::vector<float> x = aroundBorders(f);
+  const Function1 function(op);
+  for (const char *processor : {"native", "haswell", "x86-64"}) { // by three ways of reading tables
+    StatusOr<CpuTarget> target = parseCpuTarget(processor);
+    ASSERT_TRUE(target);
+    const Tensor y = function({tensorOf(x)}, *target);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float got = y.as<float>()[static_cast<int64_t>(i)];
+      ASSERT_LE(ulps(got, reference(x[i])), 2) << processor << ": " << op << " of " << x[i];
+      ASSERT_LE(got, 1.0F) << processor << ": " << op << " of " << x[i];
+      ASSERT_TRUE(got == 1.0F || x[i] < static_cast<float>(f.highest))
+          << processor << ": " << op << " of " << x[i];
+    }
+  }
+}
+
+TEST(Math, BordersOfSegments) {
+  expectAccurateAtBorders("tanh", elementary::kTanh, std::tanh);
+  expectAccurateAtBorders("erf", elementary::kErf, std::erf);
 }
 
 TEST(Math, PowOfRandomAndSpecialPairs) {

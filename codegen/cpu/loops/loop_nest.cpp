@@ -226,8 +226,8 @@ double leafCycles(Leaf leaf) {
   switch (leaf) {
   case Leaf::Exp: return 8;
   case Leaf::Log: return 16;
-  case Leaf::Tanh: return 15;
-  case Leaf::Erf: return 18;
+  case Leaf::Tanh: return 9;
+  case Leaf::Erf: return 8;
   case Leaf::Pow: return 60;
   case Leaf::Div: return 10;
   case Leaf::Sqrt: return 12;
