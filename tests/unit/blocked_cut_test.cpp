@@ -85,6 +85,9 @@ TEST(BlockedCut, CopiesNeighboursForSeveralPanels) {
     EXPECT_EQ(nest.panels, columns == 256 ? 2 : 4);
     EXPECT_EQ(nest.packsRows(), columns == 1024);
   }
+  const BlockedNest apart = cut(1024, 128, 1024, true); // lines of a set
+  EXPECT_EQ(apart.panels, 2);
+  EXPECT_TRUE(apart.packsRows());
   const BlockedNest narrow = cut(64, 256, 8192, true);
   EXPECT_EQ(narrow.panels, 1);
   EXPECT_EQ(narrow.readRows().pitch, narrow.row.pitch);

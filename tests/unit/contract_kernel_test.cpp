@@ -102,7 +102,8 @@ TEST_F(ContractKernel, LayersBlocked) {
               mcpu, tile, ++seed);
   l2Bytes = 64 << 10;
   for (const char *mcpu : {"native", "haswell"})
-    for (auto [n, inputs, units] : {std::array{40, 300, 200}, {150, 260, 130}, {16, 1024, 64}}) {
+    for (auto [n, inputs, units] :
+         {std::array{40, 300, 200}, {150, 260, 130}, {16, 1024, 64}, {70, 260, 1024}}) {
       const std::string x = f32({n, inputs}, true), y = f32({n, units}, true);
       check({"matmul(%p, %q) {transpose_b = true}", x, f32({units, inputs}, false), y}, mcpu, {0, 0}, ++seed);
       check({"matmul(%p, %q)", x, f32({inputs, units}, false), y}, mcpu, {0, 0}, ++seed);

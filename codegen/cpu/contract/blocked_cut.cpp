@@ -21,10 +21,11 @@ int64_t BlockedNest::panelBytes() const { return depthBlock * tile.vectors * kVe
 int64_t BlockedNest::sumBytes() const { return tile.rows * tile.vectors * kVector; }
 
 bool BlockedNest::packsRows() const {
-  constexpr int64_t kPage = 4096, kWays = 8, kFewPanels = 2;
+  constexpr int64_t kPage = 4096, kWays = 8;
+  const int64_t fewPanels = row.pitch % kPage == 0 ? 1 : 2;
   switch (row.storage) {
   case Storage::DepthInner: return row.pitch % kPage == 0 && tile.rows > kWays;
-  case Storage::IndexInner: return panels > kFewPanels;
+  case Storage::IndexInner: return panels > fewPanels;
   case Storage::Blocks: return row.pitch % kPage == 0;
   }
   return true;

@@ -50,8 +50,8 @@ struct BlockedNest {
   bool wholeDepth = false;          // one block of it, and tiles of rows outside of panels
 
   /// Rows are copied where they are neighbours, as a tile would take a piece of each line, if panels enough read them to
-  /// pay for it, and where a power of two between them makes more of them compete for one set of the first cache than it
-  /// has ways.
+  /// pay for it: two where the lines are pages apart and compete for one set of the first cache. Others are where a power
+  /// of two between them makes more of them compete than a set has ways.
   bool packsRows() const;
   /// The row operand as tiles read it: in its place or in scratch memory.
   Operand readRows() const;
