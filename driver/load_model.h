@@ -13,10 +13,10 @@ namespace gradc {
 /// The flags by which a command changes what the model file says.
 struct ModelFlags {
   std::string file;
-  ModelOverrides overrides; // --set, --batch, --seed
+  ModelOverrides overrides; // --set, --only, --freeze, --batch, --seed
 };
 
-/// The model, --set, --seed and --batch. `flags` must outlive the parse.
+/// The model, --set, --only, --freeze, --seed and --batch. `flags` must outlive the parse.
 Options modelOptions(ModelFlags &flags);
 /// The same without --batch, for a command that takes several.
 Options modelOptionsButBatch(ModelFlags &flags);

@@ -66,7 +66,7 @@ Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOve
   if (!graph)
     return std::unexpected(graph.error());
   source->graph = std::move(*graph);
-  source->rules = readParameterRules(doc);
+  source->rules = readParameterRules(doc, overrides.trained);
   source->normalization = readNormalization(doc, source->graph, diag);
 
   LoadedModel model;
@@ -80,6 +80,7 @@ Result<LoadedModel> loadModel(std::string text, std::string file, const ModelOve
   Result<Module> module = buildModule(*source, model.train.batchSize, purpose, diag, &model.nodes);
   if (!module)
     return std::unexpected(module.error());
+  checkTrained(overrides.trained, *module, diag);
   model.data = readDataConfig(doc, source->graph, *module, diag);
   if (diag.hasErrors())
     return std::unexpected(diag.failed());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "frontend/parameters.h"
 #include "ir/ir.h"
 #include "support/config.h"
 #include "support/diagnostics.h"
@@ -51,6 +52,7 @@ struct LoadedModel {
 /// What the command line says instead of the file.
 struct ModelOverrides {
   std::vector<std::string> set;     // --set /json/pointer=value
+  TrainedParameters trained;        // --only, --freeze
   std::optional<int64_t> batchSize; // --batch
   std::optional<uint64_t> seed;     // --seed
 };

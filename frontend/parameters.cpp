@@ -1,6 +1,8 @@
 #include "frontend/parameters.h"
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "frontend/values.h"
@@ -90,10 +92,22 @@ Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans, std::string
   return isWord ? Attr(Keyword{name}) : Attr(std::move(dict));
 }
 
+/// A pattern may name the parameter or what it belongs to.
+bool isAmong(std::string_view name, std::span<const std::string> patterns) {
+  return std::ranges::any_of(patterns, [&](const std::string &pattern) {
+    return matchesGlob(name, pattern) || matchesGlob(name, pattern + ".*");
+  });
+}
+
+bool isTrained(std::string_view name, const TrainedParameters &trained, bool otherwise) {
+  return (trained.only.empty() ? otherwise : isAmong(name, trained.only)) && !isAmong(name, trained.frozen);
+}
+
 } // namespace
 
-ParameterRules readParameterRules(const JsonDocument &document) {
+ParameterRules readParameterRules(const JsonDocument &document, TrainedParameters trained) {
   ParameterRules rules;
+  rules.trained = std::move(trained);
   const Json *train = document.root.find("train");
   const Json *groups = train ? train->find("groups") : nullptr;
   for (size_t i = 0; groups && i < groups->items.size(); ++i)
@@ -120,7 +134,8 @@ Rule<Dict> parameterAttrs(const std::string &name, const Shape &shape, Fans fans
   };
   Dict attrs;
   attrs.set("init", *init);
-  if (const Json *trainable = setting("trainable"); trainable && !trainable->boolean)
+  const Json *trainable = setting("trainable");
+  if (!isTrained(name, rules.trained, !trainable || trainable->boolean))
     attrs.set("trainable", false);
   if (const Json *norm = setting("max_norm"); norm && norm->number > 0)
     attrs.set("max_norm", norm->number);
@@ -129,6 +144,29 @@ Rule<Dict> parameterAttrs(const std::string &name, const Shape &shape, Fans fans
   if (const Json *decay = setting("weight_decay"))
     attrs.set("weight_decay", decay->number);
   return attrs;
+}
+
+void checkTrained(const TrainedParameters &trained, const Module &module, Diagnostics &diag) {
+  std::vector<std::string_view> parameters, nodes;
+  bool isAnyTrained = false;
+  for (const Variable &variable : module.variables)
+    if (variable.kind == VarKind::Param) {
+      parameters.push_back(variable.name);
+      nodes.push_back(parameters.back().substr(0, variable.name.rfind('.')));
+      isAnyTrained |= variableSpec(variable).trainable;
+    }
+  bool areKnown = true;
+  for (const auto &[flag, patterns] : {std::pair{"--only", &trained.only}, {"--freeze", &trained.frozen}})
+    for (const std::string &pattern : *patterns)
+      if (std::ranges::none_of(parameters, [&](std::string_view name) {
+            return isAmong(name, {&pattern, 1});
+          })) {
+        (void)diag.error({}, "{}: no parameter and no node with parameters is called '{}'{}", flag, pattern,
+                         proposal(pattern, nodes));
+        areKnown = false;
+      }
+  if (areKnown && !isAnyTrained && !trained.frozen.empty())
+    (void)diag.error({}, "--freeze leaves no parameter to train");
 }
 
 VariableSpec variableSpec(const Variable &variable) {

@@ -13,15 +13,24 @@
 
 namespace gradc {
 
-/// "groups" of "train".
+/// Which parameters a training changes, whatever the file says: names of nodes or of parameters, or patterns of such.
+struct TrainedParameters {
+  std::vector<std::string> only; // empty: as the file says
+  std::vector<std::string> frozen;
+};
+/// An error for each name that no parameter has, and where no parameter is left.
+void checkTrained(const TrainedParameters &trained, const Module &module, Diagnostics &diag);
+
+/// "groups" of "train", and what the command line says.
 struct ParameterRules {
   struct Group {
     std::string match;
     const Json *json = nullptr;
   };
   std::vector<Group> groups;
+  TrainedParameters trained;
 };
-ParameterRules readParameterRules(const JsonDocument &document);
+ParameterRules readParameterRules(const JsonDocument &document, TrainedParameters trained);
 
 /// "normalize" of "data": (x - mean) / std of one input.
 struct Normalization {
