@@ -25,6 +25,7 @@ Command gradcheckCommand();
 Command checkCommand();
 Command opsCommand();
 Command schemaCommand();
+Command completionCommand(const std::vector<Command> &commands);
 
 namespace {
 
@@ -35,11 +36,12 @@ namespace {
 
 int run(int argc, const char *const *argv) {
   // In the order of --help.
-  const Command commands[] = {
+  std::vector<Command> commands = {
       trainCommand(),   evalCommand(),    predictCommand(), benchCommand(),  runCommand(),
       compileCommand(), explainCommand(), optCommand(),     diffCommand(),   gradcheckCommand(),
       checkCommand(),   opsCommand(),     doctorCommand(),  schemaCommand(),
   };
+  commands.push_back(completionCommand(commands));
   const std::string version = fmt::format("gradc {} (LLVM {}, {} {})", GRADC_VERSION, GRADC_LLVM_VERSION,
                                           GRADC_SYSTEM, GRADC_BUILD_TYPE);
   ExitCode exit = runCommandLine(commands, version, argc, argv);
