@@ -77,7 +77,8 @@ Expected<Model> Model::read(const std::string &file, const ModelOptions &options
 
 Expected<Model> Model::parse(std::string text, std::string name, const ModelOptions &options) {
   Diagnostics diagnostics;
-  const ModelOverrides overrides{options.set, options.batchSize, options.seed};
+  const ModelOverrides overrides{
+      .set = options.set, .trained = {}, .batchSize = options.batchSize, .seed = options.seed};
   SessionFlags flags = sessionFlags(name, options);
   Result<LoadedModel> model = loadModel(std::move(text), std::move(name), overrides, diagnostics);
   if (!model)
