@@ -41,6 +41,20 @@ TEST(BlockedCut, IsForLayersBeyondTheCaches) {
   EXPECT_TRUE(wantsBlocks(1024, 1024, 1024, true, kL2));
 }
 
+TEST(BlockedCut, IsForNarrowPanelsWhoseLinesCompete) {
+  auto wants = [](int64_t units, int64_t inputs, int64_t examples, RegisterTile tile) {
+    return wantsPanels(units, inputs, examples, tile, kL1);
+  };
+  EXPECT_TRUE(wants(512, 512, 64, {6, 1}));
+  EXPECT_TRUE(wants(512, 1536, 64, {6, 1}));
+  EXPECT_TRUE(wants(64, 2048, 32, {6, 1}));
+  EXPECT_FALSE(wants(512, 512, 64, {6, 4})); // neighbouring lines come together
+  EXPECT_FALSE(wants(512, 784, 64, {6, 1}));
+  EXPECT_FALSE(wants(512, 512, 32, {6, 1})); // about as many lines as places
+  EXPECT_FALSE(wants(512, 256, 256, {6, 1}));
+  EXPECT_FALSE(wants(64, 8192, 32, {6, 1})); // too few tiles use the copies
+}
+
 TEST(BlockedCut, ReadsTheLargerOperandOnce) {
   const BlockedNest wide = cut(256, 1024, 8192, true), tall = cut(1024, 256, 8192, true);
   EXPECT_EQ(wide.rowTiles, ceilDiv(wide.rows, wide.tile.rows));

@@ -100,6 +100,11 @@ TEST_F(ContractKernel, LayersBlocked) {
         check({"matmul(%p, %q) {transpose_a = true}", f32({n, units}, true), f32({n, inputs}, false),
                f32({units, inputs}, false)},
               mcpu, tile, ++seed);
+  // panels of one vector whose lines compete
+  for (auto [n, units, inputs] : {std::array{64, 70, 512}, {60, 130, 1024}})
+    check({"matmul(%p, %q) {transpose_a = true}", f32({n, units}, true), f32({n, inputs}, false),
+           f32({units, inputs}, false)},
+          "haswell", {6, 1}, ++seed);
   l2Bytes = 64 << 10;
   for (const char *mcpu : {"native", "haswell"})
     for (auto [n, inputs, units] :

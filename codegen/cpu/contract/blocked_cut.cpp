@@ -1,5 +1,6 @@
 // How a large product is cut into blocks.
 #include <algorithm>
+#include <numeric>
 
 #include "codegen/cpu/contract/blocked_nest.h"
 #include "codegen/cpu/contract/matmul_nest.h"
@@ -68,6 +69,13 @@ bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
   const int64_t most = columnLanes * kFloat % kPage == 0 ? kPagesBytes : kOperandBytes;
   return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
          (rows + columnLanes) * depth * kFloat > most;
+}
+
+bool wantsPanels(int64_t units, int64_t inputs, int64_t examples, RegisterTile tile, int64_t l1Bytes) {
+  constexpr int64_t kWay = 4096, kFar = 2048;
+  const int64_t apart = std::gcd(inputs * kFloat, kWay); // how far apart a panel's lines lie within a way
+  return tile.vectors == 1 && apart >= kFar && examples * apart > 2 * l1Bytes &&
+         units >= std::max<int64_t>(64, inputs / 32); // enough to pay for copying all inputs in each item
 }
 
 bool wantsBlocks(int64_t units, int64_t examples, int64_t depth, bool transposed, int64_t l2Bytes) {

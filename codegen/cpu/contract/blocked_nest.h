@@ -68,6 +68,11 @@ struct BlockedNest {
 /// Whether blocks are worth their copies for row-major matrices: the operands are large, and each of their elements is
 /// used often.
 bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth);
+/// The same for the gradient of a layer's weights, [units, inputs], of operands that are not large: each tile of units
+/// goes through panels of all inputs, whose lines, one of each example, compete for a few sets of the first cache where
+/// a large power of two divides the distance between examples. It costs where a tile is one vector wide and they are
+/// more than twice as many as the sets hold.
+bool wantsPanels(int64_t units, int64_t inputs, int64_t examples, RegisterTile tile, int64_t l1Bytes);
 /// The same for a product of <n16> examples by a matrix; `transposed`: it lies as [units, depth].
 bool wantsBlocks(int64_t units, int64_t examples, int64_t depth, bool transposed, int64_t l2Bytes);
 /// Sizes of the blocks for the nest's tile and caches of those sizes.

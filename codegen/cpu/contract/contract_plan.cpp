@@ -136,8 +136,12 @@ std::optional<ContractPlan> blocked(const Operation &op, bool batchLanes, Regist
   const int64_t columns = op.result.shape[batchLanes ? 0 : whole - 1],
                 rows = batchLanes ? op.result.shape[1] : op.result.elements() / columns;
   const int64_t depth = op.b.shape[transposeB ? 1 : 0];
-  if (op.b.rank() != 2 || !(batchLanes ? wantsBlocks(rows, columns, depth, transposeB, target.l2Bytes)
-                                       : wantsBlocks(rows, columns, depth)))
+  const bool weightGradient = op.a.layout == kLayoutN16 && !batchLanes && !transposeB;
+  const bool pays = batchLanes
+                        ? wantsBlocks(rows, columns, depth, transposeB, target.l2Bytes)
+                        : wantsBlocks(rows, columns, depth) ||
+                              (weightGradient && wantsPanels(rows, columns, depth, tile, target.l1Bytes));
+  if (op.b.rank() != 2 || !pays)
     return std::nullopt;
   BlockedNest nest;
   nest.rows = rows;
