@@ -16,9 +16,9 @@ std::vector<std::string> flagsOf(const Option &option) {
   std::vector<std::string> flags;
   for (size_t at = 0; at <= option.name.size();) {
     const size_t end = std::min(option.name.find(',', at), option.name.size());
-    const std::string flag = option.name.substr(at + (option.name[at] == '!' ? 1 : 0), end - at);
-    if (flag.starts_with('-'))
-      flags.push_back(flag.substr(0, flag.find(',')));
+    const size_t first = at + (option.name[at] == '!' ? 1 : 0);
+    if (option.name[first] == '-')
+      flags.push_back(option.name.substr(first, end - first));
     at = end + 1;
   }
   return flags;
