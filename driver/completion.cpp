@@ -1,6 +1,7 @@
 // gradc completion: scripts by which shells complete gradc's commands, flags and the words that flags take, made of the
 // table of commands. Everything else completes to a file.
 #include <algorithm>
+#include <memory>
 
 #include <fmt/format.h>
 

@@ -113,8 +113,8 @@ int64_t cudaTermBytes(const CudaKernelContext &k, const CudaRowPlan &plan) {
 }
 
 std::optional<CudaStagedForm> cudaStagedForm(const CudaKernelContext &k, const CudaRowPlan &plan) {
-  const bool isMatrix = plan.shape.rank() > 1 && plan.keptShape.elements() == 1 && lanesFollowMemory(plan);
-  std::optional<CudaStagedForm> form = plan.keepsLast() || isMatrix ? columnsOf(k, plan) : rowsOf(k, plan);
+  const bool areColumns = plan.keepsLast() || (plan.shape.rank() > 1 && lanesFollowMemory(plan));
+  std::optional<CudaStagedForm> form = areColumns ? columnsOf(k, plan) : rowsOf(k, plan);
   if (!form || form->sums % form->sumsPerBlock != 0 || !cudaComputesNeighbours(k, true) ||
       !addsFloats(k, plan))
     return form;

@@ -238,8 +238,8 @@ private:
       shape.rowOffsets.push_back(i * weightStrides(channels).channel);
     for (int64_t j = 0; j < pixels.run.size; ++j)
       shape.columnOffsets.push_back(j * width.inPerOut * inputStrides().pixel);
-    const Values extents(args.numbers.begin() + 4,
-                         args.numbers.end()); // and behind them what is fetched next
+    // Behind the extents stands what is fetched next.
+    const Values extents(args.numbers.begin() + 4, args.numbers.end());
     if (fetch_.pays() && tapFacts(height, nest_.height.inSize).always)
       shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
         if (nest_.bands().size() == 1)
