@@ -131,6 +131,22 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
   return {};
 }
 
+bool suitsPixels(const Function &fn, OpId op) {
+  const OpData &data = fn[op];
+  auto fits = [&](ValueId v) { return isRowMajor(fn.type(v)) && fn.type(v).dtype == DType::F32; };
+  return data.def->name == "conv2d_grad_weight" && std::ranges::all_of(data.operands, fits) &&
+         fits(data.results[0]);
+}
+
+ContractionShape pixelsShape(const Function &fn, OpId op) {
+  const Shape &weights = fn.type(fn[op].results[0]).shape;
+  const int64_t rows = weights[0] / withDefaults(*fn[op].def, fn[op].attrs).i64("groups"),
+                taps = weights[2] * weights[3];
+  if (taps == 1)
+    return {ContractionForm::ConvWeight, rows, weights[1]};
+  return {ContractionForm::ConvTaps, rows, taps};
+}
+
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit) {
   const int64_t rows = shape.rowsInBlocks ? std::min(shape.rows, kLanes) : shape.rows;
   return legalTile(shape, chooseTile(rows, shape.columns, unit, shape.rowOperand(), shape.maxTileRows));

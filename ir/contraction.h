@@ -43,6 +43,11 @@ ContractionShape contractionShape(const OpDef &def, std::span<const Type> operan
                                   const Dict &attrs);
 ContractionShape contractionShape(const Function &fn, OpId op);
 
+/// Whether a weight gradient of a convolution can take the algorithm `pixels` (ir/order.h), as all of row-major f32 do,
+/// and its shape then: that of ConvTaps, of a 1×1 kernel ConvWeight.
+bool suitsPixels(const Function &fn, OpId op);
+ContractionShape pixelsShape(const Function &fn, OpId op);
+
 /// The register tile with the least estimated time.
 RegisterTile chooseTile(const ContractionShape &shape, const VectorUnit &unit);
 /// The tile, or the next smaller one that the shape allows.

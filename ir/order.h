@@ -11,7 +11,8 @@
 //   conv2d              kh, kw, input channel of the group; taps in the padding are absent
 //   conv2d_grad_input   kh, kw, output channel of the group; taps that do not exist are absent
 //   conv2d_grad_weight  n, oh, ow; terms in the padding are absent
-//   (all three by the algorithm that ir/winograd.h describes, where the schedule names it)
+//   (all three by the algorithm that ir/winograd.h describes, where the schedule names it; conv2d_grad_weight by that
+//   of `pixels`, below)
 //   reduce_*            `axes`, ascending; lanes = 16 along the batch, else, and where all axes are reduced,
 //                       along the last of them, if it has as many
 //   window_sum          kh, kw          window_*_grad   oh, ow of the windows that hold the element,
@@ -19,6 +20,12 @@
 //
 // conv2d_grad_weight has lanes = 16 along n for every batch. Where that is no multiple of 16, a lane without an example
 // takes fma(+0, +0, sum) for each term: the padding of layout n16 (ir/layout.h) does the same.
+//
+// The algorithm `pixels` of conv2d_grad_weight has lanes = 16 along the positions of an image's gradient: pixel (oh, ow)
+// is position q = oh·P + ow, P being the gradient's width and, along it, the distance between the first and the last tap
+// in strides, ⌊((kw-1)·dilation - padding)/stride⌋ - ⌊-padding/stride⌋; it belongs to partial sum q % 16, whose chain is
+// (n, q / 16). Terms in the padding and positions between rows are products with +0, which change no finite sum. Of a
+// 1×1 kernel q counts the pixels of all images in order.
 //
 // lanes = 16: term i along `laneAxis` belongs to partial sum i % 16, whose chain takes i / 16 in its place;
 // if laneAxis is 0 the chain's dimension i / 16 stays outermost. split = S: the chain's outermost dimension

@@ -57,6 +57,9 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
       errors.push_back(fmt::format("algorithm = {} needs a matmul{} of {}", algorithm,
                                    factor == DType::BF16 ? " or dense convolution in n16" : "",
                                    dtypeName(factor)));
+  } else if (algorithm == "pixels") {
+    if (!suitsPixels(fn, contraction))
+      errors.push_back("algorithm = pixels needs a conv2d_grad_weight of f32, row-major");
   } else if (algorithm == "cublas") {
     if (fn[contraction].def->name != "matmul")
       errors.push_back(
@@ -67,7 +70,7 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
           fmt::format("algorithm = {} rounds factors of f32, but got {}", algorithm, toString(factor)));
   } else if (algorithm != "winograd")
     errors.push_back(fmt::format(
-        "algorithm is direct, winograd, amx, amx6, mma_tf32, mma_bf16, mma_f16 or cublas, but got {}",
+        "algorithm is direct, winograd, pixels, amx, amx6, mma_tf32, mma_bf16, mma_f16 or cublas, but got {}",
         algorithm));
   else if (std::optional<std::string> objection = winogradObjection(fn, contraction))
     errors.push_back(fmt::format("algorithm = winograd needs {}", *objection));

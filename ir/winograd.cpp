@@ -46,14 +46,13 @@ const Type &mapOf(const Function &fn, const OpData &op) {
   return fn.type(isWeightGradient(op) ? op.operands[1] : op.results[0]);
 }
 
-} // namespace
-
-std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
+/// What winogradObjection has against the op, whatever its types' layouts are.
+std::optional<std::string> shapeObjection(const Function &fn, OpId id) {
   const OpData &op = fn[id];
   if (op.def->name != "conv2d" && op.def->name != "conv2d_grad_input" && !isWeightGradient(op))
     return fmt::format("conv2d or a gradient of it, but got {}", op.def->name);
   const Dict attrs = withDefaults(*op.def, op.attrs);
-  const Type &operand = fn.type(op.operands[0]), &weights = weightsOf(fn, op), &map = mapOf(fn, op);
+  const Type &weights = weightsOf(fn, op);
   if (weights.shape[2] != weights.shape[3] || !Winograd::ofKernel(weights.shape[2]).isValid())
     return fmt::format("a kernel of 2×2 to 5×5, but got {}×{}", weights.shape[2], weights.shape[3]);
   for (const char *name : {"stride", "dilation"})
@@ -61,6 +60,16 @@ std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
       return fmt::format("{} 1, but got {}×{}", name, steps[0], steps[1]);
   if (attrs.i64("groups") != 1)
     return fmt::format("one group, but got {}", attrs.i64("groups"));
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> winogradObjection(const Function &fn, OpId id) {
+  if (std::optional<std::string> objection = shapeObjection(fn, id))
+    return objection;
+  const OpData &op = fn[id];
+  const Type &operand = fn.type(op.operands[0]), &weights = weightsOf(fn, op), &map = mapOf(fn, op);
   for (const Type *type : {&operand, &map})
     if (type->dtype != DType::F32 || type->layout != kLayoutN16)
       return fmt::format("images in f32 and layout n16, but got {}", toString(*type));
@@ -95,6 +104,8 @@ bool winogradPays(const Function &fn, OpId op) {
          channels * map[2] * map[3] * algorithm.taps() >= 2 * kManyChannels * tiles * algorithm.points();
 }
 
+bool winogradWouldPay(const Function &fn, OpId op) { return !shapeObjection(fn, op) && winogradPays(fn, op); }
+
 int64_t winogradSegments(const Function &fn, OpId op) {
   const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
   const Winograd algorithm = winogradOf(fn, op);
@@ -117,6 +128,12 @@ std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {
   const Attr *algorithm = dict ? dict->find("algorithm") : nullptr;
   const Keyword *word = algorithm ? algorithm->as<Keyword>() : nullptr;
   return word ? std::string_view(word->word) : "direct";
+}
+
+ContractionShape algorithmShape(const Function &fn, OpId op, std::string_view algorithm) {
+  return algorithm == "winograd" ? winogradShape(fn, op)
+         : algorithm == "pixels" ? pixelsShape(fn, op)
+                                 : contractionShape(fn, op);
 }
 
 } // namespace gradc

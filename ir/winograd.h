@@ -77,6 +77,9 @@ Winograd winogradOf(const Function &fn, OpId op);
 /// True where it is the faster algorithm: decided by the shapes of one example, for it touches bits.
 bool winogradPays(const Function &fn, OpId op);
 
+/// The same of an op whose images are not in n16 yet.
+bool winogradWouldPay(const Function &fn, OpId op);
+
 /// Of a gradient towards the weights: how many segments the tiles are cut into, each with sums of its own. From the
 /// shapes alone.
 int64_t winogradSegments(const Function &fn, OpId op);
@@ -87,5 +90,8 @@ ContractionShape winogradShape(const Function &fn, OpId op);
 
 /// "winograd" or "direct": what a kernel's schedule says, or what is done without a word.
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel);
+
+/// The shape for the choice of a register tile, by that algorithm.
+ContractionShape algorithmShape(const Function &fn, OpId op, std::string_view algorithm);
 
 } // namespace gradc

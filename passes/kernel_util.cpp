@@ -101,6 +101,24 @@ bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(O
   return changed;
 }
 
+bool nameAlgorithms(Module &module, std::string_view algorithm,
+                    const std::function<bool(const Function &, OpId)> &applies) {
+  bool changed = false;
+  for (auto &fn : module.functions)
+    for (OpId kernel : fn->body().ops) {
+      if ((*fn)[kernel].regions.empty() || (*fn)[kernel].attrs.has("schedule"))
+        continue;
+      const OpId contraction = findContraction(*fn, (*fn)[kernel].regions[0]);
+      if (contraction == kNoOp || !applies(*fn, contraction))
+        continue;
+      Dict attrs = (*fn)[kernel].attrs;
+      attrs.set("schedule", Dict{{"algorithm", Keyword{std::string(algorithm)}}});
+      (*fn)[kernel].attrs = *normalizeAttrs(*(*fn)[kernel].def, attrs); // in schema order
+      changed = true;
+    }
+  return changed;
+}
+
 void addOrder(const Function &fn, OpId op, Dict &schedule) {
   if (Dict order = toDict(reductionOrder(fn, op)); !order.empty())
     schedule.set("order", std::move(order));

@@ -27,6 +27,11 @@ ValueId copyKernel(Function &fn, ValueId v);
 /// statistics, and returns whether one changed.
 bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(OpId kernel)> &scheduleOf);
 
+/// Names the algorithm in the schedule of each kernel that has none and whose contraction it `applies` to. Returns whether
+/// there was one.
+bool nameAlgorithms(Module &module, std::string_view algorithm,
+                    const std::function<bool(const Function &, OpId contraction)> &applies);
+
 /// Adds the order in which a contraction or reduction sums, where that is not one chain, to a kernel's schedule.
 void addOrder(const Function &fn, OpId op, Dict &schedule);
 

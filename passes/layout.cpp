@@ -15,8 +15,9 @@
 // Why: with 16 images in the lanes every op of a network vectorises alike, whatever its channels and its
 // map's size are; weights are scalar operands and need no packing. Applies to functions whose {input}
 // arguments agree in dimension 0; others stay row-major throughout. So do functions of 8 examples or fewer, of which
-// lanes would be idle, unless they have gradients of convolutions towards weights, which only n16 has fast code for:
-// there, convolutions and what reads their results are in n16, and matrix products are not.
+// lanes would be idle, unless Winograd's algorithm, which only n16 has, makes up for that, or there are convolutions of
+// bf16, which only n16 has fast code for: there, convolutions and what reads their results are in n16, and matrix products
+// are not.
 //
 // Functions without pictures that multiply tokens, [N, T, D], by a matrix stay row-major: all tokens are the rows of
 // one product there, the matrix' columns lie in the lanes, and so do the features of normalizations and softmax.
@@ -45,8 +46,10 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/cost.h"
 #include "ir/layout.h"
 #include "ir/op.h"
+#include "ir/winograd.h"
 #include "passes/packing_util.h"
 #include "passes/pass.h"
 #include "passes/rewrite_util.h"
@@ -65,13 +68,23 @@ ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
                   {{"layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")}}});
 }
 
-/// Weight gradients of convolutions, and convolutions by tiles of bf16, have no other fast form.
-bool needsLanes(const Function &fn) {
-  return std::ranges::any_of(fn.body().ops, [&](OpId op) {
-    const OpDef &def = *fn[op].def;
-    return def.name == "conv2d_grad_weight" ||
-           (def.is(kContraction) && def.name != "matmul" && fn.type(fn[op].operands[0]).dtype == DType::BF16);
-  });
+/// Whether convolutions of a small batch take less time in n16, though lanes are idle there: only n16 has Winograd's
+/// algorithm, and fast code for bf16.
+bool gainsByLanes(const Function &fn, int64_t batch) {
+  constexpr double kWinograd = 2.2,
+                   kPixels = 0.8; // speed beside the direct algorithm in n16 with all lanes full
+  const double share = static_cast<double>(batch) / static_cast<double>(laneBlocks(batch) * kLanes);
+  double lanes = 0, pixels = 0;
+  for (OpId op : fn.body().ops) {
+    if (!fn[op].def->is(kContraction) || fn[op].def->name == "matmul")
+      continue;
+    if (fn.type(fn[op].operands[0]).dtype == DType::BF16)
+      return true;
+    const double flops = costOf(fn, op).flops;
+    lanes += flops / (share * (winogradWouldPay(fn, op) ? kWinograd : 1));
+    pixels += flops / kPixels;
+  }
+  return lanes < pixels;
 }
 
 /// The batch: what all {input} arguments have as dimension 0, where it suits n16; else 0.
@@ -85,7 +98,7 @@ int64_t batchOf(const Function &fn) {
       return 0;
     batch = shape[0];
   }
-  return batch > kSmallBatch || needsLanes(fn) ? batch : 0;
+  return batch > kSmallBatch || gainsByLanes(fn, batch) ? batch : 0;
 }
 
 /// Whether a product takes all tokens of the batch as rows, and no convolution or window is there.

@@ -60,8 +60,7 @@ bool splittingPays(const Function &fn, OpId contraction) {
 Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, const VectorUnit &unit,
                          bool split) {
   std::string algorithm(scheduledAlgorithm(fn, kernel));
-  ContractionShape shape =
-      algorithm == "winograd" ? winogradShape(fn, contraction) : contractionShape(fn, contraction);
+  ContractionShape shape = algorithmShape(fn, contraction, algorithm);
   if (shape.form == ContractionForm::Tiles)
     algorithm = "amx";
   else if (split && algorithm == "direct" && splittingPays(fn, contraction))
@@ -78,7 +77,7 @@ Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, cons
   if (shape.form == ContractionForm::ChannelLanes) {
     if (const int64_t split = winogradSegments(fn, contraction); split > 1)
       schedule.set("order", toDict({.split = split}));
-  } else if (shape.form != ContractionForm::Tiles) { // whose order the algorithm is
+  } else if (shape.form != ContractionForm::Tiles && algorithm != "pixels") { // whose order the algorithm is
     addOrder(fn, contraction, schedule);
   }
   return schedule;

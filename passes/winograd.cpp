@@ -12,37 +12,18 @@
 // Runs on kernels, so after outline, and before schedule, which completes the attribute. What the interpreter computes
 // stays as it was; compiled code rounds differently.
 #include "ir/winograd.h"
-#include "ir/contraction.h"
-#include "ir/op.h"
+#include "passes/kernel_util.h"
 #include "passes/pass.h"
 
 namespace gradc {
 namespace {
 
-bool applies(const Function &fn, OpId kernel) {
-  if (fn[kernel].regions.empty() || fn[kernel].attrs.has("schedule"))
-    return false;
-  const OpId contraction = findContraction(fn, fn[kernel].regions[0]);
-  return contraction != kNoOp && !winogradObjection(fn, contraction) && winogradPays(fn, contraction);
-}
-
-void name(Function &fn, OpId kernel) {
-  Dict schedule, attrs = fn[kernel].attrs;
-  schedule.set("algorithm", Keyword{"winograd"});
-  attrs.set("schedule", schedule);
-  fn[kernel].attrs = *normalizeAttrs(*fn[kernel].def, attrs); // in schema order
-}
-
 Result<bool> run(Module &module, PassContext &context) {
-  bool changed = false;
-  for (auto &fn : module.functions)
-    for (OpId op : fn->body().ops)
-      if (applies(*fn, op)) {
-        name(*fn, op);
-        ++context.statistics["convolutions by winograd"];
-        changed = true;
-      }
-  return changed;
+  return nameAlgorithms(module, "winograd", [&](const Function &fn, OpId op) {
+    const bool applies = !winogradObjection(fn, op) && winogradPays(fn, op);
+    context.statistics["convolutions by winograd"] += applies;
+    return applies;
+  });
 }
 
 } // namespace

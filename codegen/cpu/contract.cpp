@@ -1,6 +1,7 @@
 // Kernels of kind `contract`: one matmul or convolution, and as its epilogue whatever else the region computes.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 
 #include <fmt/format.h>
@@ -42,10 +43,8 @@ std::optional<RegisterTile> scheduledTile(const KernelContext &k) {
 RegisterTile tileOf(const KernelContext &k, OpId contraction) {
   if (const std::optional<RegisterTile> tile = scheduledTile(k))
     return *tile;
-  const ContractionShape shape = scheduledAlgorithm(k.fn, k.kernel) == "winograd"
-                                     ? winogradShape(k.fn, contraction)
-                                     : contractionShape(k.fn, contraction);
-  return chooseTile(shape, {k.e.target.vectorRegisters, k.e.target.vectorBits});
+  return chooseTile(algorithmShape(k.fn, contraction, scheduledAlgorithm(k.fn, k.kernel)),
+                    {k.e.target.vectorRegisters, k.e.target.vectorBits});
 }
 
 /// The number of the buffer of a value that the kernel gets.
@@ -164,6 +163,54 @@ KernelCode emitTiles(KernelContext &k, OpId contraction) {
   return code;
 }
 
+/// The step that multiplies and adds.
+KernelStep emitNestStep(KernelContext &k, OpId contraction, const ContractPlan &plan, TileStore &store,
+                        const std::function<std::pair<llvm::Value *, llvm::Value *>()> &operands) {
+  KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
+  k.e.beginKernel(step.symbol);
+  const auto [row, column] = operands();
+  TileKernels tiles(k.e, store, k.symbol);
+  std::visit(
+      [&](const auto &nest) {
+        emitNest(tiles, nest, row, column);
+        step.items = nest.items();
+        step.scratchBytes = nest.scratchBytes();
+      },
+      plan.nest);
+  k.e.endFunction();
+  return step;
+}
+
+/// Copies an operand to where its planes lie in the workspace.
+KernelStep emitPlaneStep(KernelContext &k, const PlaneCopy &copy, std::string_view name, int operand,
+                         int64_t offset) {
+  constexpr double kBytesASecond = 10e9;
+  KernelStep step{.symbol = fmt::format("{}.{}", k.symbol, name),
+                  .items = copy.channels,
+                  .work = static_cast<double>(copy.bytes()) / kBytesASecond};
+  k.e.beginKernel(step.symbol);
+  llvm::Value *source = k.e.buffer(operand), *workspace = k.e.buffer(k.workspaceBuffer());
+  emitPlaneCopy(k.e, copy, source, k.e.offset(workspace, offset));
+  k.e.endFunction();
+  return step;
+}
+
+KernelCode pixels(KernelContext &k, OpId contraction) {
+  const ContractPlan plan = planPixels(k.fn, contraction, tileOf(k, contraction), k.e.target);
+  const ConvPlanes &planes = *plan.planes;
+  KernelCode code{.workspaceBytes = planes.bytes()};
+  code.steps.push_back(
+      emitPlaneStep(k, planes.grad, "grad", operandBuffer(k, contraction, plan.rowOperand), 0));
+  code.steps.push_back(emitPlaneStep(k, planes.image, "image",
+                                     operandBuffer(k, contraction, plan.columnOperand), planes.grad.bytes()));
+  EpilogueStore store(k, k.fn[contraction].results[0]);
+  code.steps.push_back(emitNestStep(k, contraction, plan, store, [&] {
+    llvm::Value *workspace = k.e.buffer(k.workspaceBuffer());
+    return std::pair(workspace, k.e.offset(workspace, planes.grad.bytes()));
+  }));
+  return code;
+}
+
 } // namespace
 
 KernelCode emitContract(KernelContext &k) {
@@ -171,6 +218,8 @@ KernelCode emitContract(KernelContext &k) {
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
   if (scheduledAlgorithm(k.fn, k.kernel) == "winograd")
     return winograd(k, contraction);
+  if (scheduledAlgorithm(k.fn, k.kernel) == "pixels")
+    return pixels(k, contraction);
   if (usesTiles(k, contraction))
     return emitTiles(k, contraction);
   const std::optional<ContractPlan> plan =
@@ -178,7 +227,6 @@ KernelCode emitContract(KernelContext &k) {
   if (!plan)
     return emitMap(k);
 
-  Emit &e = k.e;
   KernelCode code;
   const ConvNest *conv = std::get_if<ConvNest>(&plan->nest);
   const bool packed = conv && conv->packWeights;
@@ -194,27 +242,17 @@ KernelCode emitContract(KernelContext &k) {
   }
   const ValueId sum = k.fn[contraction].results[0];
   const int64_t segments = reductionOrder(k.fn, contraction).split;
-  KernelStep step{.symbol = k.symbol, .work = estimatedWork(k.fn, contraction)};
-  e.beginKernel(step.symbol);
-  llvm::Value *row = e.buffer(packed ? k.workspaceBuffer() : operandBuffer(k, contraction, plan->rowOperand));
-  llvm::Value *column =
-      e.buffer(gathered ? k.workspaceBuffer() : operandBuffer(k, contraction, plan->columnOperand));
-
   std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
   if (segments > 1) {
     code.workspaceBytes = segmentBytes(k, sum, segments);
     store = std::make_unique<SegmentStore>(k, sum);
   }
-  TileKernels tiles(e, *store, k.symbol);
-  std::visit(
-      [&](const auto &nest) {
-        emitNest(tiles, nest, row, column);
-        step.items = nest.items();
-        step.scratchBytes = nest.scratchBytes();
-      },
-      plan->nest);
-  e.endFunction();
-  code.steps.push_back(step);
+  auto operand = [&](bool copied, int number) {
+    return k.e.buffer(copied ? k.workspaceBuffer() : operandBuffer(k, contraction, number));
+  };
+  code.steps.push_back(emitNestStep(k, contraction, *plan, *store, [&] {
+    return std::pair(operand(packed, plan->rowOperand), operand(gathered, plan->columnOperand));
+  }));
   if (segments > 1)
     code.steps.push_back(emitCombine(k, sum, segments));
   return code;

@@ -54,13 +54,14 @@ bool Buffer::paddingIsZero() {
 }
 
 void runSteps(KernelJit &jit, const KernelCode &code, std::vector<void *> buffers, uint32_t seed) {
-  std::vector<char> workspace(code.workspaceBytes + 64);
+  constexpr char kNan = '\xff'; // what no step has written
+  std::vector<char> workspace(code.workspaceBytes + 64, kNan);
   void *base = workspace.data();
   size_t room = workspace.size();
   buffers.push_back(std::align(64, code.workspaceBytes, base, room));
   std::mt19937 random(seed);
   for (const KernelStep &kernelStep : code.steps) {
-    std::vector<char> scratch(kernelStep.scratchBytes + 64);
+    std::vector<char> scratch(kernelStep.scratchBytes + 64, kNan);
     void *aligned = scratch.data();
     size_t space = scratch.size();
     const gradc_ctx ctx{std::align(64, kernelStep.scratchBytes, aligned, space)};
@@ -116,8 +117,9 @@ void ContractKernel::check(const Case &c, const std::string &mcpu, RegisterTile 
   const Floats expected = winograd && ofWeights
                               ? referenceWinogradWeight(op, winogradOf(fn, contraction).tile,
                                                         winogradSegments(fn, contraction), a, b)
-                          : winograd ? referenceWinograd(op, a, b)
-                                     : reference(op, reductionOrder(fn, contraction), a, b);
+                          : winograd                ? referenceWinograd(op, a, b)
+                          : c.algorithm == "pixels" ? referencePixels(op, a, b)
+                                                    : reference(op, reductionOrder(fn, contraction), a, b);
   const Floats actual = result.get();
   int64_t wrong = 0;
   for (size_t i = 0; i < expected.size(); ++i)

@@ -1,5 +1,6 @@
 #include "tests/support/contract_reference.h"
 
+#include <cmath>
 #include <random>
 
 #include "ir/layout.h"
@@ -134,7 +135,42 @@ Floats referenceGradWeight(const Conv &c, const ReductionOrder &order, const Flo
   return dw;
 }
 
+/// What one weight gets from the pixels of an image, by the algorithm `pixels`; position q belongs to lane q % 16.
+void addPixels(const Conv &c, const Floats &x, const Floats &dy, int64_t xPlane, int64_t yPlane, int64_t kh,
+               int64_t kw, int64_t pitch, int64_t firstPosition, Floats &partial) {
+  for (int64_t oh = 0; oh < c.y[2]; ++oh)
+    for (int64_t ow = 0; ow < c.y[3]; ++ow)
+      if (const int64_t h = c.in(0, oh, kh), v = c.in(1, ow, kw); h >= 0 && v >= 0) {
+        float &sum = partial[(firstPosition + oh * pitch + ow) % kLanes];
+        sum = step(dy[yPlane + oh * c.y[3] + ow], x[xPlane + h * c.x[3] + v], sum);
+      }
+}
+
 } // namespace
+
+Floats referencePixels(const Operation &op, const Floats &x, const Floats &dy) {
+  const Conv c = convOf(op, op.a.shape, op.result.shape, op.b.shape);
+  auto strides = [&](int64_t tap) { // in which tap lies right of pixel 0
+    return static_cast<int64_t>(std::floor(static_cast<double>(tap * c.dilation[1] - c.padding[2]) /
+                                           static_cast<double>(c.stride[1])));
+  };
+  const int64_t pitch = c.y[3] + strides(c.w[3] - 1) - strides(0);
+  const int64_t image =
+      c.w[2] * c.w[3] == 1 ? c.y[2] * c.y[3] : 0; // of a 1×1 kernel images follow each other
+  const int64_t perGroup = c.w[1], filters = c.w[0] / c.groups;
+  Floats dw(c.w.elements());
+  for (int64_t o = 0; o < c.w[0]; ++o)
+    for (int64_t i = 0; i < perGroup; ++i)
+      for (int64_t kh = 0; kh < c.w[2]; ++kh)
+        for (int64_t kw = 0; kw < c.w[3]; ++kw) {
+          Floats partial(kLanes, 0);
+          for (int64_t n = 0; n < c.x[0]; ++n)
+            addPixels(c, x, dy, c.xAt(n, o / filters * perGroup + i, 0, 0), c.yAt(n, o, 0, 0), kh, kw, pitch,
+                      n * image, partial);
+          dw[c.wAt(o, i, kh, kw)] = tree(partial);
+        }
+  return dw;
+}
 
 float tree(Floats values) {
   for (size_t half = values.size() / 2; half > 0; half /= 2)

@@ -40,4 +40,7 @@ Floats randomFloats(int64_t count, uint32_t seed);
 /// The result of a matmul, conv2d or a gradient of conv2d, with operands and result in row-major order.
 Floats reference(const Operation &op, const ReductionOrder &order, const Floats &a, const Floats &b);
 
+/// A conv2d_grad_weight's by the algorithm `pixels`.
+Floats referencePixels(const Operation &op, const Floats &x, const Floats &dy);
+
 } // namespace gradc::testing::contract

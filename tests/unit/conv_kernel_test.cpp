@@ -98,6 +98,20 @@ TEST_F(ContractKernel, ConvPixelsGradInput) {
     checkAll(texts(c, false).gradInput());
 }
 
+TEST_F(ContractKernel, ConvPixelsGradWeight) {
+  for (const ConvCase &c : kPixelCases)
+    checkAll(texts(c, false).gradWeight("pixels"));
+}
+
+/// Longer sums than an item keeps in registers, of several images and phases.
+TEST_F(ContractKernel, ConvPixelsGradWeightInSmallCaches) {
+  l2Bytes = 8 << 10;
+  for (const ConvCase &c : {ConvCase{3, 5, 33, 40, 19, 3, 3, {1, 1}, {1, 1, 1, 1}},
+                            ConvCase{2, 5, 33, 40, 19, 5, 3, {2, 2}, {2, 2, 1, 1}},
+                            ConvCase{5, 18, 13, 15, 35, 1, 1}, ConvCase{5, 18, 26, 15, 35, 1, 1, {2, 3}}})
+    checkAll(texts(c, false).gradWeight("pixels"));
+}
+
 /// Batches that fill no block, one, and a part of the next.
 TEST_F(ContractKernel, ConvOfEveryBatch) {
   for (int64_t n = 1; n <= 17; ++n) {

@@ -119,7 +119,7 @@ TEST(PassesKeepMeaning, Alone) {
 TEST(PassesKeepMeaning, InTheOrderOfThePipeline) {
   for (const std::string &path : testFiles())
     runOnFile(path, {"reassociate", "expand", "canonicalize", "constant-fold", "cse", "dce", "layout", "cse",
-                     "dce", "fuse", "outline", "winograd", "schedule", "plan-memory"});
+                     "dce", "fuse", "outline", "winograd", "pixels", "schedule", "plan-memory"});
 }
 
 TEST(PassesKeepMeaning, OfGradients) {

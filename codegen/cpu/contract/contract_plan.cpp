@@ -259,40 +259,58 @@ ContractPlan convPixels(const Operation &op, bool gradient) {
   return {nest, 1, 0};
 }
 
-/// What both nests for weight gradients have in common.
-template <class Nest> Nest weightGradient(const Operation &op, RegisterTile tile) {
+ConvWeightOperands weightGradient(const Operation &op) {
   const Shape &x = op.a.shape, &dy = op.b.shape, &w = op.result.shape;
   const std::vector<int64_t> stride = op.attrs.ints("stride"), padding = op.attrs.ints("padding"),
                              dilation = op.attrs.ints("dilation");
   const ImageStrides input(x), grad(dy);
-  Nest nest;
-  nest.blocks = laneBlocks(x[0]);
-  nest.groups = op.attrs.i64("groups");
-  nest.channels = dy[1] / nest.groups;
-  nest.depth = w[1];
-  nest.height = {x[2], dy[2], w[2], stride[0], dilation[0], padding[0]};
-  nest.width = {x[3], dy[3], w[3], stride[1], dilation[1], padding[2]};
-  nest.gradBlock = grad.block;
-  nest.gradGroup = nest.channels * grad.channel;
-  nest.gradChannel = grad.channel;
-  nest.gradRow = grad.row;
-  nest.inBlock = input.block;
-  nest.inGroup = nest.depth * input.channel;
-  nest.inDepth = input.channel;
-  nest.inRow = input.row;
-  nest.segments = op.order.split;
-  nest.tile = tile;
-  return nest;
+  ConvWeightOperands c;
+  c.blocks = laneBlocks(x[0]);
+  c.groups = op.attrs.i64("groups");
+  c.channels = dy[1] / c.groups;
+  c.depth = w[1];
+  c.height = {x[2], dy[2], w[2], stride[0], dilation[0], padding[0]};
+  c.width = {x[3], dy[3], w[3], stride[1], dilation[1], padding[2]};
+  c.gradBlock = grad.block;
+  c.gradGroup = c.channels * grad.channel;
+  c.gradChannel = grad.channel;
+  c.gradRow = grad.row;
+  c.inBlock = input.block;
+  c.inGroup = c.depth * input.channel;
+  c.inDepth = input.channel;
+  c.inRow = input.row;
+  c.segments = op.order.split;
+  return c;
+}
+
+/// The same of row-major operands, which are copied to planes of vectors: each of the gradient meets one of the image at
+/// every tap.
+ConvWeightOperands pixelGradient(const Operation &op, const ConvPlanes &planes) {
+  ConvWeightOperands c = weightGradient(op);
+  c.blocks = planes.blocks;
+  c.height = {planes.vectors, planes.vectors, c.height.taps, 1, 0, 0};
+  c.width = {1, 1, c.width.taps, 1, 0, 0};
+  c.gradBlock = planes.grad.imageBytes;
+  c.gradChannel = planes.grad.channelBytes();
+  c.gradGroup = c.channels * c.gradChannel;
+  c.inBlock = planes.image.imageBytes;
+  c.inDepth = planes.image.channelBytes();
+  c.inGroup = c.depth * c.inDepth;
+  c.gradRow = c.inRow = kVector;
+  c.segments = 1;
+  return c;
 }
 
 ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
-  auto nest = weightGradient<ConvWeightNest>(op, tile);
+  ConvWeightNest nest{weightGradient(op)};
+  nest.tile = tile;
   blockForCache(nest, target.l1Bytes, target.l2Bytes);
   return {nest, 1, 0};
 }
 
 ContractPlan convTaps(const Operation &op, RegisterTile tile, const CpuTarget &target) {
-  auto nest = weightGradient<ConvTapsNest>(op, tile);
+  ConvTapsNest nest{weightGradient(op)};
+  nest.tile = tile;
   blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
@@ -325,20 +343,41 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   return std::nullopt;
 }
 
+Operation operationOf(const Function &fn, OpId id) {
+  const OpData &op = fn[id];
+  return {fn.type(op.operands[0]), fn.type(op.operands[1]), fn.type(op.results[0]),
+          withDefaults(*op.def, op.attrs), reductionOrder(fn, id)};
+}
+
 } // namespace
 
 std::optional<ContractPlan> planContraction(const Function &fn, OpId op, RegisterTile tile,
                                             const CpuTarget &target) {
-  const OpData &data = fn[op];
-  const Operation operation{fn.type(data.operands[0]), fn.type(data.operands[1]), fn.type(data.results[0]),
-                            withDefaults(*data.def, data.attrs), reductionOrder(fn, op)};
-  const bool gradient = data.def->name == "conv2d_grad_input";
+  const Operation operation = operationOf(fn, op);
+  const bool gradient = fn[op].def->name == "conv2d_grad_input";
   const ContractionShape shape = contractionShape(fn, op);
   tile = legalTile(shape, tile);
   std::optional<ContractPlan> plan = planForm(shape.form, operation, gradient, tile, target);
   if (plan)
     std::visit([&](auto &nest) { nest.tile = tile; }, plan->nest);
   return plan;
+}
+
+ContractPlan planPixels(const Function &fn, OpId op, RegisterTile tile, const CpuTarget &target) {
+  const Operation operation = operationOf(fn, op);
+  const ConvWeightOperands whole = weightGradient(operation);
+  const ConvPlanes planes = convPlanes(whole.height, whole.width, operation.a.shape, operation.b.shape);
+  if (whole.height.taps * whole.width.taps == 1) {
+    ConvWeightNest nest{pixelGradient(operation, planes)};
+    nest.tile = tile;
+    blockForCache(nest, target.l1Bytes, target.l2Bytes);
+    return {nest, 1, 0, planes};
+  }
+  ConvTapsNest nest{pixelGradient(operation, planes)};
+  nest.tile = tile;
+  nest.tapOffsets = planes.tapOffsets;
+  blockForCache(nest, target.l2Bytes);
+  return {nest, 1, 0, planes};
 }
 
 } // namespace gradc

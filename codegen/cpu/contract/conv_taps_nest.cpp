@@ -196,8 +196,10 @@ private:
     for (int64_t i = 0; i < tile.channels; ++i)
       shape.rowOffsets.push_back(i * nest_.gradChannel);
     for (int64_t tap = column.start; tap < column.start + column.size; ++tap)
-      shape.columnOffsets.push_back((tap / w.taps * h.dilation - h.padding) * nest_.inRow +
-                                    (tap % w.taps * w.dilation - w.padding) * kPixel);
+      shape.columnOffsets.push_back(!nest_.tapOffsets.empty()
+                                        ? nest_.tapOffsets[tap]
+                                        : (tap / w.taps * h.dilation - h.padding) * nest_.inRow +
+                                              (tap % w.taps * w.dilation - w.padding) * kPixel);
     return shape;
   }
 

@@ -16,6 +16,8 @@ struct ConvTapsNest : ConvWeightOperands {
   // An item is `depthTile` input channels and `channelTiles` tiles of channels of the gradient, and a step of it
   // `stepBlocks` blocks and `stepRows` rows of the gradient.
   int64_t depthTile = 1, channelTiles = 1, stepBlocks = 1, stepRows = 1;
+  /// Where taps read is no matter of rows and pixels: their distances, in bytes. Then all of them exist everywhere.
+  std::vector<int64_t> tapOffsets;
 
   int64_t taps() const { return height.taps * width.taps; }
   std::vector<TileRun> channelRuns() const { return balancedTiles(channels, tile.rows); }
