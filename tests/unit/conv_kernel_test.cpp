@@ -44,6 +44,11 @@ TEST_F(ContractKernel, Conv) {
     checkAll(texts(c, true).forward());
 }
 
+/// So many groups that items of whole images are enough.
+TEST_F(ContractKernel, ConvOfManyGroups) {
+  checkAll(texts({16, 256, 4, 3, 704, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 32}, true).forward());
+}
+
 TEST_F(ContractKernel, ConvGradInput) {
   for (const ConvCase &c : kConvCases)
     checkAll(texts(c, true).gradInput());

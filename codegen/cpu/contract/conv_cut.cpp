@@ -65,7 +65,10 @@ void blockForCache(ConvNest &nest, int64_t l2Bytes) {
     return longer.scratchBytes() <= budget &&
            longer.blocks * countTiles(longer.bands()) * longer.groups >= kEnoughItems;
   };
-  while (better(nest.bandRows + 1))
+  int64_t rows = 1; // of the largest phase
+  for (const ConvPhase &phase : nest.height.phases)
+    rows = std::max(rows, phase.count);
+  while (nest.bandRows < rows && better(nest.bandRows + 1))
     ++nest.bandRows;
 }
 
