@@ -12,21 +12,27 @@ constexpr int64_t kPixel = kVectorLanes * 4;
 } // namespace
 
 int64_t ConvWeightNest::items() const {
-  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depths(), depthTile);
+  return segments * groups * ceilDiv(countTiles(channelRuns()), channelTiles) * ceilDiv(depth, depthTile);
 }
 
 int64_t ConvWeightNest::scratchBytes() const {
   if (blocks / segments * ceilDiv(height.gradSize, bandRows) == 1)
     return 0;
-  return depthTile * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * channelTiles *
+  const int64_t depths = columnsAreDepth() ? 1 : depthTile;
+  return depths * height.taps * countTiles(balancedTiles(columns(), tile.vectors)) * channelTiles *
          partialBytes();
 }
 
 namespace {
 
-/// Images that stay in no cache should be read by few items, though by enough for some threads, whose sums stay in L2.
-void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
+/// What an item may be: enough items for some threads, whose sums stay in L2.
+bool isItem(const ConvWeightNest &nest, int64_t l2Bytes) {
   constexpr int64_t kFewItems = 6;
+  return nest.items() >= kFewItems && nest.scratchBytes() <= l2Bytes / 4;
+}
+
+/// Images that stay in no cache should be read by few items.
+void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
   // Rather more than half, as two of 128 channels on 8×8 take with their odd lines: beside them is one tile's.
   if (nest.blocks * nest.inBlock <= l2Bytes * 9 / 16)
     return;
@@ -34,10 +40,30 @@ void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
   for (int64_t tiles = 2; tiles <= all; ++tiles) {
     ConvWeightNest larger = nest;
     larger.channelTiles = tiles;
-    if (larger.items() >= kFewItems && larger.scratchBytes() <= l2Bytes / 4)
+    if (isItem(larger, l2Bytes))
       nest.channelTiles = tiles;
   }
   nest.channelTiles = ceilDiv(all, ceilDiv(all, nest.channelTiles)); // items of about one size
+}
+
+/// The same of a 1×1 kernel, whose items may take a part of the input channels, too: an item of as many channels of one
+/// side as of the other reads the least.
+void chooseChannels(ConvWeightNest &nest, int64_t l2Bytes) {
+  chooseChannelTiles(nest, l2Bytes);
+  if (nest.channelTiles == 1 && nest.blocks * nest.inBlock <= l2Bytes * 9 / 16)
+    return;
+  const int64_t all = countTiles(nest.channelRuns());
+  auto channelsRead = [&](const ConvWeightNest &n) {
+    return n.depth * ceilDiv(all, n.channelTiles) + n.channels * (n.depth / n.depthTile);
+  };
+  for (int64_t parts = 1; parts <= nest.depth / nest.tile.vectors; ++parts)
+    for (int64_t split = 1; nest.depth % parts == 0 && split <= all; ++split) {
+      ConvWeightNest other = nest;
+      other.depthTile = nest.depth / parts;
+      other.channelTiles = ceilDiv(all, split);
+      if (isItem(other, l2Bytes) && channelsRead(other) < channelsRead(nest))
+        nest = other;
+    }
 }
 
 /// Makes the nest read what a step before has gathered, where it pays. Sums of segments have the workspace.
@@ -67,26 +93,40 @@ void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
   constexpr int64_t kEnoughItems = 32;
   nest.depthTile = nest.channelTiles = nest.bandRows = 1;
   gatherInput(nest);
-  const int64_t once = nest.scratchBytes(), items = nest.items();
-  if (!nest.columnsAreDepth())
+  if (nest.columnsAreDepth()) {
+    nest.depthTile = nest.depth;
+  } else {
+    const int64_t once = nest.scratchBytes(), items = nest.items();
     nest.depthTile = std::clamp<int64_t>(std::min(items / kEnoughItems, l1Bytes / std::max<int64_t>(once, 1)),
                                          1, nest.depth);
+  }
   constexpr int64_t kWay = 4096; // bytes of one way: lines that far apart compete for a set
   const int64_t gradRow = nest.width.gradSize * kPixel, inRow = nest.width.inSize * kPixel;
   const int64_t halo = (nest.height.taps - 1) * nest.height.dilation;
   const bool conflicts = nest.gradChannel % kWay == 0; // the rows of all channels compete
-  int64_t rows = nest.height.gradSize;
-  auto bytes = [&] {
+  auto bytes = [&](int64_t rows) {
     const int64_t grad = conflicts ? ceilDiv(rows * gradRow, kWay) * kWay : rows * gradRow;
     return nest.tile.rows * grad + (rows * nest.height.stride + halo) * inRow;
   };
-  while (rows > 1 && bytes() > l1Bytes * 7 / 8)
-    --rows;
-  nest.bandRows =
-      ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows)); // bands of about one size
-  // Else a band of the input is in L1 for all taps, as it is.
-  if (nest.columnsAreDepth() || bytes() > l1Bytes)
+  // Bands of about one size.
+  auto cutBands = [&](auto &&fits) {
+    int64_t rows = nest.height.gradSize;
+    while (rows > 1 && !fits(rows))
+      --rows;
+    nest.bandRows = ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows));
+  };
+  cutBands([&](int64_t rows) { return bytes(rows) <= l1Bytes * 7 / 8; });
+  if (nest.columnsAreDepth()) {
+    chooseChannels(nest, l2Bytes);
+    // What an item reads of a band is there for all of its tiles.
+    const int64_t lines = nest.channelTiles * nest.tile.rows + nest.depthTile;
+    cutBands([&](int64_t rows) {
+      return bytes(rows) <= l1Bytes * 7 / 8 &&
+             (nest.depthTile == nest.depth || lines * rows * gradRow <= l2Bytes / 2);
+    });
+  } else if (bytes(nest.bandRows) > l1Bytes) { // else a band of the input is in L1 for all taps, as it is
     chooseChannelTiles(nest, l2Bytes);
+  }
 }
 
 int64_t ConvTapsNest::items() const {

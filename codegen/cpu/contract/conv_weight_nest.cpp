@@ -52,7 +52,7 @@ public:
   }
 
   void emit(llvm::Value *grad, llvm::Value *input) {
-    const int64_t depthTiles = ceilDiv(nest_.depths(), nest_.depthTile);
+    const int64_t depthTiles = ceilDiv(nest_.depth, nest_.depthTile);
     const int64_t allTiles = countTiles(nest_.channelRuns()), parts = ceilDiv(allTiles, nest_.channelTiles);
     const int64_t segmentBlocks = nest_.blocks / nest_.segments;
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
@@ -79,7 +79,7 @@ public:
   }
 
 private:
-  /// All taps of some tiles of channels of the gradient and of some of the input (all of these, where the kernel is 1×1).
+  /// All taps of some tiles of channels of the gradient and of some of the input.
   struct Item {
     llvm::Value *firstTile, *endTile;
     llvm::Value *group, *firstInChannel, *segment;
@@ -96,14 +96,14 @@ private:
 
   /// Calls f for every register tile of an item: what is read of the input serves all channels first.
   void forTiles(const Item &at, const std::function<void(const Tile &)> &f) {
-    llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depths());
+    llvm::Value *end = e.atMost(e.add(at.firstInChannel, e.i64(nest_.depthTile)), nest_.depth);
     auto channel = [&](llvm::Value *inChannel) {
       llvm::Value *rows = e.mul(e.b.CreateSub(inChannel, at.firstInChannel), nest_.height.taps);
       e.count(nest_.height.taps, [&](llvm::Value *kernelRow) {
         forColumns(at, inChannel, kernelRow, e.mul(e.add(rows, kernelRow), std::ssize(columnTiles_)), f);
       });
     };
-    if (nest_.depthTile == 1)
+    if (nest_.depthTile == 1 || nest_.columnsAreDepth())
       channel(at.firstInChannel);
     else
       e.loop(at.firstInChannel, end, 1, channel);
@@ -305,7 +305,10 @@ private:
   LaneIndex indexOf(const TileKernels::Args &args, int64_t i, int64_t count) {
     LaneMath math(e);
     const LaneValue channel = math.uniform(e.add(args.numbers[kChannel], e.i64(i)));
-    const LaneValue column = math.consecutive(args.numbers[kColumn]);
+    llvm::Value *first = args.numbers[kColumn];
+    if (nest_.columnsAreDepth())
+      first = e.add(first, args.numbers[kInChannel]);
+    const LaneValue column = math.consecutive(first);
     std::vector<LaneValue> dims;
     if (nest_.segments > 1)
       dims.push_back(math.uniform(args.numbers[kSegment]));

@@ -44,7 +44,7 @@ std::vector<ColumnTile> columnTiles(int64_t columns, int64_t tileSize);
 
 struct ConvWeightNest : ConvWeightOperands {
   // An item is `depthTile` input channels and `channelTiles` tiles of channels of the gradient, which go through the
-  // images in bands of `bandRows` rows of the gradient.
+  // images in bands of `bandRows` rows of the gradient. Of a 1×1 kernel depthTile divides the input channels.
   int64_t depthTile = 1, channelTiles = 1, bandRows = 1;
   RegisterTile tile; // rows: channels; vectors: taps of one kernel row, or input channels of a 1×1 kernel
   /// A 1×1 kernel with strides reads few pixels of large planes, which meet in few sets of the caches: a step before
@@ -54,8 +54,7 @@ struct ConvWeightNest : ConvWeightOperands {
 
   /// The columns of a tile are input channels, because a kernel row has one tap.
   bool columnsAreDepth() const { return height.taps == 1 && width.taps == 1; }
-  int64_t columns() const { return columnsAreDepth() ? depth : width.taps; }
-  int64_t depths() const { return columnsAreDepth() ? 1 : depth; }
+  int64_t columns() const { return columnsAreDepth() ? depthTile : width.taps; } // of an item's input channel
   /// A step of a 1×1 kernel goes through planes that have no gaps in either operand.
   bool wholePlanes() const {
     return columnsAreDepth() && bandRows == height.gradSize && height.inSize == height.gradSize &&
