@@ -16,10 +16,10 @@ bool disjoint(const Window &win, int dim) {
          win.output[dim] * win.kernel[dim] == win.input[dim];
 }
 
-/// The windows lie inside the image and leave no gap between them.
+/// The windows leave no gap between them, and none lies in the padding as a whole.
 bool covering(const Window &win, int dim) {
-  return win.padLow[dim] == 0 && win.stride[dim] <= win.kernel[dim] &&
-         win.at(dim, win.output[dim] - 1, win.kernel[dim] - 1) < win.input[dim];
+  return win.stride[dim] <= win.kernel[dim] && win.padLow[dim] < win.kernel[dim] &&
+         win.at(dim, win.output[dim] - 1, 0) < win.input[dim];
 }
 
 } // namespace

@@ -16,7 +16,7 @@ struct WindowWalk {
 };
 
 /// The walk of the region's results of type `result`, if there is one: <n16>, and the region's only window op is a
-/// window_max_grad of that shape, the windows of which lie inside the images and leave no gap between them. If they
+/// window_max_grad of that shape, the windows of which hold a pixel each and leave no gap between them. If they
 /// are disjoint, everything that a window's pixels need of such a shape is read before the first of its pixels is
 /// stored, so that a result may lie over the images.
 std::optional<WindowWalk> windowWalk(const Function &fn, RegionId region, const Type &result);

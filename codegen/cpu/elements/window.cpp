@@ -6,6 +6,7 @@
 #include "codegen/cpu/elements/element.h"
 #include "ir/spatial.h"
 #include "support/check.h"
+#include "support/tiling.h"
 
 namespace gradc {
 namespace {
@@ -119,17 +120,36 @@ llvm::Value *forWindows(WindowOp &op, const std::vector<LaneValue> &at, llvm::Va
   return forTaps(op.m, op.win.kernel, sum, one, maxUnrolled);
 }
 
+/// Of element p, counted from the padding, windows p / stride and so many before it: no more than a kernel has strides.
 llvm::Value *windowSumGrad(ElementEmitter &m, OpId id, const LaneIndex &index) {
   const Shape &shape = m.fn.type(m.fn[id].results[0]).shape;
   WindowOp op(m, id, planeOf(shape));
+  LaneMath &math = m.math;
   llvm::Value *zero = m.e.constant(op.dtype, 0);
-  return forWindows(op, m.dims(shape, index), zero, kMaxUnrolled,
-                    [&](const std::vector<LaneValue> &window, const std::array<LaneValue, 2> &,
-                        const Condition &inside, llvm::Value *sum) {
-                      llvm::Value *dy =
-                          m.emit(op.data.operands[0], LaneIndex::of(window, inside.mask(m.e, index.mask)));
-                      return m.e.b.CreateFAdd(sum, inside.select(m.e, dy, zero));
-                    });
+  const std::vector<LaneValue> at = m.dims(shape, index);
+  std::array<int64_t, 2> strides{};
+  std::array<LaneValue, 2> last, rest;
+  for (int dim : {0, 1}) {
+    const LaneValue position = math.add(at[2 + dim], op.win.padLow[dim]);
+    last[dim] = math.div(position, op.win.stride[dim]);
+    rest[dim] = math.mod(position, op.win.stride[dim]);
+    strides[dim] = ceilDiv(op.win.kernel[dim], op.win.stride[dim]);
+  }
+  return forTaps(m, strides, zero, [&](LaneValue kh, LaneValue kw, llvm::Value *sum) {
+    std::vector<LaneValue> window = at;
+    Condition inside;
+    const LaneValue number[] = {kh, kw};
+    for (int dim : {0, 1}) { // in ascending order
+      const LaneValue before = math.add(math.mul(number[dim], -1), strides[dim] - 1);
+      window[2 + dim] = math.add(last[dim], math.mul(before, -1));
+      inside.requireBelow(math, window[2 + dim], op.win.output[dim]);
+      LaneValue tap = math.add(rest[dim], math.mul(before, op.win.stride[dim]));
+      if (strides[dim] * op.win.stride[dim] != op.win.kernel[dim])
+        inside.requireBelow(math, tap, op.win.kernel[dim]);
+    }
+    llvm::Value *dy = m.emit(op.data.operands[0], LaneIndex::of(window, inside.mask(m.e, index.mask)));
+    return m.e.b.CreateFAdd(sum, inside.select(m.e, dy, zero));
+  });
 }
 
 /// Whether `mine` beats the tap `other`: the largest wins, the first of equals, and a NaN over all, the first NaN

@@ -29,8 +29,11 @@ public:
   void emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high, const Finished &finished) const;
 
 private:
+  bool isPadded() const;
+  llvm::Value *isInside(Emit &e, llvm::Value *windowRow, llvm::Value *windowColumn) const;
+  int64_t lineWidth() const;
   std::vector<LaneIndex> taps(ElementEmitter &m, const LaneIndex &window) const;
-  Values shares(ElementEmitter &m, const LaneIndex &window) const;
+  Values shares(ElementEmitter &m, const LaneIndex &window, bool mayLeave = false) const;
   void plane(ElementEmitter &m, const LaneIndex &plane, const Finished &finished) const;
   void finishRows(ElementEmitter &m, const LaneIndex &plane, llvm::Value *low, llvm::Value *high,
                   const Finished &finished) const;
