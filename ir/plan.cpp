@@ -161,7 +161,7 @@ bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
     bool reads = std::ranges::any_of(fn[inner].operands, [&](ValueId v) { return derived[index(v)]; });
     if (!reads)
       continue;
-    if (!fn[inner].def->is(kElementwise) && !(walk && walk->disjoint && inner == walk->op))
+    if (!fn[inner].def->is(kElementwise) && !(walk && walk->mayOverwrite && inner == walk->op))
       return false;
     for (ValueId v : fn[inner].results)
       derived[index(v)] = true;

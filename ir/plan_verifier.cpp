@@ -225,7 +225,7 @@ private:
       return false;
     const std::optional<WindowWalk> walk = windowWalk(fn_, fn_[op].regions[0], fn_.type(v));
     for (ValueId yield : region.yields)
-      if (!readsInStep(region, yield, arg, fn_.type(v).shape, walk && walk->disjoint ? walk->op : kNoOp))
+      if (!readsInStep(region, yield, arg, fn_.type(v).shape, walk && walk->mayOverwrite ? walk->op : kNoOp))
         return false;
     return true;
   }

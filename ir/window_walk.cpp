@@ -9,6 +9,8 @@ namespace {
 
 /// Results of all taps wait in registers until the window is finished.
 constexpr int64_t kMaxTaps = kLanes;
+/// So many vectors are loaded for a tap of 16 windows.
+constexpr int64_t kMaxWidth = 4;
 
 /// Windows side by side that cover the image.
 bool disjoint(const Window &win, int dim) {
@@ -31,17 +33,19 @@ std::optional<WindowWalk> windowWalk(const Function &fn, RegionId region, const 
     if (!op.def->is(kWindow))
       continue;
     const Type &type = fn.type(op.results[0]);
-    if (walk || op.def->name != "window_max_grad" || !(type.shape == result.shape) ||
-        result.layout != kLayoutN16)
+    if (walk || op.def->name != "window_max_grad" || !(type.shape == result.shape))
       return std::nullopt;
     const Dict attrs = withDefaults(*op.def, op.attrs);
     const Rule<Window> win = slidingWindow(attrs, planeOf(type.shape), pairOf(attrs.ints("window")));
     CHECK(win, "{}", win.error());
     const bool apart = disjoint(*win, 0) && disjoint(*win, 1);
     const bool overlapping = covering(*win, 0) && covering(*win, 1) && type.dtype == DType::F32;
-    if (win->kernel[0] * win->kernel[1] > kMaxTaps || (!apart && !overlapping))
+    const bool inLanes = result.layout == kLayoutN16;
+    const bool fits =
+        inLanes ? apart || overlapping : apart && win->kernel[1] > 1 && win->kernel[1] <= kMaxWidth;
+    if (win->kernel[0] * win->kernel[1] > kMaxTaps || !fits)
       return std::nullopt;
-    walk = {id, *win, apart};
+    walk = {id, *win, apart, apart && inLanes};
   }
   return walk;
 }

@@ -222,6 +222,36 @@ void ElementEmitter::store(const Type &type, llvm::Value *pointer, const LaneInd
   }
 }
 
+void ElementEmitter::storeNeighbours(const Type &type, llvm::Value *pointer, const LaneIndex &index,
+                                     const Values &values) {
+  if (values.size() == 1)
+    return store(type, pointer, index, values[0]);
+  const auto count = static_cast<int64_t>(values.size());
+  const LaneValue at = address(type, index);
+  const int64_t lanes = lanesOfPrefix(index.mask);
+  CHECK(at.affine() && at.step == count && lanes > 0, "lanes are not as far apart as there are values");
+  auto *vector = llvm::FixedVectorType::get(e.memoryType(type.dtype), kVectorLanes);
+  const auto size = static_cast<int64_t>(dtypeSize(type.dtype));
+  for (int64_t first = 0; first < lanes * count; first += kVectorLanes) {
+    llvm::Value *piece = llvm::Constant::getNullValue(vector);
+    for (int64_t v = 0; v < count; ++v) {
+      std::vector<int> order;
+      for (int lane = 0; lane < kVectorLanes; ++lane) {
+        const int64_t element = first + lane;
+        order.push_back(element % count == v ? kVectorLanes + static_cast<int>(element / count) : lane);
+      }
+      llvm::Value *value = type.dtype == DType::Bool ? e.b.CreateZExt(values[v], vector) : values[v];
+      piece = e.b.CreateShuffleVector(piece, value, order);
+    }
+    llvm::Value *to = e.offset(pointerTo(type, pointer, at), first * size);
+    const llvm::Align align(static_cast<uint64_t>(size));
+    if (const int64_t left = lanes * count - first; left < kVectorLanes)
+      e.b.CreateMaskedStore(piece, to, align, e.laneMask(static_cast<int>(left)));
+    else
+      e.b.CreateAlignedStore(piece, to, align);
+  }
+}
+
 std::vector<LaneValue> ElementEmitter::dims(const Shape &shape, const LaneIndex &index) {
   std::vector<LaneValue> result;
   int axis = 0;

@@ -42,6 +42,9 @@ public:
   /// Loads and stores 16 elements of a tensor of `type` at `pointer`.
   llvm::Value *load(const Type &type, llvm::Value *pointer, const LaneIndex &index);
   void store(const Type &type, llvm::Value *pointer, const LaneIndex &index, llvm::Value *value);
+  /// Stores values at an index and its next neighbours in memory, lane by lane: the lanes are as many elements apart as
+  /// there are values, and their mask, if any, is a constant that lets the first ones through.
+  void storeNeighbours(const Type &type, llvm::Value *pointer, const LaneIndex &index, const Values &values);
   /// How the address of an element, in elements, varies over the lanes.
   LaneValue address(const Type &type, const LaneIndex &index);
   /// Where that element, of the first lane, lies; `at` is affine.

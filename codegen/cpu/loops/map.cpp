@@ -57,10 +57,11 @@ private:
     return {clamp(e.itemBegin()), clamp(e.itemEnd())};
   }
 
-  /// All results first, then the stores: a result may lie on an operand.
+  /// All results first, then the stores: a result may lie on an operand. Lanes of so many neighbours are stored as one
+  /// piece of memory.
   void storeAll(
       const Nest &nest, const std::vector<LaneIndex> &at,
-      const std::function<void(size_t)> &before = [](size_t) {}) {
+      const std::function<void(size_t)> &before = [](size_t) {}, size_t neighbours = 1) {
     std::vector<Values> values;
     for (size_t p = 0; p < at.size(); ++p) {
       before(p);
@@ -68,10 +69,13 @@ private:
       for (int i : nest.results)
         row.push_back(m_.emit(k_.body().yields[i], at[p]));
     }
-    for (size_t p = 0; p < at.size(); ++p)
+    for (size_t p = 0; p < at.size(); p += neighbours)
       for (size_t r = 0; r < nest.results.size(); ++r) {
         int i = nest.results[r];
-        m_.store(k_.fn.type(k_.body().yields[i]), results_[i], at[p], values[p][r]);
+        Values together;
+        for (size_t n = 0; n < neighbours; ++n)
+          together.push_back(values[p + n][r]);
+        m_.storeNeighbours(k_.fn.type(k_.body().yields[i]), results_[i], at[p], together);
       }
   }
 
@@ -83,7 +87,8 @@ private:
     step.scratchBytes = std::max(step.scratchBytes, windows.scratchBytes());
     auto [low, high] = range(first, windows.items());
     windows.emit(m_, low, high, [&](const std::vector<LaneIndex> &at, const Values &gradients) {
-      storeAll(nest, at, [&](size_t i) { m_.bindVector(windows.gradient(), gradients[i]); });
+      storeAll(
+          nest, at, [&](size_t i) { m_.bindVector(windows.gradient(), gradients[i]); }, windows.neighbours());
     });
     return windows.items();
   }

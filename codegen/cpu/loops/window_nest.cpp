@@ -39,19 +39,22 @@ llvm::Value *WindowNest::isInside(Emit &e, llvm::Value *windowRow, llvm::Value *
   return e.b.CreateAnd(inside(0, windowRow), inside(1, windowColumn));
 }
 
-int64_t WindowNest::items() const {
-  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
-  const int64_t planes = laneBlocks(shape[0]) * shape[1];
-  return apart_ ? planes * win_.output[0] : planes;
+bool WindowNest::inLanes() const { return !fn_->type(gradient()).layout.empty(); }
+
+int64_t WindowNest::planes() const {
+  const Shape &shape = fn_->type(gradient()).shape;
+  return (inLanes() ? laneBlocks(shape[0]) : shape[0]) * shape[1];
 }
+
+int64_t WindowNest::items() const { return apart_ ? planes() * win_.output[0] : planes(); }
 
 double WindowNest::work(double cycles) const {
   constexpr double kCyclesPerSecond = 3e9, kCyclesPerTap = 3;
-  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
-  const auto planes = static_cast<double>(laneBlocks(shape[0]) * shape[1]);
-  const auto vectors = static_cast<double>(win_.input[0] * win_.input[1]);
-  const auto taps = static_cast<double>(win_.output[0] * win_.output[1] * win_.kernel[0] * win_.kernel[1]);
-  return planes * (vectors * cycles + taps * kCyclesPerTap) / kCyclesPerSecond;
+  const double lanes = inLanes() ? 1 : kLanes;
+  const auto vectors = static_cast<double>(win_.input[0] * win_.input[1]) / lanes;
+  const auto taps =
+      static_cast<double>(win_.output[0] * win_.output[1] * win_.kernel[0] * win_.kernel[1]) / lanes;
+  return static_cast<double>(planes()) * (vectors * cycles + taps * kCyclesPerTap) / kCyclesPerSecond;
 }
 
 /// The elements of the gradient that a window holds, in the order of its taps.
@@ -109,25 +112,34 @@ Values WindowNest::shares(ElementEmitter &m, const LaneIndex &window, bool mayLe
 void WindowNest::emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high,
                       const Finished &finished) const {
   Emit &e = m.e;
-  const Shape &shape = fn_->type((*fn_)[op_].results[0]).shape;
+  const Shape &shape = fn_->type(gradient()).shape;
   const int64_t channels = shape[1];
   const int64_t rows = apart_ ? win_.output[0] : 1;
   e.loop(low, high, 1, [&](llvm::Value *item) {
     ElementEmitter::Scope scope(m);
-    llvm::Value *rest = e.div(item, rows);
-    llvm::Value *block = e.mul(e.div(rest, channels), kLanes);
-    LaneIndex plane = LaneIndex::of({m.math.consecutive(block, kLanes), m.math.uniform(e.mod(rest, channels)),
-                                     m.math.uniform(e.mod(item, rows)), m.math.constant(0)});
-    if (shape[0] % kLanes != 0)
+    llvm::Value *rest = e.div(item, rows), *image = e.div(rest, channels);
+    LaneIndex plane = LaneIndex::of(
+        {inLanes() ? m.math.consecutive(e.mul(image, kLanes), kLanes) : m.math.uniform(image),
+         m.math.uniform(e.mod(rest, channels)), m.math.uniform(e.mod(item, rows)), m.math.constant(0)});
+    if (inLanes() && shape[0] % kLanes != 0)
       plane.mask = m.math.lessThan(plane.groups[0].at, shape[0]);
     if (!apart_)
       return this->plane(m, plane, finished);
-    e.count(win_.output[1], [&](llvm::Value *column) {
+    auto windows = [&](LaneValue column, llvm::Value *mask) {
       ElementEmitter::Scope inner(m);
       LaneIndex window = plane;
-      window.groups[3].at = m.math.uniform(column);
+      window.groups[3].at = column;
+      window.mask = mask;
       finished(taps(m, window), shares(m, window));
-    });
+    };
+    if (inLanes())
+      return e.count(win_.output[1],
+                     [&](llvm::Value *column) { windows(m.math.uniform(column), plane.mask); });
+    const int64_t full = win_.output[1] / kLanes, left = win_.output[1] % kLanes;
+    if (full)
+      e.count(full, [&](llvm::Value *i) { windows(m.math.consecutive(e.mul(i, kLanes), kLanes), nullptr); });
+    if (left)
+      windows(m.math.consecutive(e.i64(full * kLanes), kLanes), e.laneMask(static_cast<int>(left)));
   });
 }
 

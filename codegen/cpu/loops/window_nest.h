@@ -1,7 +1,7 @@
-// The gradient of max pooling on n16 images, walked window by window: each window gives its share to the largest of
-// its taps. Where windows lie side by side, a window's elements are finished at once. Else a plane is gone through
-// in order of the windows, which is the canonical order of the additions, and the rows that windows still share lie
-// in scratch memory.
+// The gradient of max pooling, walked window by window: each window gives its share to the largest of its taps. Where
+// windows lie side by side, a window's elements are finished at once: of 16 images in n16, of 16 neighbouring windows
+// row-major. Else a plane of n16 is gone through in order of the windows, which is the canonical order of the additions,
+// and the rows that windows still share lie in scratch memory.
 #pragma once
 
 #include <functional>
@@ -20,6 +20,8 @@ public:
   /// Of a plane of 16 images, unless windows lie side by side.
   int64_t scratchBytes() const;
   int64_t items() const;
+  /// So many elements that are finished together, one after the other, are neighbours in memory, lane by lane.
+  int64_t neighbours() const { return inLanes() ? 1 : win_.kernel[1]; }
   /// Estimated seconds of one thread, `cycles` for each vector of the region.
   double work(double cycles) const;
 
@@ -29,6 +31,8 @@ public:
   void emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high, const Finished &finished) const;
 
 private:
+  bool inLanes() const;
+  int64_t planes() const;
   bool isPadded() const;
   llvm::Value *isInside(Emit &e, llvm::Value *windowRow, llvm::Value *windowColumn) const;
   int64_t lineWidth() const;
