@@ -68,11 +68,24 @@ ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
                   {{"layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")}}});
 }
 
+/// Speed of a row-major convolution, or of a gradient of it, as a share of the processor's: pixels are in the lanes.
+double speedByPixels(const Function &fn, const OpData &op) {
+  constexpr double kUsual = 0.8, kSingle = 0.4,
+                   kStrided = 0.25; // a single vector of an image; stride in forward and back
+  const bool ofWeights = op.def->name == "conv2d_grad_weight";
+  const std::vector<int64_t> stride = withDefaults(*op.def, op.attrs).ints("stride");
+  if (!ofWeights && (stride[0] > 1 || stride[1] > 1))
+    return kStrided;
+  const Shape &map = fn.type(ofWeights ? op.operands[1] : op.results[0]).shape;
+  const int64_t pixels = map[2] * map[3], vectors = laneBlocks(pixels);
+  return (vectors == 1 ? kSingle : kUsual) * static_cast<double>(pixels) /
+         static_cast<double>(vectors * kLanes);
+}
+
 /// Whether convolutions of a small batch take less time in n16, though lanes are idle there: only n16 has Winograd's
 /// algorithm, and fast code for bf16.
 bool gainsByLanes(const Function &fn, int64_t batch) {
-  constexpr double kWinograd = 2.2,
-                   kPixels = 0.8; // speed beside the direct algorithm in n16 with all lanes full
+  constexpr double kDirect = 0.9, kWinograd = 2.3; // speeds with all lanes full
   const double share = static_cast<double>(batch) / static_cast<double>(laneBlocks(batch) * kLanes);
   double lanes = 0, pixels = 0;
   for (OpId op : fn.body().ops) {
@@ -81,8 +94,8 @@ bool gainsByLanes(const Function &fn, int64_t batch) {
     if (fn.type(fn[op].operands[0]).dtype == DType::BF16)
       return true;
     const double flops = costOf(fn, op).flops;
-    lanes += flops / (share * (winogradWouldPay(fn, op) ? kWinograd : 1));
-    pixels += flops / kPixels;
+    lanes += flops / (share * (winogradWouldPay(fn, op) ? kWinograd : kDirect));
+    pixels += flops / speedByPixels(fn, fn[op]);
   }
   return lanes < pixels;
 }
