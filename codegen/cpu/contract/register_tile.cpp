@@ -175,13 +175,17 @@ private:
 
   llvm::Value *loadColumn(Cursor column, int j) {
     llvm::Value *address = e.offset(column.pointer, column.displacement + shape_.columnOffsets[j]);
+    if (shape_.laneStep != 4)
+      return suitsShuffles(mask(j)) ? loadApart(address, mask(j)) : gather(address, mask(j));
+    return loadNeighbours(address, mask(j));
+  }
+
+  llvm::Value *loadNeighbours(llvm::Value *address, llvm::Value *mask) {
     llvm::Type *type = e.vectorType(DType::F32);
     const llvm::Align align(4);
-    if (shape_.laneStep != 4)
-      return gather(address, mask(j));
-    if (!mask(j))
+    if (!mask)
       return e.b.CreateAlignedLoad(type, address, align, /*isVolatile=*/shape_.reloadColumns);
-    return e.b.CreateMaskedLoad(type, address, align, mask(j), llvm::Constant::getNullValue(type));
+    return e.b.CreateMaskedLoad(type, address, align, mask, llvm::Constant::getNullValue(type));
   }
 
   llvm::Value *mask(int j) const {
@@ -189,6 +193,38 @@ private:
       return shape_.columnMasks[j];
     return j + 1 < shape_.columns() || shape_.lastLanes == kVectorLanes ? nullptr
                                                                         : e.laneMask(shape_.lastLanes);
+  }
+
+  /// A gather loads lane by lane. Up to this step it is faster to load all of the memory between the lanes; masks of
+  /// lanes, too, must be instructions of the processor.
+  bool suitsShuffles(llvm::Value *mask) const {
+    constexpr int64_t kMaxStep = 16;
+    return shape_.laneStep % 4 == 0 && shape_.laneStep <= kMaxStep && (!mask || e.target.vectorBits >= 256);
+  }
+
+  /// Every `step`-th element, by `step` vectors of neighbours, of which the last ends with the last lane's element:
+  /// nothing is read behind it.
+  llvm::Value *loadApart(llvm::Value *first, llvm::Value *mask) {
+    const int64_t step = shape_.laneStep / 4;
+    llvm::Value *lanes = nullptr;
+    for (int64_t part = 0; part < step; ++part) {
+      const int64_t start = part * (part + 1 < step ? kVectorLanes : kVectorLanes - 1);
+      std::vector<int> source(kVectorLanes);             // of each lane: `lanes`, then this part
+      std::vector<int> lane(kVectorLanes, kVectorLanes); // of each element of this part, or none
+      for (int k = 0; k < kVectorLanes; ++k) {
+        const bool here = k * step / kVectorLanes == part;
+        const int element = static_cast<int>(k * step - start);
+        source[k] = here ? kVectorLanes + element : static_cast<int>(part == 1 ? k * step % kVectorLanes : k);
+        if (here)
+          lane[element] = k;
+      }
+      llvm::Value *address = e.offset(first, start * 4);
+      llvm::Value *present =
+          mask ? e.b.CreateShuffleVector(mask, llvm::Constant::getNullValue(mask->getType()), lane) : nullptr;
+      llvm::Value *vector = loadNeighbours(address, present);
+      lanes = lanes ? e.b.CreateShuffleVector(lanes, vector, source) : vector;
+    }
+    return lanes;
   }
 
   llvm::Value *gather(llvm::Value *first, llvm::Value *mask) {
