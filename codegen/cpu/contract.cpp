@@ -195,6 +195,7 @@ KernelStep emitPlaneStep(KernelContext &k, const PlaneCopy &copy, std::string_vi
   return step;
 }
 
+/// Both operands are copied first, the gradient before the image.
 KernelCode pixels(KernelContext &k, OpId contraction) {
   const ContractPlan plan = planPixels(k.fn, contraction, tileOf(k, contraction), k.e.target);
   const ConvPlanes &planes = *plan.planes;
@@ -206,7 +207,7 @@ KernelCode pixels(KernelContext &k, OpId contraction) {
   EpilogueStore store(k, k.fn[contraction].results[0]);
   code.steps.push_back(emitNestStep(k, contraction, plan, store, [&] {
     llvm::Value *workspace = k.e.buffer(k.workspaceBuffer());
-    return std::pair(workspace, k.e.offset(workspace, planes.grad.bytes()));
+    return std::pair{workspace, k.e.offset(workspace, planes.grad.bytes())};
   }));
   return code;
 }
@@ -251,7 +252,7 @@ KernelCode emitContract(KernelContext &k) {
     return k.e.buffer(copied ? k.workspaceBuffer() : operandBuffer(k, contraction, number));
   };
   code.steps.push_back(emitNestStep(k, contraction, *plan, *store, [&] {
-    return std::pair(operand(packed, plan->rowOperand), operand(gathered, plan->columnOperand));
+    return std::pair{operand(packed, plan->rowOperand), operand(gathered, plan->columnOperand)};
   }));
   if (segments > 1)
     code.steps.push_back(emitCombine(k, sum, segments));
