@@ -53,14 +53,12 @@
 #include "passes/packing_util.h"
 #include "passes/pass.h"
 #include "passes/rewrite_util.h"
+#include "passes/small_batch_util.h"
 
 namespace gradc {
 namespace {
 
 enum class Want : uint8_t { AsIs, RowMajor, Lanes };
-
-/// Batches that fill less than half of a vector stay row-major, with neighbouring pixels or columns in the lanes.
-constexpr int64_t kSmallBatch = kLanes / 2;
 
 ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
   ++context.statistics["relayouts"];
@@ -68,14 +66,14 @@ ValueId createRelayout(Builder &b, ValueId v, Want want, PassContext &context) {
                   {{"layout", Keyword{std::string(want == Want::Lanes ? kLayoutN16 : "row_major")}}});
 }
 
-/// Speed of a row-major convolution, or of a gradient of it, as a share of the processor's: pixels are in the lanes.
+/// Speed of a row-major convolution, or of a gradient of it, as a share of the processor's: pixels are in the lanes. Forward
+/// a stride takes as many loads for a vector, backward it scatters the stores.
 double speedByPixels(const Function &fn, const OpData &op) {
-  constexpr double kUsual = 0.8, kSingle = 0.4,
-                   kStrided = 0.25; // a single vector of an image; stride in forward and back
+  constexpr double kUsual = 0.8, kSingle = 0.4; // where an image is a single vector
   const bool ofWeights = op.def->name == "conv2d_grad_weight";
   const std::vector<int64_t> stride = withDefaults(*op.def, op.attrs).ints("stride");
-  if (!ofWeights && (stride[0] > 1 || stride[1] > 1))
-    return kStrided;
+  if (const int64_t most = std::max(stride[0], stride[1]); !ofWeights && most > 1)
+    return kUsual / static_cast<double>(most);
   const Shape &map = fn.type(ofWeights ? op.operands[1] : op.results[0]).shape;
   const int64_t pixels = map[2] * map[3], vectors = laneBlocks(pixels);
   return (vectors == 1 ? kSingle : kUsual) * static_cast<double>(pixels) /

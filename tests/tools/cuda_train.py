@@ -5,7 +5,7 @@
 
 With --simulator the device is tests/cudasim's, with its checks for races; without it this machine's. Each step is an
 epoch of one batch, so that its loss is in metrics.jsonl, and each is followed by an evaluation. The CPU does without
-Winograd, which the device has not: where a program has no product by cuBLAS the weights after the last step must be
+Winograd and pixels, which the device has not: where a program has no product by cuBLAS the weights after the last step must be
 the same bit for bit. The first model is trained once more for each of N seeds, which shuffle the order of warps, blocks
 and streams, and for each architecture: the same weights, bit for bit. On the simulated device every step after the
 first must be one launch of a graph.
@@ -53,7 +53,8 @@ def train(model, batch, steps, name, device, env):
     shutil.rmtree(out, ignore_errors=True)
     command = [args.gradc, "train", os.path.join(args.source, "bench", "models", model + ".json"), "--out", out,
                "--batch", batch, "--epochs", str(steps), "--limit-batches", "1", "--progress", "none", "--device", device]
-    command += ["--disable-pass", "winograd"] if device == "cpu" else []
+    for algorithm in ("winograd", "pixels") if device == "cpu" else ():  # a device has the direct ones
+        command += ["--disable-pass", algorithm]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     # What a machine may lack is no failure of the code.
     if done.returncode == 6 and any(s in done.stderr for s in ("NVRTC, which compiles", "no CUDA driver", "sees no device")):
