@@ -82,7 +82,7 @@ def model(name):
         nodes.append({"name": f"n{number}", "inputs": [last], **layer})
         last = f"n{number}"
     data = {kind: {"type": "synthetic", "examples": batch} for kind in ("train", "test")}
-    return {"format": "gradc/1", "name": name, "nodes": nodes, "outputs": [last], "data": data,
+    return {"format": "gradc/1", "name": name.replace("-", "_"), "nodes": nodes, "outputs": [last], "data": data,
             "inputs": {"x": {"shape": ["N", *shape]}, "label": {"shape": ["N"], "dtype": "i32"}},
             "loss": {"op": "softmax_cross_entropy", "inputs": [last, "label"]},
             "train": {"batch_size": batch, "epochs": 1,
@@ -145,7 +145,8 @@ def gradc_times(gradc, name):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(model(name), file)
         file.flush()
-        answer = subprocess.run([gradc, "bench", file.name, "--threads", "1", "--json"], check=True, capture_output=True)
+        answer = subprocess.run([gradc, "bench", file.name, "--threads", "1", "--json"], check=True,
+                                stdout=subprocess.PIPE)
     report = json.loads(answer.stdout)
     return {"train": report["train_step_ms"], "infer": report["infer_ms"], "report": report}
 
@@ -176,7 +177,8 @@ def main():
         ours, cells = gradc_times(args.gradc, name), {}
         peer = {}
         if args.python:
-            answer = subprocess.run([args.python, __file__, "--torch", name], check=True, capture_output=True)
+            answer = subprocess.run([args.python, __file__, "--torch", name], check=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             peer = json.loads(answer.stdout)
         for part in ("train", "infer"):
             cells[part] = f"{ours[part]:.3g} | " + (f"{peer[part]:.3g} ({peer[part] / ours[part]:.2f} ×)" if peer else "")
