@@ -9,11 +9,13 @@ half of the peak. With --torch NAME it is the peer's process and prints its two 
 """
 import argparse
 import fnmatch
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
-import time
+
+import timing
 
 
 def conv(filters, kernel=3, stride=1, padding=None, groups=1, dilation=1, activation="relu", bias=True):
@@ -129,12 +131,8 @@ def torch_times(name):
 
     def median(f):
         f(inputs[0])
-        times, end = [], time.perf_counter() + 0.5
-        while time.perf_counter() < end or len(times) < 3:
-            start = time.perf_counter()
-            f(inputs[len(times) % 4])
-            times.append((time.perf_counter() - start) * 1e3)
-        return sorted(times)[len(times) // 2]
+        batches = itertools.cycle(inputs)
+        return timing.timed(lambda: f(next(batches)), argparse.Namespace(seconds=0.5, steps=3), None)["ms"]
 
     train = median(step)
     network.eval()
@@ -174,15 +172,15 @@ def main():
         parser.error("--gradc is missing")
     print("| network, examples | step | PyTorch | inference | PyTorch |\n|---|---|---|---|---|")
     for name in fnmatch.filter(NETWORKS, args.only):
-        ours, cells = gradc_times(args.gradc, name), {}
-        peer = {}
+        ours, peer = gradc_times(args.gradc, name), {}
         if args.python:
             answer = subprocess.run([args.python, __file__, "--torch", name], check=True,
                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             peer = json.loads(answer.stdout)
+        cells = []
         for part in ("train", "infer"):
-            cells[part] = f"{ours[part]:.3g} | " + (f"{peer[part]:.3g} ({peer[part] / ours[part]:.2f} ×)" if peer else "")
-        print(f"| {name} | {cells['train']} | {cells['infer']} |", flush=True)
+            cells += [f"{ours[part]:.3g}", f"{peer[part]:.3g} ({peer[part] / ours[part]:.2f} ×)" if peer else ""]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
         if args.kernels:
             slow_kernels(ours["report"])
 

@@ -101,8 +101,8 @@ bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(O
   return changed;
 }
 
-bool nameAlgorithms(Module &module, std::string_view algorithm,
-                    const std::function<bool(const Function &, OpId)> &applies) {
+bool nameAlgorithms(Module &module, PassContext &context, std::string_view algorithm,
+                    const std::string &counted, const std::function<bool(const Function &, OpId)> &applies) {
   bool changed = false;
   for (auto &fn : module.functions)
     for (OpId kernel : fn->body().ops) {
@@ -114,6 +114,7 @@ bool nameAlgorithms(Module &module, std::string_view algorithm,
       Dict attrs = (*fn)[kernel].attrs;
       attrs.set("schedule", Dict{{"algorithm", Keyword{std::string(algorithm)}}});
       (*fn)[kernel].attrs = *normalizeAttrs(*(*fn)[kernel].def, attrs); // in schema order
+      ++context.statistics[counted];
       changed = true;
     }
   return changed;

@@ -27,9 +27,10 @@ ValueId copyKernel(Function &fn, ValueId v);
 /// statistics, and returns whether one changed.
 bool setSchedules(Function &fn, PassContext &context, const std::function<Dict(OpId kernel)> &scheduleOf);
 
-/// Names the algorithm in the schedule of each kernel that has none and whose contraction it `applies` to. Returns whether
-/// there was one.
-bool nameAlgorithms(Module &module, std::string_view algorithm,
+/// Names the algorithm in the schedule of each kernel that has none and whose contraction it `applies` to. Counts them in
+/// the statistics, under `counted`, and returns whether there was one.
+bool nameAlgorithms(Module &module, PassContext &context, std::string_view algorithm,
+                    const std::string &counted,
                     const std::function<bool(const Function &, OpId contraction)> &applies);
 
 /// Adds the order in which a contraction or reduction sums, where that is not one chain, to a kernel's schedule.

@@ -15,9 +15,9 @@
 // Why: with 16 images in the lanes every op of a network vectorises alike, whatever its channels and its
 // map's size are; weights are scalar operands and need no packing. Applies to functions whose {input}
 // arguments agree in dimension 0; others stay row-major throughout. So do functions of 8 examples or fewer, of which
-// lanes would be idle, unless Winograd's algorithm, which only n16 has, makes up for that, or there are convolutions of
-// bf16, which only n16 has fast code for: there, convolutions and what reads their results are in n16, and matrix products
-// are not.
+// lanes would be idle, unless convolutions are faster in n16 nevertheless, by Winograd's algorithm or where row-major forms
+// are slow, or are of bf16, which only n16 has fast code for: there, convolutions and what reads their results are in n16,
+// and matrix products are not.
 //
 // Functions without pictures that multiply tokens, [N, T, D], by a matrix stay row-major: all tokens are the rows of
 // one product there, the matrix' columns lie in the lanes, and so do the features of normalizations and softmax.

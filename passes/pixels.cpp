@@ -19,11 +19,10 @@ namespace gradc {
 namespace {
 
 Result<bool> run(Module &module, PassContext &context) {
-  return nameAlgorithms(module, "pixels", [&](const Function &fn, OpId op) {
-    const bool applies = suitsPixels(fn, op) && fn.type(fn[op].operands[0]).shape[0] <= kSmallBatch;
-    context.statistics["weight gradients by pixels"] += applies;
-    return applies;
-  });
+  return nameAlgorithms(module, context, "pixels", "weight gradients by pixels",
+                        [](const Function &fn, OpId op) {
+                          return suitsPixels(fn, op) && fn.type(fn[op].operands[0]).shape[0] <= kSmallBatch;
+                        });
 }
 
 } // namespace

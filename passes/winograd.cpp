@@ -19,11 +19,9 @@ namespace gradc {
 namespace {
 
 Result<bool> run(Module &module, PassContext &context) {
-  return nameAlgorithms(module, "winograd", [&](const Function &fn, OpId op) {
-    const bool applies = !winogradObjection(fn, op) && winogradPays(fn, op);
-    context.statistics["convolutions by winograd"] += applies;
-    return applies;
-  });
+  return nameAlgorithms(
+      module, context, "winograd", "convolutions by winograd",
+      [](const Function &fn, OpId op) { return !winogradObjection(fn, op) && winogradPays(fn, op); });
 }
 
 } // namespace

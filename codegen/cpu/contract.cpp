@@ -217,9 +217,10 @@ KernelCode pixels(KernelContext &k, OpId contraction) {
 KernelCode emitContract(KernelContext &k) {
   const OpId contraction = findContraction(k.fn, k.region());
   CHECK(contraction != kNoOp, "a contract kernel without a contraction");
-  if (scheduledAlgorithm(k.fn, k.kernel) == "winograd")
+  const std::string_view algorithm = scheduledAlgorithm(k.fn, k.kernel);
+  if (algorithm == "winograd")
     return winograd(k, contraction);
-  if (scheduledAlgorithm(k.fn, k.kernel) == "pixels")
+  if (algorithm == "pixels")
     return pixels(k, contraction);
   if (usesTiles(k, contraction))
     return emitTiles(k, contraction);

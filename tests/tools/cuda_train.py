@@ -5,8 +5,8 @@
 
 With --simulator the device is tests/cudasim's, with its checks for races; without it this machine's. Each step is an
 epoch of one batch, so that its loss is in metrics.jsonl, and each is followed by an evaluation. The CPU does without
-Winograd and pixels, which the device has not: where a program has no product by cuBLAS the weights after the last step must be
-the same bit for bit. The first model is trained once more for each of N seeds, which shuffle the order of warps, blocks
+the algorithms winograd and pixels, which the device has not: where a program has no product by cuBLAS the weights after
+the last step must be the same bit for bit. The first model is trained once more for each of N seeds, which shuffle the order of warps, blocks
 and streams, and for each architecture: the same weights, bit for bit. On the simulated device every step after the
 first must be one launch of a graph.
 """

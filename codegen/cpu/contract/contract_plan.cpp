@@ -301,16 +301,18 @@ ConvWeightOperands pixelGradient(const Operation &op, const ConvPlanes &planes) 
   return c;
 }
 
-ContractPlan convWeight(const Operation &op, RegisterTile tile, const CpuTarget &target) {
-  ConvWeightNest nest{weightGradient(op)};
+ContractPlan convWeight(const ConvWeightOperands &operands, RegisterTile tile, const CpuTarget &target) {
+  ConvWeightNest nest{operands};
   nest.tile = tile;
   blockForCache(nest, target.l1Bytes, target.l2Bytes);
   return {nest, 1, 0};
 }
 
-ContractPlan convTaps(const Operation &op, RegisterTile tile, const CpuTarget &target) {
-  ConvTapsNest nest{weightGradient(op)};
+ContractPlan convTaps(const ConvWeightOperands &operands, RegisterTile tile, const CpuTarget &target,
+                      const std::vector<int64_t> &tapOffsets = {}) {
+  ConvTapsNest nest{operands};
   nest.tile = tile;
+  nest.tapOffsets = tapOffsets;
   blockForCache(nest, target.l2Bytes);
   return {nest, 1, 0};
 }
@@ -337,8 +339,8 @@ std::optional<ContractPlan> planForm(ContractionForm form, const Operation &op, 
   case ContractionForm::ExampleLanes: return exampleLanes(op);
   case ContractionForm::ConvPixels: return convPixels(op, gradient);
   case ContractionForm::Conv: return conv(op, gradient, tile, target);
-  case ContractionForm::ConvWeight: return convWeight(op, tile, target);
-  case ContractionForm::ConvTaps: return convTaps(op, tile, target);
+  case ContractionForm::ConvWeight: return convWeight(weightGradient(op), tile, target);
+  case ContractionForm::ConvTaps: return convTaps(weightGradient(op), tile, target);
   }
   return std::nullopt;
 }
@@ -367,17 +369,11 @@ ContractPlan planPixels(const Function &fn, OpId op, RegisterTile tile, const Cp
   const Operation operation = operationOf(fn, op);
   const ConvWeightOperands whole = weightGradient(operation);
   const ConvPlanes planes = convPlanes(whole.height, whole.width, operation.a.shape, operation.b.shape);
-  if (whole.height.taps * whole.width.taps == 1) {
-    ConvWeightNest nest{pixelGradient(operation, planes)};
-    nest.tile = tile;
-    blockForCache(nest, target.l1Bytes, target.l2Bytes);
-    return {nest, 1, 0, planes};
-  }
-  ConvTapsNest nest{pixelGradient(operation, planes)};
-  nest.tile = tile;
-  nest.tapOffsets = planes.tapOffsets;
-  blockForCache(nest, target.l2Bytes);
-  return {nest, 1, 0, planes};
+  const ConvWeightOperands copies = pixelGradient(operation, planes);
+  ContractPlan plan = planes.tapOffsets.size() == 1 ? convWeight(copies, tile, target)
+                                                    : convTaps(copies, tile, target, planes.tapOffsets);
+  plan.planes = planes;
+  return plan;
 }
 
 } // namespace gradc

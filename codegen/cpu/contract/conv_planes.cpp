@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/cpu/lane_index.h"
+#include "codegen/cpu/lanes_apart.h"
 #include "support/lanes.h"
 
 namespace gradc {
@@ -133,33 +134,22 @@ private:
 
   /// Columns first, first + stride, … of a row; zero where there are none.
   llvm::Value *pixels(llvm::Value *row, llvm::Value *first, int64_t firstColumn) {
-    const int64_t stride = copy_.columnStride, span = (kLanes - 1) * stride + 1;
+    const int64_t stride = copy_.columnStride;
     const int64_t end = std::min(copy_.columns, firstColumn + (copy_.pitch - 1) * stride + 1);
-    llvm::Value *zero = llvm::Constant::getNullValue(e.vectorType(DType::F32));
-    if (stride > kShortStride) {
+    llvm::FixedVectorType *type = e.vectorType(DType::F32);
+    llvm::Value *zero = llvm::Constant::getNullValue(type);
+    const llvm::Align align(kFloat);
+    if (stride > kMostApart) {
       llvm::Value *columns = math_.lanes({first, stride});
       llvm::Value *pointers = e.b.CreateGEP(e.b.getFloatTy(), row, columns);
-      return e.b.CreateMaskedGather(e.vectorType(DType::F32), pointers, llvm::Align(kFloat),
-                                    math_.lessThan({first, stride}, end), zero);
+      return e.b.CreateMaskedGather(type, pointers, align, math_.lessThan({first, stride}, end), zero);
     }
-    llvm::Value *result = zero;
-    for (int64_t from = 0; from < span; from += kLanes) {
+    return emitLanesApart(e, type, stride, kVectorLanes, [&](int64_t from) {
       const LaneValue columns = math_.consecutive(e.add(first, e.i64(from)));
-      llvm::Value *part =
-          e.b.CreateMaskedLoad(e.vectorType(DType::F32), e.offset(row, e.mul(columns.base, kFloat)),
-                               llvm::Align(kFloat), math_.lessThan(columns, end), zero);
-      std::vector<int> order;
-      for (int lane = 0; lane < kVectorLanes; ++lane) {
-        const int64_t at = lane * stride - from;
-        order.push_back(at >= 0 && at < kLanes ? kVectorLanes + static_cast<int>(at) : lane);
-      }
-      result = e.b.CreateShuffleVector(result, part, order);
-    }
-    return result;
+      return e.b.CreateMaskedLoad(type, e.offset(row, e.mul(columns.base, kFloat)), align,
+                                  math_.lessThan(columns, end), zero);
+    });
   }
-
-  /// Strides for which loading what lies between beats a gather.
-  static constexpr int64_t kShortStride = 4;
 
   Emit &e;
   LaneMath math_;

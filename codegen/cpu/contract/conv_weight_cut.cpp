@@ -31,10 +31,14 @@ bool isItem(const ConvWeightNest &nest, int64_t l2Bytes) {
   return nest.items() >= kFewItems && nest.scratchBytes() <= l2Bytes / 4;
 }
 
+/// Rather more than half of the cache, as two of 128 channels on 8×8 take with their odd lines: beside them is one tile's.
+bool imagesStay(const ConvWeightNest &nest, int64_t l2Bytes) {
+  return nest.blocks * nest.inBlock <= l2Bytes * 9 / 16;
+}
+
 /// Images that stay in no cache should be read by few items.
 void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
-  // Rather more than half, as two of 128 channels on 8×8 take with their odd lines: beside them is one tile's.
-  if (nest.blocks * nest.inBlock <= l2Bytes * 9 / 16)
+  if (imagesStay(nest, l2Bytes))
     return;
   const int64_t all = countTiles(nest.channelRuns());
   for (int64_t tiles = 2; tiles <= all; ++tiles) {
@@ -49,9 +53,9 @@ void chooseChannelTiles(ConvWeightNest &nest, int64_t l2Bytes) {
 /// The same of a 1×1 kernel, whose items may take a part of the input channels, too: an item of as many channels of one
 /// side as of the other reads the least.
 void chooseChannels(ConvWeightNest &nest, int64_t l2Bytes) {
-  chooseChannelTiles(nest, l2Bytes);
-  if (nest.channelTiles == 1 && nest.blocks * nest.inBlock <= l2Bytes * 9 / 16)
+  if (imagesStay(nest, l2Bytes))
     return;
+  chooseChannelTiles(nest, l2Bytes);
   const int64_t all = countTiles(nest.channelRuns());
   auto channelsRead = [&](const ConvWeightNest &n) {
     return n.depth * ceilDiv(all, n.channelTiles) + n.channels * (n.depth / n.depthTile);
@@ -115,14 +119,14 @@ void blockForCache(ConvWeightNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
       --rows;
     nest.bandRows = ceilDiv(nest.height.gradSize, ceilDiv(nest.height.gradSize, rows));
   };
-  cutBands([&](int64_t rows) { return bytes(rows) <= l1Bytes * 7 / 8; });
+  auto fitsL1 = [&](int64_t rows) { return bytes(rows) <= l1Bytes * 7 / 8; };
+  cutBands(fitsL1);
   if (nest.columnsAreDepth()) {
     chooseChannels(nest, l2Bytes);
     // What an item reads of a band is there for all of its tiles.
     const int64_t lines = nest.channelTiles * nest.tile.rows + nest.depthTile;
     cutBands([&](int64_t rows) {
-      return bytes(rows) <= l1Bytes * 7 / 8 &&
-             (nest.depthTile == nest.depth || lines * rows * gradRow <= l2Bytes / 2);
+      return fitsL1(rows) && (nest.depthTile == nest.depth || lines * rows * gradRow <= l2Bytes / 2);
     });
   } else if (bytes(nest.bandRows) > l1Bytes) { // else a band of the input is in L1 for all taps, as it is
     chooseChannelTiles(nest, l2Bytes);

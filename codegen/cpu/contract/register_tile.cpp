@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "codegen/cpu/lanes_apart.h"
 #include "support/check.h"
 
 namespace gradc {
@@ -195,11 +196,10 @@ private:
                                                                         : e.laneMask(shape_.lastLanes);
   }
 
-  /// A gather loads lane by lane. Up to this step it is faster to load all of the memory between the lanes; masks of
-  /// lanes, too, must be instructions of the processor.
+  /// A gather loads lane by lane. Masks of lanes, too, must be instructions of the processor.
   bool suitsShuffles(llvm::Value *mask) const {
-    constexpr int64_t kMaxStep = 16;
-    return shape_.laneStep % 4 == 0 && shape_.laneStep <= kMaxStep && (!mask || e.target.vectorBits >= 256);
+    return shape_.laneStep % 4 == 0 && shape_.laneStep <= 4 * kMostApart &&
+           (!mask || e.target.vectorBits >= 256);
   }
 
   /// Every `step`-th element, by `step` vectors of neighbours, of which the last ends with the last lane's element:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codegen/cpu/lanes_apart.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
@@ -104,9 +105,6 @@ bool fillsBlock(const Type &type, const LaneIndex &index) {
          first.at.multiple % kLanes == 0;
 }
 
-/// Steps of lanes for which loading what lies between beats a gather.
-bool isShortStep(int64_t step) { return step >= 2 && step <= 4; }
-
 /// How many lanes a mask lets through where these are the first ones and known; else 0.
 int lanesOfPrefix(const llvm::Value *mask) {
   if (!mask)
@@ -121,27 +119,18 @@ int lanesOfPrefix(const llvm::Value *mask) {
   return lanes;
 }
 
-/// Elements 0, step, 2·step, … as `lanes` lanes: vector loads of what they lie in, not beyond the last, and shuffles.
+/// Lanes `step` elements apart; memory behind the last of them is not touched.
 llvm::Value *loadSteps(Emit &e, llvm::FixedVectorType *type, llvm::Value *base, int64_t step, int lanes) {
   const auto size = static_cast<int64_t>(type->getScalarSizeInBits() / 8);
-  const int64_t span = (lanes - 1) * step + 1;
-  llvm::Value *result = llvm::Constant::getNullValue(type);
-  for (int64_t from = 0; from < span; from += kVectorLanes) {
-    const int64_t count = std::min<int64_t>(span - from, kVectorLanes);
-    const llvm::Align align(static_cast<uint64_t>(size));
-    llvm::Value *address = e.offset(base, from * size);
-    llvm::Value *part = count == kVectorLanes
-                            ? static_cast<llvm::Value *>(e.b.CreateAlignedLoad(type, address, align))
-                            : e.b.CreateMaskedLoad(type, address, align, e.laneMask(static_cast<int>(count)),
-                                                   llvm::Constant::getNullValue(type));
-    std::vector<int> order;
-    for (int lane = 0; lane < kVectorLanes; ++lane) {
-      const int64_t at = lane * step - from;
-      order.push_back(lane < lanes && at >= 0 && at < count ? kVectorLanes + static_cast<int>(at) : lane);
-    }
-    result = e.b.CreateShuffleVector(result, part, order);
-  }
-  return result;
+  const llvm::Align align(static_cast<uint64_t>(size));
+  return emitLanesApart(e, type, step, lanes, [&](int64_t first) -> llvm::Value * {
+    const int64_t count = (lanes - 1) * step + 1 - first;
+    llvm::Value *address = e.offset(base, first * size);
+    if (count >= kVectorLanes)
+      return e.b.CreateAlignedLoad(type, address, align);
+    return e.b.CreateMaskedLoad(type, address, align, e.laneMask(static_cast<int>(count)),
+                                llvm::Constant::getNullValue(type));
+  });
 }
 
 } // namespace
@@ -168,7 +157,7 @@ llvm::Value *ElementEmitter::load(const Type &type, llvm::Value *pointer, const 
   else if (at.affine() && at.step == -1 && !index.mask)
     result = e.b.CreateVectorReverse(
         e.b.CreateAlignedLoad(vector, e.offset(base, -(kVectorLanes - 1) * size), align));
-  else if (at.affine() && isShortStep(at.step) && lanesOfPrefix(index.mask) > 0)
+  else if (at.affine() && at.step >= 2 && at.step <= kMostApart && lanesOfPrefix(index.mask) > 0)
     result = loadSteps(e, vector, base, at.step, lanesOfPrefix(index.mask));
   else {
     llvm::Value *lanes = math.lanes(at.affine() ? LaneValue{e.i64(0), at.step} : at);
