@@ -14,8 +14,12 @@ constexpr int64_t kManyChannels = 32;
 /// Of 5×5: with fewer, a step gains little for code that is four times as large, once for each batch size; in an
 /// executable of examples/lenet.json (20 to 50 channels) 36 KiB for a seventh of the step.
 constexpr int64_t kFewestOfFive = 24;
-/// Of an image: with fewer, transforming the weights would take as long as what it saves.
-constexpr int64_t kFewestTiles = 4;
+/// Of 5×5, of an image: with fewer, transforming the weights would take as long as what it saves.
+constexpr int64_t kFewestTilesOfFive = 4;
+/// Of all images, towards the weights.
+constexpr int64_t kFewestTilesOfSum = 4;
+/// With no more, all of them are columns of a register tile.
+constexpr int64_t kFewTiles = 4;
 /// The high powers in tiles of 5×5 make seven times the direct algorithm's error.
 constexpr int64_t kSmallestKernel = 3;
 /// Segments of the sums towards the weights, tiles of each, and pairs of channels in all of them.
@@ -44,6 +48,26 @@ int64_t pairsOf(const Shape &weights) { return weights[0] * weights[1]; }
 /// What the tiles cut: the result or, towards the weights, the gradient.
 const Type &mapOf(const Function &fn, const OpData &op) {
   return fn.type(isWeightGradient(op) ? op.operands[1] : op.results[0]);
+}
+
+/// The direct algorithm's, of a pair of channels and an image: what lies in the padding is left out.
+int64_t productsOf(const Function &fn, const OpData &op) {
+  const bool towardsInput = op.def->name == "conv2d_grad_input";
+  const Shape &first = fn.type(op.operands[0]).shape, &map = mapOf(fn, op).shape;
+  const Shape &image = towardsInput ? map : first;
+  const Shape &result = towardsInput ? first : map; // of the convolution
+  const std::vector<int64_t> padding = withDefaults(*op.def, op.attrs).ints("padding");
+  int64_t products = 1;
+  for (int axis : {0, 1}) {
+    int64_t along = 0;
+    for (int64_t at = 0; at < result[2 + axis]; ++at) {
+      const int64_t start = at - padding[2 * axis];
+      const int64_t end = std::min(start + weightsOf(fn, op).shape[2 + axis], image[2 + axis]);
+      along += std::max<int64_t>(0, end - std::max<int64_t>(0, start));
+    }
+    products *= along;
+  }
+  return products;
 }
 
 /// What winogradObjection has against the op, whatever its types' layouts are.
@@ -94,14 +118,17 @@ bool winogradPays(const Function &fn, OpId op) {
   const Shape &weights = weightsOf(fn, fn[op]).shape, &map = mapOf(fn, fn[op]).shape;
   const int64_t tiles = tilesOf(map, algorithm);
   const int64_t channels = std::min({weights[0], weights[1], kManyChannels});
-  // Towards 5×5 weights the high powers are the results'. Short chains keep the error small.
-  if (isWeightGradient(fn[op]) && algorithm.kernel == 5 &&
-      segmentsOf(tilesOf(map, Winograd::ofKernel(5)), pairsOf(weights)) < kMostSegments)
+  // The sums of few tiles have large errors. Towards 5×5 weights the high powers are the results': there, only short
+  // chains have small ones.
+  if (isWeightGradient(fn[op]) && (map[0] * tiles < kFewestTilesOfSum ||
+                                   (algorithm.kernel == 5 && segmentsOf(tilesOf(map, Winograd::ofKernel(5)),
+                                                                        pairsOf(weights)) < kMostSegments)))
     return false;
-  // Half of the multiplications must be saved; with half as many channels, three quarters.
-  return algorithm.kernel >= kSmallestKernel && (algorithm.kernel < 5 || channels >= kFewestOfFive) &&
-         tiles >= kFewestTiles &&
-         channels * map[2] * map[3] * algorithm.taps() >= 2 * kManyChannels * tiles * algorithm.points();
+  if (algorithm.kernel < kSmallestKernel ||
+      (algorithm.kernel == 5 && (channels < kFewestOfFive || tiles < kFewestTilesOfFive)))
+    return false;
+  // Four tenths of the multiplications must be saved; with half as many channels, seven.
+  return 10 * channels * productsOf(fn, fn[op]) >= 17 * kManyChannels * tiles * algorithm.points();
 }
 
 bool winogradWouldPay(const Function &fn, OpId op) { return !shapeObjection(fn, op) && winogradPays(fn, op); }
@@ -118,8 +145,8 @@ ContractionShape winogradShape(const Function &fn, OpId op) {
   const Shape &shape = mapOf(fn, fn[op]).shape;
   if (isWeightGradient(fn[op]))
     return {ContractionForm::ChannelLanes, fn.type(fn[op].operands[0]).shape[1], laneBlocks(shape[1])};
-  return {ContractionForm::Conv, shape[1],
-          (laneBlocks(shape[0]) * tilesOf(shape, winogradOf(fn, op)) + 1) / 2};
+  const int64_t tiles = laneBlocks(shape[0]) * tilesOf(shape, winogradOf(fn, op));
+  return {ContractionForm::Conv, shape[1], std::max(std::min(tiles, kFewTiles), (tiles + 1) / 2)};
 }
 
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {

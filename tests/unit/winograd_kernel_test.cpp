@@ -36,6 +36,18 @@ TEST_F(ContractKernel, WinogradConv) {
     checkAll(texts(c, true).forward("winograd"));
 }
 
+/// Through the workspace, in several groups of tiles, and in one whose last tiles are not a whole register tile.
+TEST_F(ContractKernel, WinogradFar) {
+  const ConvCase groups{48, 40, 9, 14, 70, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const ConvCase single{48, 20, 4, 4, 99, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const ConvCase five{19, 40, 6, 9, 70, 5, 5, {1, 1}, {2, 2, 2, 2}};
+  for (const auto &[c, bytes] : {std::pair{groups, 64 << 10}, {single, 64 << 10}, {five, 32 << 10}}) {
+    l2Bytes = bytes;
+    checkAll(texts(c, true).forward("winograd"));
+    checkAll(texts(c, true).gradInput("winograd"));
+  }
+}
+
 TEST_F(ContractKernel, WinogradGradInput) {
   for (const ConvCase &c : kWinogradCases)
     checkAll(texts(c, true).gradInput("winograd"));
@@ -133,6 +145,8 @@ TEST(WinogradError, TowardsWeightsIsAsStated) {
     EXPECT_LE(worstTowardsWeights(3, 4, 16, 13, 1, rectified), 2.5e-7);
     EXPECT_LE(worstTowardsWeights(3, 4, 32, 8, 1, rectified), 2.5e-7);
     EXPECT_LE(worstTowardsWeights(3, 4, 1, 8, 1, rectified), 5.6e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 9, 4, 1, rectified), 3.5e-7);
+    EXPECT_LE(worstTowardsWeights(3, 4, 4, 4, 1, rectified), 3.5e-7);
     EXPECT_LE(worstTowardsWeights(5, 2, 1, 27, 8, rectified), 5e-7);
     EXPECT_LE(worstTowardsWeights(5, 4, 16, 27, 16, rectified), 5e-7);
   }

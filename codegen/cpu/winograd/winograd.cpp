@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "codegen/cpu/transpose.h"
+#include "codegen/cpu/contract/register_tile.h"
 #include "codegen/cpu/winograd/winograd_nest.h"
 #include "codegen/cpu/winograd/winograd_transform.h"
 #include "ir/winograd.h"
@@ -12,123 +12,99 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kFloat = 4, kVector = kVectorLanes * kFloat;
-/// Channels of the operand that an item of the first step transforms at most, each with a panel of the result's.
-constexpr int64_t kDepthChunk = 16;
+/// Channels of the operand that an item of the images' step transforms.
+constexpr int64_t kImageChannels = 16;
 
-/// The first step.
-class WeightsEmitter {
-public:
-  WeightsEmitter(TileKernels &tiles, const WinogradNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
-
-  int64_t items() const { return countTiles(nest_.panelRuns()) * chunks(); }
-
-  void emit(llvm::Value *weights, llvm::Value *target) {
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *low = e.mul(e.mod(item, chunks()), chunk());
-      llvm::Value *high = e.atMost(e.add(low, e.i64(chunk())), nest_.depth);
-      emitTileSwitch(e, nest_.panelRuns(), e.div(item, chunks()),
-                     [&](llvm::Value *channel, const TileRun &run) {
-                       const TileKernels::Args args{e.offset(weights, e.mul(channel, nest_.weightChannel)),
-                                                    e.offset(target, e.mul(channel, nest_.depth * kFloat)),
-                                                    e.argument(1),
-                                                    {low, high}};
-                       tiles_.call(fmt::format("weights{}", run.size), args,
-                                   [&](const TileKernels::Args &inner) { body(inner, run.size); });
-                     });
-    });
-  }
-
-private:
-  /// U has the channels of a panel side by side, and then those of the next channel of the operand: the lanes are as many
-  /// whole panels as they hold.
-  static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
-  int64_t chunk() const { return kDepthChunk - kDepthChunk % depthsOfVector(nest_.tile.rows); }
-  int64_t chunks() const { return ceilDiv(nest_.depth, chunk()); }
-
-  void body(const TileKernels::Args &args, int64_t rows) {
-    const int64_t step = depthsOfVector(rows);
-    llvm::Value *low = args.numbers[0], *count = e.b.CreateSub(args.numbers[1], low);
-    llvm::Value *whole = e.add(low, e.b.CreateSub(count, e.mod(count, step)));
-    e.loop(low, whole, step, [&](llvm::Value *depth) { transform(args, depth, rows, step); });
-    const int64_t lastChunk = nest_.depth - (chunks() - 1) * chunk();
-    for (int64_t rest = 1; rest < step; ++rest)
-      if (chunk() % step == rest || lastChunk % step == rest)
-        emitIf(
-            e, e.b.CreateICmpEQ(e.mod(count, step), e.i64(rest)), [&] { transform(args, whole, rows, rest); },
-            [] {});
-  }
-
-  void transform(const TileKernels::Args &args, llvm::Value *depth, int64_t rows, int64_t depths) {
-    const Winograd &w = nest_.algorithm;
-    const int lanes = static_cast<int>(rows * depths);
-    const Values taps = loadTaps(e.offset(args.row, e.mul(depth, nest_.weightDepth)), rows, depths);
-    llvm::Value *target = e.offset(args.column, e.mul(depth, rows * kFloat));
-    winogradWeights(
-        e, w,
-        [&](int row, int column) {
-          const int64_t at = w.kernel * row + column;
-          return taps[static_cast<size_t>(nest_.turned ? w.taps() - 1 - at : at)];
-        },
-        [&](int row, int column, llvm::Value *value) {
-          llvm::Value *address = e.offset(target, w.pointOf(row, column) * nest_.weightPlane());
-          e.b.CreateMaskedStore(value, address, llvm::Align(4), e.laneMask(lanes));
-        });
-  }
-
-  /// A vector for each tap of the kernels that begin at `kernel`: each is read in one piece.
-  Values loadTaps(llvm::Value *kernel, int64_t rows, int64_t depths) {
-    llvm::Type *vector = e.vectorType(DType::F32);
-    Values taps;
-    for (int64_t first = 0; first < nest_.algorithm.taps(); first += kVectorLanes) {
-      const int64_t count = std::min<int64_t>(kVectorLanes, nest_.algorithm.taps() - first);
-      Values kernels(kVectorLanes, llvm::Constant::getNullValue(vector));
-      for (int64_t i = 0; i < rows * depths; ++i) {
-        const int64_t place = i / rows * nest_.weightDepth + i % rows * nest_.weightChannel;
-        kernels[static_cast<size_t>(i)] =
-            e.b.CreateMaskedLoad(vector, e.offset(kernel, place + first * kFloat), llvm::Align(4),
-                                 e.laneMask(static_cast<int>(count)), llvm::Constant::getNullValue(vector));
-      }
-      transpose16(e, kernels);
-      taps.insert(taps.end(), kernels.begin(), kernels.begin() + count);
-    }
-    return taps;
-  }
-
-  TileKernels &tiles_;
-  Emit &e;
-  const WinogradNest &nest_;
-};
-
-/// The second step.
+/// U, V, M and the results.
 class TilesEmitter {
 public:
   TilesEmitter(TileKernels &tiles, const WinogradNest &nest)
       : tiles_(tiles), e(tiles.e), nest_(nest), runs_(nest.panelRuns()) {}
 
-  int64_t scratchBytes() const {
-    return nest_.algorithm.points() * (nest_.operandPlane() + nest_.productPlane() + kVector);
-  }
+  int64_t points() const { return nest_.algorithm.points(); }
+  int64_t weightBytes() const { return points() * nest_.weightPlane(); }
+  int64_t operandBytes() const { return points() * nest_.operandPlane(); }
+  int64_t productBytes() const { return points() * nest_.productPlane(); }
+  int64_t patchBytes() const { return points() * kVector; } // what emitWinogradOperand needs
 
-  void emit(llvm::Value *weights, llvm::Value *operand) {
+  /// U of all: an item is a panel and a few channels of the operand.
+  void emitWeights(llvm::Value *weights, llvm::Value *workspace) {
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      llvm::Value *panel = e.div(item, chunks()), *low = e.mul(e.mod(item, chunks()), nest_.chunk);
+      emitTileSwitch(e, runs_, panel, [&](llvm::Value *channel, const TileRun &run) {
+        llvm::Value *target = e.offset(workspace, e.mul(panel, nest_.weightPanel()));
+        target = e.offset(target, e.mul(low, run.size * kFloat));
+        emitWinogradFilters(tiles_, nest_, run.size, {weights, target, channel, low, endOfChunk(low)});
+      });
+    });
+  }
+  int64_t weightItems() const { return countTiles(runs_) * chunks(); }
+
+  /// Items of one group's tiles and a part's channels, with V and M in scratch memory.
+  void emitItems(llvm::Value *weights, llvm::Value *operand) {
     weights_ = weights;
     transformed_ = e.scratch();
-    products_ = e.offset(transformed_, nest_.algorithm.points() * nest_.operandPlane());
-    llvm::Value *patch = e.offset(products_, nest_.algorithm.points() * nest_.productPlane());
+    products_ = e.offset(transformed_, operandBytes());
+    llvm::Value *patch = e.offset(products_, productBytes());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *part = e.mod(item, nest_.parts());
-      Item at{.first = e.mul(e.div(item, nest_.parts()), nest_.columns),
-              .firstPanel = e.mul(part, nest_.panels)};
-      at.end = e.atMost(e.add(at.first, e.i64(nest_.columns)), nest_.tiles());
-      at.endPanel = e.atMost(e.add(at.firstPanel, e.i64(nest_.panels)), countTiles(runs_));
+      llvm::Value *part = e.mod(item, nest_.parts()), *group = e.div(item, nest_.parts());
+      const Item at = itemOf(e.mul(group, nest_.columns), part);
       auto transform = [&] {
-        emitWinogradOperand(tiles_, nest_, operand, transformed_, patch, at.first, at.end);
+        emitWinogradOperand(tiles_, nest_,
+                            {.images = operand,
+                             .target = transformed_,
+                             .patch = patch,
+                             .first = at.first,
+                             .end = at.end,
+                             .firstChannel = e.i64(0),
+                             .endChannel = e.i64(nest_.depth)});
       };
       if (nest_.parts() == 1)
         transform();
       else // the parts of one group follow each other, and share V where one worker has them
         emitIf(e, e.b.CreateOr(e.b.CreateICmpEQ(part, e.i64(0)), e.b.CreateICmpEQ(item, e.itemBegin())),
                transform, [] {});
-      multiply(at);
+      const Depths all{e.i64(0), e.i64(nest_.depth), false};
+      e.count(points(), [&](llvm::Value *point) { multiply(at, point, all); });
+      storeResults(at);
+    });
+  }
+
+  /// V of all tiles: an item is a few channels of the operand.
+  void emitImages(llvm::Value *workspace, llvm::Value *operand, llvm::Value *weights) {
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      llvm::Value *channel = e.mul(item, kImageChannels);
+      if (nest_.turned)
+        readWeights(weights, channel);
+      emitWinogradOperand(tiles_, nest_,
+                          {.images = operand,
+                           .target = workspace,
+                           .patch = e.scratch(),
+                           .first = e.i64(0),
+                           .end = e.i64(nest_.tiles()),
+                           .firstChannel = channel,
+                           .endChannel = e.atMost(e.add(channel, e.i64(kImageChannels)), nest_.depth)});
+    });
+  }
+
+  /// The same items, with U and M in scratch memory. The parts of one group follow each other.
+  void emitFarItems(llvm::Value *workspace, llvm::Value *weights) {
+    weights_ = e.scratch();
+    transformed_ = workspace;
+    products_ = e.offset(weights_, weightBytes());
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      const Item at = itemOf(e.mul(e.div(item, nest_.parts()), nest_.columns), e.mod(item, nest_.parts()));
+      auto chunk = [&](llvm::Value *low, bool add) {
+        llvm::Value *high = endOfChunk(low);
+        forPanels(at, [&](const Panel &panel) {
+          llvm::Value *target = e.offset(weights_, e.mul(panel.slot, nest_.weightPanel()));
+          emitWinogradFilters(tiles_, nest_, panel.rows, {weights, target, panel.channel, low, high});
+        });
+        e.count(points(), [&](llvm::Value *point) { multiply(at, point, {low, high, add}); });
+      };
+      chunk(e.i64(0), false);
+      e.loop(e.i64(nest_.chunk), e.i64(nest_.depth), nest_.chunk,
+             [&](llvm::Value *low) { chunk(low, true); });
       storeResults(at);
     });
   }
@@ -138,13 +114,41 @@ private:
     llvm::Value *first = nullptr, *end = nullptr; // tiles
     llvm::Value *firstPanel = nullptr, *endPanel = nullptr;
   };
-  using OnPanel = std::function<void(llvm::Value *slot, llvm::Value *channel, int64_t rows)>;
+  struct Depths {
+    llvm::Value *low, *high;
+    bool add;
+  };
+  Item itemOf(llvm::Value *first, llvm::Value *part) {
+    Item at{.first = first, .firstPanel = e.mul(part, nest_.panels)};
+    at.end = e.atMost(e.add(at.first, e.i64(nest_.columns)), nest_.tiles());
+    at.endPanel = e.atMost(e.add(at.firstPanel, e.i64(nest_.panels)), countTiles(runs_));
+    return at;
+  }
 
-  /// f(number within the item, first channel, channels)
+  int64_t chunks() const { return ceilDiv(nest_.depth, nest_.chunk); }
+  llvm::Value *endOfChunk(llvm::Value *low) { return e.atMost(e.add(low, e.i64(nest_.chunk)), nest_.depth); }
+
+  /// A gradient's kernels of a panel are pieces far apart. Read in order before, they come from L3, and at half the time in
+  /// all. Loads, as prefetches are dropped where many wait.
+  void readWeights(llvm::Value *weights, llvm::Value *channel) {
+    llvm::Value *kernels = e.offset(weights, e.mul(channel, nest_.weightDepth));
+    llvm::Value *bytes = e.mul(e.b.CreateSub(e.i64(nest_.depth), channel), nest_.weightDepth);
+    e.loop(e.i64(0), e.atMost(bytes, kImageChannels * nest_.weightDepth), kCacheLine, [&](llvm::Value *at) {
+      e.b.CreateLoad(e.b.getInt32Ty(), e.offset(kernels, at), /*isVolatile=*/true);
+    });
+  }
+
+  struct Panel {
+    llvm::Value *number, *slot, *channel; // slot: number within the item
+    int64_t rows;
+  };
+  using OnPanel = std::function<void(const Panel &)>;
+
   void forPanels(const Item &at, const OnPanel &f) {
     e.loop(at.firstPanel, at.endPanel, 1, [&](llvm::Value *panel) {
+      llvm::Value *slot = e.b.CreateSub(panel, at.firstPanel);
       emitTileSwitch(e, runs_, panel, [&](llvm::Value *channel, const TileRun &run) {
-        f(e.b.CreateSub(panel, at.firstPanel), channel, run.size);
+        f({panel, slot, channel, run.size});
       });
     });
   }
@@ -154,56 +158,65 @@ private:
     return e.offset(plane, e.add(e.mul(slot, panel), e.mul(column, kVector)));
   }
 
-  /// M of an item, point by point, so that a plane of V stays near. A panel of U meets all columns.
-  void multiply(const Item &at) {
+  /// M of an item's point, or what some channels of the operand add to it. A panel of U meets all columns.
+  void multiply(const Item &at, llvm::Value *point, const Depths &depths) {
     const int64_t width = nest_.tile.vectors;
     llvm::Value *count = e.b.CreateSub(at.end, at.first), *whole = e.b.CreateSub(count, e.mod(count, width));
-    e.count(nest_.algorithm.points(), [&](llvm::Value *point) {
-      llvm::Value *u = e.offset(weights_, e.mul(point, nest_.weightPlane()));
-      llvm::Value *v = e.offset(transformed_, e.mul(point, nest_.operandPlane()));
-      llvm::Value *m = e.offset(products_, e.mul(point, nest_.productPlane()));
-      forPanels(at, [&](llvm::Value *slot, llvm::Value *channel, int64_t rows) {
-        auto tile = [&](llvm::Value *column, int64_t columns) {
-          const TileKernels::Args args{e.offset(u, e.mul(channel, nest_.depth * kFloat)),
-                                       e.offset(v, winogradColumn(e, nest_, column)),
-                                       e.argument(1),
-                                       {},
-                                       product(m, slot, column)};
-          tiles_.call(fmt::format("{}x{}", rows, columns), args,
-                      [&](const TileKernels::Args &inner) { tileBody(inner, rows, columns); });
-        };
-        e.loop(e.i64(0), whole, width, [&](llvm::Value *column) { tile(column, width); });
-        if (const int64_t rest = nest_.tiles() % width) // only in the last group
-          emitIf(
-              e, e.b.CreateICmpNE(whole, count), [&] { tile(whole, rest); }, [] {});
-      });
+    llvm::Value *u = e.offset(weights_, e.mul(point, nest_.weightPlane()));
+    llvm::Value *v = e.offset(transformed_, e.mul(point, nest_.operandPlane()));
+    llvm::Value *m = e.offset(products_, e.mul(point, nest_.productPlane()));
+    v = e.offset(v, e.mul(depths.low, width * kVector));
+    if (nest_.far)
+      v = e.offset(v, winogradColumn(e, nest_, at.first));
+    forPanels(at, [&](const Panel &panel) {
+      auto tile = [&](llvm::Value *column, int64_t columns) {
+        const TileKernels::Args args{
+            e.offset(u, e.mul(nest_.far ? panel.slot : panel.number, nest_.weightPanel())),
+            e.offset(v, winogradColumn(e, nest_, column)),
+            e.argument(1),
+            {e.b.CreateSub(depths.high, depths.low)},
+            product(m, panel.slot, column)};
+        tiles_.call(
+            fmt::format("{}{}x{}", depths.add ? "add" : "", panel.rows, columns), args,
+            [&](const TileKernels::Args &inner) { tileBody(inner, panel.rows, columns, depths.add); });
+      };
+      e.loop(e.i64(0), whole, width, [&](llvm::Value *column) { tile(column, width); });
+      if (const int64_t rest = nest_.tiles() % width) // only in the last group
+        emitIf(
+            e, e.b.CreateICmpNE(whole, count), [&] { tile(whole, rest); }, [] {});
     });
   }
 
-  void tileBody(const TileKernels::Args &args, int64_t rows, int64_t columns) {
+  void tileBody(const TileKernels::Args &args, int64_t rows, int64_t columns, bool add) {
     RegisterTileShape shape;
     for (int64_t i = 0; i < rows; ++i)
       shape.rowOffsets.push_back(i * kFloat);
     for (int64_t j = 0; j < columns; ++j)
       shape.columnOffsets.push_back(j * kVector);
-    const Reduction depth =
-        Reduction::loop(nest_.depth, rows * kFloat, nest_.tile.vectors * kVector, Reduction::step());
-    const Values sums =
-        emitRegisterTile(e, shape, depth, args.row, args.column, {}, zeroAccumulators(e, shape));
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < columns; ++j)
-        e.b.CreateAlignedStore(sums[i * columns + j],
-                               e.offset(args.partials, (i * nest_.columns + j) * kVector), llvm::Align(64));
+    const int64_t rowStep = rows * kFloat, columnStep = nest_.tile.vectors * kVector;
+    const Reduction depth = nest_.far
+                                ? Reduction::runtimeLoop(0, false, rowStep, columnStep, Reduction::step())
+                                : Reduction::loop(nest_.depth, rowStep, columnStep, Reduction::step());
+    Values sums = zeroAccumulators(e, shape);
+    auto place = [&](int64_t i) {
+      return e.offset(args.partials, (i / columns * nest_.columns + i % columns) * kVector);
+    };
+    for (int64_t i = 0; add && i < rows * columns; ++i)
+      sums[i] = e.b.CreateAlignedLoad(e.vectorType(DType::F32), place(i), llvm::Align(64));
+    sums = emitRegisterTile(e, shape, depth, args.row, args.column, {args.numbers[0]}, std::move(sums));
+    for (int64_t i = 0; i < rows * columns; ++i)
+      e.b.CreateAlignedStore(sums[i], place(i), llvm::Align(64));
   }
 
   void storeResults(const Item &at) {
     e.loop(at.first, at.end, 1, [&](llvm::Value *tile) {
       const WinogradPlace place = winogradPlace(e, nest_, tile);
-      forPanels(at, [&](llvm::Value *slot, llvm::Value *channel, int64_t rows) {
-        const TileKernels::Args args{product(products_, slot, e.b.CreateSub(tile, at.first)),
-                                     products_,
-                                     e.argument(1),
-                                     {place.block, channel, place.row, place.column, e.i64(rows)}};
+      forPanels(at, [&](const Panel &panel) {
+        const TileKernels::Args args{
+            product(products_, panel.slot, e.b.CreateSub(tile, at.first)),
+            products_,
+            e.argument(1),
+            {place.block, panel.channel, place.row, place.column, e.i64(panel.rows)}};
         withSize(place.row, nest_.outHeight, nest_.algorithm.tile, [&](int64_t height) {
           withSize(place.column, nest_.outWidth, nest_.algorithm.width, [&](int64_t width) {
             tiles_.call(fmt::format("results{}x{}", height, width), args,
@@ -264,31 +277,71 @@ private:
 /// Seconds at 100 billion operations a second.
 double seconds(int64_t operations) { return 1e-11 * static_cast<double>(operations); }
 
+class StepsEmitter {
+public:
+  StepsEmitter(KernelContext &k, TileStore &store, const WinogradNest &nest, int weights, int operand)
+      : k_(k), e(k.e), nest_(nest), kernels_(e, store, k.symbol), tiles_(kernels_, nest), weights_(weights),
+        operand_(operand) {}
+
+  KernelCode emit() {
+    if (nest_.far)
+      return {{images(), tiles()}, tiles_.operandBytes()};
+    return {{weights(), tiles()}, tiles_.weightBytes()};
+  }
+
+private:
+  KernelStep step(KernelStep step, const std::function<void(llvm::Value *workspace)> &emit) {
+    e.beginKernel(step.symbol);
+    emit(e.buffer(k_.workspaceBuffer()));
+    e.endFunction();
+    return step;
+  }
+
+  KernelStep weights() {
+    return step({.symbol = k_.symbol + ".weights",
+                 .items = tiles_.weightItems(),
+                 .work = seconds(2 * tiles_.points() * nest_.channels * nest_.depth)},
+                [&](llvm::Value *workspace) { tiles_.emitWeights(e.buffer(weights_), workspace); });
+  }
+
+  KernelStep images() {
+    return step({.symbol = k_.symbol + ".images",
+                 .items = ceilDiv(nest_.depth, kImageChannels),
+                 .scratchBytes = tiles_.patchBytes(),
+                 .work = 1e-7 * static_cast<double>(nest_.tiles() * nest_.depth)},
+                [&](llvm::Value *workspace) {
+                  tiles_.emitImages(workspace, e.buffer(operand_), e.buffer(weights_));
+                });
+  }
+
+  KernelStep tiles() {
+    const int64_t made = nest_.far ? tiles_.weightBytes() : tiles_.operandBytes() + tiles_.patchBytes();
+    return step(
+        {.symbol = k_.symbol,
+         .items = nest_.groups() * nest_.parts(),
+         .scratchBytes = made + tiles_.productBytes(),
+         .work = seconds(2 * kVectorLanes * tiles_.points() * nest_.tiles() * nest_.channels * nest_.depth)},
+        [&](llvm::Value *workspace) {
+          if (nest_.far)
+            tiles_.emitFarItems(workspace, e.buffer(weights_));
+          else
+            tiles_.emitItems(workspace, e.buffer(operand_));
+        });
+  }
+
+  KernelContext &k_;
+  Emit &e;
+  const WinogradNest &nest_;
+  TileKernels kernels_;
+  TilesEmitter tiles_;
+  int weights_, operand_;
+};
+
 } // namespace
 
 KernelCode emitWinograd(KernelContext &k, TileStore &store, const WinogradNest &nest, int weights,
                         int operand) {
-  Emit &e = k.e;
-  TileKernels tiles(e, store, k.symbol);
-  WeightsEmitter first(tiles, nest);
-  const int64_t pairs = nest.channels * nest.depth;
-  const KernelStep transform{.symbol = k.symbol + ".weights",
-                             .items = first.items(),
-                             .work = seconds(2 * nest.algorithm.points() * pairs)};
-  e.beginKernel(transform.symbol);
-  first.emit(e.buffer(weights), e.buffer(k.workspaceBuffer()));
-  e.endFunction();
-
-  TilesEmitter second(tiles, nest);
-  const KernelStep multiply{.symbol = k.symbol,
-                            .items = nest.groups() * nest.parts(),
-                            .scratchBytes = second.scratchBytes(),
-                            .work =
-                                seconds(2 * kVectorLanes * nest.algorithm.points() * nest.tiles() * pairs)};
-  e.beginKernel(multiply.symbol);
-  second.emit(e.buffer(k.workspaceBuffer()), e.buffer(operand));
-  e.endFunction();
-  return {{transform, multiply}, nest.algorithm.points() * nest.weightPlane()};
+  return StepsEmitter(k, store, nest, weights, operand).emit();
 }
 
 } // namespace gradc

@@ -17,25 +17,48 @@ constexpr int64_t kFewestColumns = 3;
 /// Items below which channels are split, though each part's worker then makes its own V.
 constexpr int64_t kFewestItems = 4;
 
-/// While V stays in L2, a panel at a time keeps M near, too. Where the operand has too many channels for that, all
-/// panels take part, so that each plane of V is read once.
-void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
-  const int64_t columnBytes = nest.algorithm.points() * nest.depth * kVector, width = nest.tile.vectors;
-  int64_t columns = std::max(kFewestColumns, l2Bytes * 45 / 100 / columnBytes);
-  columns = std::clamp<int64_t>(columns / width * width, width, ceilDiv(nest.tiles(), 2 * width) * width);
-  nest.columns = ceilDiv(ceilDiv(nest.tiles(), ceilDiv(nest.tiles(), columns)), width) * width;
+/// Into groups of at most so many, or of a register tile's.
+void cutTiles(WinogradNest &nest, int64_t most) {
+  const int64_t width = nest.tile.vectors;
+  const int64_t groups = ceilDiv(nest.tiles(), std::max(width, most / width * width));
+  nest.columns = ceilDiv(ceilDiv(nest.tiles(), groups), width) * width;
+}
 
+/// M of an item and U of a chunk stay in L2, where panels enough meet each vector of V that comes from L3.
+void blockFar(WinogradNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kMostColumns = 8, kEnoughItems = 8, kChunk = 128;
+  nest.far = true;
+  cutTiles(nest, kMostColumns);
   const int64_t all = countTiles(nest.panelRuns());
-  const bool near = nest.columns * columnBytes <= l2Bytes / 2;
-  nest.panels = std::min(near ? 1 : all, ceilDiv(all, ceilDiv(kFewestItems, nest.groups())));
+  const int64_t panelBytes = nest.algorithm.points() * nest.tile.rows * nest.columns * kVector;
+  nest.panels = std::clamp<int64_t>(l2Bytes / 2 / panelBytes, 1, ceilDiv(all, kEnoughItems));
+  nest.chunk = std::min(nest.depth, kChunk);
+}
+
+/// While V stays in L2, a panel at a time keeps M near, too. Where the operand has more channels, all panels take part, so
+/// that each plane of V is read once; with still more, the nest is far, if V of all tiles is not too large.
+void blockForCache(WinogradNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kMostInL2 = 32, kChunk = 16;
+  const int64_t columnBytes = nest.algorithm.points() * nest.depth * kVector, width = nest.tile.vectors;
+  const int64_t columns = std::max(kFewestColumns, l2Bytes * 45 / 100 / columnBytes);
+  cutTiles(nest, std::min(columns, ceilDiv(nest.tiles(), 2 * width) * width));
+  const int64_t bytes = nest.columns * columnBytes, all = countTiles(nest.panelRuns());
+  nest.panels = std::min(bytes <= l2Bytes / 2 ? 1 : all, ceilDiv(all, ceilDiv(kFewestItems, nest.groups())));
+  nest.chunk = kChunk - kChunk % WinogradNest::depthsOfVector(nest.tile.rows);
+  if (bytes > l2Bytes * 9 / 10 && nest.tiles() * columnBytes <= kMostInL2 * l2Bytes)
+    blockFar(nest, l2Bytes);
 }
 
 } // namespace
 
 int64_t WinogradNest::tileRows() const { return ceilDiv(outHeight, algorithm.tile); }
 int64_t WinogradNest::tileColumns() const { return ceilDiv(outWidth, algorithm.width); }
-int64_t WinogradNest::weightPlane() const { return winogradPlane(channels * depth * kFloat); }
-int64_t WinogradNest::operandPlane() const { return winogradPlane(columns * depth * kVector); }
+int64_t WinogradNest::weightPlane() const {
+  return winogradPlane((far ? panels : countTiles(panelRuns())) * weightPanel());
+}
+int64_t WinogradNest::operandPlane() const {
+  return winogradPlane((far ? groups() : 1) * columns * depth * kVector);
+}
 int64_t WinogradNest::productPlane() const { return winogradPlane(panels * tile.rows * columns * kVector); }
 int64_t WinogradNest::inRow() const { return inWidth * kVector; }
 int64_t WinogradNest::inChannel() const { return inHeight * inRow(); }
@@ -64,6 +87,7 @@ WinogradNest planWinograd(const Function &fn, OpId id, RegisterTile tile, int64_
   nest.weightChannel = nest.turned ? channel : filter;
   nest.weightDepth = nest.turned ? filter : channel;
   nest.tile = {std::min(tile.rows, kVectorLanes), tile.vectors};
+  nest.tile.rows = nest.panelRuns().front().size; // the largest
   blockForCache(nest, l2Bytes);
   return nest;
 }

@@ -1,10 +1,16 @@
 // Convolutions with stride 1, and their gradients towards the input, by Winograd's F(m×n, r×r) (ir/winograd.h) with 16
-// images in the lanes (layout n16). Two steps:
+// images in the lanes (layout n16). Two steps; an item of the second is a group of neighbouring tiles, 16 images each, and a
+// part of the result's channels:
 //
 //   weights  U[points][channel][depth] into the kernel's workspace
-//   tiles    an item is a group of neighbouring tiles, 16 images each, and a part of the result's channels. In the
-//            worker's scratch memory: V[points][tile][depth] of the group, then the products M[points][channel][tile] of
-//            the part; from them the results, through the kernel's epilogue
+//   tiles    in the worker's scratch memory V[points][tile][depth] of the group, then the products M[points][channel][tile]
+//            of the part; from them the results, through the kernel's epilogue
+//
+// Where V of a few tiles would not stay in L2, and U of many channels goes through memory (far):
+//
+//   images   V of all tiles into the workspace
+//   tiles    in scratch memory, a few channels of the operand at a time, U of the part, and what they add to M of the
+//            group's tiles; in the end the results
 //
 // The products are matrix products of register tiles: rows = channels (scalars of U), columns = tiles (vectors of
 // V). Nothing is ever shuffled.
@@ -32,6 +38,8 @@ struct WinogradNest {
 
   // Of an item: tiles, a multiple of tile.vectors, and panels of tile.rows channels.
   int64_t columns = 1, panels = 1;
+  bool far = false;
+  int64_t chunk = 1; // channels of the operand that U is made of at a time
 
   int64_t tileRows() const;
   int64_t tileColumns() const;
@@ -40,8 +48,12 @@ struct WinogradNest {
   int64_t groups() const { return ceilDiv(tiles(), columns); }
   int64_t parts() const { return ceilDiv(countTiles(panelRuns()), panels); }
 
-  // One of the planes (36 of a patch of 6×6) of U, as [panel][depth][rows]; of V, as [columns / vectors][depth][vectors][16]; and of M, as
-  // [panel][rows][columns][16].
+  // One of the planes (36 of a patch of 6×6) of U, as [panel][depth][rows]; of V, as [tiles / vectors][depth][vectors][16];
+  // and of M, as [panel][rows][columns][16]. Of all panels or tiles in the workspace, of the item's in scratch memory.
+  /// The lanes that make U hold the channels of a panel side by side, and then those of the next channel of the operand:
+  /// as many whole ones as fit.
+  static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
+  int64_t weightPanel() const { return tile.rows * (far ? chunk : depth) * 4; }
   int64_t weightPlane() const;
   int64_t operandPlane() const;
   int64_t productPlane() const;
@@ -52,13 +64,24 @@ struct WinogradNest {
 /// The nest of an op that winogradObjection has nothing against.
 WinogradNest planWinograd(const Function &fn, OpId op, RegisterTile tile, int64_t l2Bytes);
 
-/// Emits both steps. `weights` and `operand` are numbers of the kernel's buffers.
+/// Emits all steps. `weights` and `operand` are numbers of the kernel's buffers.
 KernelCode emitWinograd(KernelContext &k, TileStore &store, const WinogradNest &nest, int weights,
                         int operand);
 
-/// Emits V of the tiles first .. end-1, whose images begin at `operand`. Uses a vector for each point at `patch`.
-void emitWinogradOperand(TileKernels &tiles, const WinogradNest &nest, llvm::Value *operand,
-                         llvm::Value *target, llvm::Value *patch, llvm::Value *first, llvm::Value *end);
+/// U of a panel, from its first channel on, and of the operand's channels low .. high-1.
+struct WinogradFilters {
+  llvm::Value *weights, *target;
+  llvm::Value *channel, *low, *high;
+};
+void emitWinogradFilters(TileKernels &tiles, const WinogradNest &nest, int64_t rows,
+                         const WinogradFilters &what);
+
+/// V of the tiles first .. end-1, and of the channels firstChannel .. endChannel-1 of their images.
+struct WinogradOperand {
+  llvm::Value *images, *target, *patch; // a vector for each point
+  llvm::Value *first, *end, *firstChannel, *endChannel;
+};
+void emitWinogradOperand(TileKernels &tiles, const WinogradNest &nest, const WinogradOperand &what);
 
 /// A tile's block of images and the position of its first result.
 struct WinogradPlace {

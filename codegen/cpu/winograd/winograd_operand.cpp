@@ -17,22 +17,21 @@ class OperandEmitter {
 public:
   OperandEmitter(TileKernels &tiles, const WinogradNest &nest) : tiles_(tiles), e(tiles.e), nest_(nest) {}
 
-  void emit(llvm::Value *operand, llvm::Value *target, llvm::Value *patch, llvm::Value *first,
-            llvm::Value *end) {
-    e.loop(e.i64(0), e.i64(nest_.depth), kChannels, [&](llvm::Value *channel) {
+  void emit(const WinogradOperand &what) {
+    e.loop(what.firstChannel, what.endChannel, kChannels, [&](llvm::Value *channel) {
       llvm::Value *count = e.i64(kChannels);
       if (nest_.depth % kChannels)
-        count = e.atMost(e.b.CreateSub(e.i64(nest_.depth), channel), kChannels);
-      llvm::Value *images = e.offset(operand, e.mul(channel, nest_.inChannel()));
-      llvm::Value *planes = e.offset(target, e.mul(channel, nest_.tile.vectors * kVector));
-      e.loop(first, end, 1, [&](llvm::Value *tile) {
+        count = e.atMost(e.b.CreateSub(what.endChannel, channel), kChannels);
+      llvm::Value *images = e.offset(what.images, e.mul(channel, nest_.inChannel()));
+      llvm::Value *planes = e.offset(what.target, e.mul(channel, nest_.tile.vectors * kVector));
+      e.loop(what.first, what.end, 1, [&](llvm::Value *tile) {
         const WinogradPlace place = winogradPlace(e, nest_, tile);
         llvm::Value *row = e.add(place.row, e.i64(nest_.inTop)),
                     *column = e.add(place.column, e.i64(nest_.inLeft));
         llvm::Value *corner = e.offset(images, e.mul(place.block, nest_.depth * nest_.inChannel()));
         corner = e.offset(corner, e.add(e.mul(row, nest_.inRow()), e.mul(column, kVector)));
-        llvm::Value *at = e.offset(planes, winogradColumn(e, nest_, e.b.CreateSub(tile, first)));
-        transformPatch({corner, at, e.argument(1), {row, column, count}, patch});
+        llvm::Value *at = e.offset(planes, winogradColumn(e, nest_, e.b.CreateSub(tile, what.first)));
+        transformPatch({corner, at, e.argument(1), {row, column, count}, what.patch});
       });
     });
   }
@@ -137,9 +136,8 @@ private:
 
 } // namespace
 
-void emitWinogradOperand(TileKernels &tiles, const WinogradNest &nest, llvm::Value *operand,
-                         llvm::Value *target, llvm::Value *patch, llvm::Value *first, llvm::Value *end) {
-  OperandEmitter(tiles, nest).emit(operand, target, patch, first, end);
+void emitWinogradOperand(TileKernels &tiles, const WinogradNest &nest, const WinogradOperand &what) {
+  OperandEmitter(tiles, nest).emit(what);
 }
 
 } // namespace gradc

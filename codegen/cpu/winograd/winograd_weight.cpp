@@ -52,7 +52,14 @@ public:
   void transform(const Slab &slab, llvm::Value *start, llvm::Value *x, llvm::Value *dy,
                  llvm::Value *scratch) {
     llvm::Value *at = e.mul(e.b.CreateSub(slab.first, start), nest_.depth() * kVector);
-    emitWinogradOperand(tiles_, nest_.image, x, e.offset(slab.image, at), scratch, slab.first, slab.end);
+    emitWinogradOperand(tiles_, nest_.image,
+                        {.images = x,
+                         .target = e.offset(slab.image, at),
+                         .patch = scratch,
+                         .first = slab.first,
+                         .end = slab.end,
+                         .firstChannel = e.i64(0),
+                         .endChannel = e.i64(nest_.depth())});
     emitWinogradGradient(tiles_, nest_,
                          {.gradient = dy,
                           .target = slab.gradient,
