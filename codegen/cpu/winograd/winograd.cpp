@@ -103,8 +103,9 @@ public:
         e.count(points(), [&](llvm::Value *point) { multiply(at, point, {low, high, add}); });
       };
       chunk(e.i64(0), false);
-      e.loop(e.i64(nest_.chunk), e.i64(nest_.depth), nest_.chunk,
-             [&](llvm::Value *low) { chunk(low, true); });
+      if (nest_.chunk < nest_.depth)
+        e.loop(e.i64(nest_.chunk), e.i64(nest_.depth), nest_.chunk,
+               [&](llvm::Value *low) { chunk(low, true); });
       storeResults(at);
     });
   }

@@ -13,7 +13,7 @@
 //            group's tiles; in the end the results
 //
 // The products are matrix products of register tiles: rows = channels (scalars of U), columns = tiles (vectors of
-// V). Nothing is ever shuffled.
+// V). Nothing but weights is ever shuffled.
 #pragma once
 
 #include "codegen/cpu/contract/tile_kernel.h"
@@ -48,11 +48,12 @@ struct WinogradNest {
   int64_t groups() const { return ceilDiv(tiles(), columns); }
   int64_t parts() const { return ceilDiv(countTiles(panelRuns()), panels); }
 
-  // One of the planes (36 of a patch of 6×6) of U, as [panel][depth][rows]; of V, as [tiles / vectors][depth][vectors][16];
-  // and of M, as [panel][rows][columns][16]. Of all panels or tiles in the workspace, of the item's in scratch memory.
   /// The lanes that make U hold the channels of a panel side by side, and then those of the next channel of the operand:
   /// as many whole ones as fit.
   static int64_t depthsOfVector(int64_t rows) { return kVectorLanes / rows; }
+
+  // One of the planes (36 of a patch of 6×6) of U, as [panel][depth][rows]; of V, as [tiles / vectors][depth][vectors][16];
+  // and of M, as [panel][rows][columns][16]. Of all panels or tiles in the workspace, of the item's in scratch memory.
   int64_t weightPanel() const { return tile.rows * (far ? chunk : depth) * 4; }
   int64_t weightPlane() const;
   int64_t operandPlane() const;
