@@ -73,7 +73,7 @@ private:
       for (int64_t i = 0; i < rows * depths; ++i) {
         const int64_t place = i / rows * nest_.weightDepth + i % rows * nest_.weightChannel;
         if (first == 0)
-          emitPrefetch(e, e.offset(kernel, place + kAhead * depths * nest_.weightDepth), Cache::L2);
+          emitPrefetch(e, e.offset(kernel, place + kAhead * depths * nest_.weightDepth), Cache::L1);
         kernels[static_cast<size_t>(i)] =
             e.b.CreateMaskedLoad(vector, e.offset(kernel, place + first * kFloat), llvm::Align(4),
                                  e.laneMask(static_cast<int>(count)), llvm::Constant::getNullValue(vector));
