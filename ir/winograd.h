@@ -29,8 +29,8 @@
 // powers of the points. The errors are the largest of the sum of the products' magnitudes; the usual 0, ±1, ±2, ∞ make
 // several times as much for 3×3, and tiles of 4×4 more than twice as much for 5×5. Towards the weights they fall with the
 // length of the sums: 3×3 from 5.6·10⁻⁷ for one image of 8×8 to 10⁻⁷ for 64 of 32×32, 4×4 from 6.6·10⁻⁷; a single tile of
-// 4×4 made 7·10⁻⁷, so that there are 4 at least. Towards 5×5
-// weights, whose Aᵀ has the high powers, it is at most 5·10⁻⁷: for one image of 27×27 in tiles of 2×2 and 8 segments, for 16
+// 4×4 made 7·10⁻⁷, so that there are 4 at least. Towards 5×5 weights, whose Aᵀ has the high powers, it is at most
+// 5·10⁻⁷: for one image of 27×27 in tiles of 2×2 and 8 segments, for 16
 // in tiles of 4×4 and 16 segments. Those with fewer stay direct.
 //
 // Each transform goes down the columns, then along the rows; its expressions are in codegen/cpu/winograd/winograd_transform.cpp.

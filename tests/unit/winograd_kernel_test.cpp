@@ -36,12 +36,15 @@ TEST_F(ContractKernel, WinogradConv) {
     checkAll(texts(c, true).forward("winograd"));
 }
 
-/// Through the workspace, in several groups of tiles, and in one whose last tiles are not a whole register tile.
+/// Images' tiles in the workspace: several groups of them, more channels of the operand than a chunk has, and a group whose
+/// last tiles are not a whole register tile.
 TEST_F(ContractKernel, WinogradFar) {
   const ConvCase groups{48, 40, 9, 14, 70, 3, 3, {1, 1}, {1, 1, 1, 1}};
-  const ConvCase single{48, 20, 4, 4, 99, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const ConvCase chunks{19, 150, 8, 9, 40, 3, 3, {1, 1}, {1, 1, 1, 1}};
   const ConvCase five{19, 40, 6, 9, 70, 5, 5, {1, 1}, {2, 2, 2, 2}};
-  for (const auto &[c, bytes] : {std::pair{groups, 64 << 10}, {single, 64 << 10}, {five, 32 << 10}}) {
+  const ConvCase single{48, 20, 4, 4, 99, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  for (const auto &[c, bytes] :
+       {std::pair{groups, 192 << 10}, {chunks, 192 << 10}, {five, 192 << 10}, {single, 64 << 10}}) {
     l2Bytes = bytes;
     checkAll(texts(c, true).forward("winograd"));
     checkAll(texts(c, true).gradInput("winograd"));

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "codegen/cpu/contract/register_tile.h"
 #include "codegen/cpu/transpose.h"
 #include "codegen/cpu/winograd/winograd_nest.h"
 #include "codegen/cpu/winograd/winograd_transform.h"
