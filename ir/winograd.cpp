@@ -146,7 +146,8 @@ ContractionShape winogradShape(const Function &fn, OpId op) {
   if (isWeightGradient(fn[op]))
     return {ContractionForm::ChannelLanes, fn.type(fn[op].operands[0]).shape[1], laneBlocks(shape[1])};
   const int64_t tiles = laneBlocks(shape[0]) * tilesOf(shape, winogradOf(fn, op));
-  return {ContractionForm::Conv, shape[1], std::max(std::min(tiles, kFewTiles), (tiles + 1) / 2)};
+  const bool halve = kFewTiles < tiles && tiles < 2 * kFewTiles; // so that there are several items
+  return {ContractionForm::Conv, shape[1], halve ? (tiles + 1) / 2 : tiles};
 }
 
 std::string_view scheduledAlgorithm(const Function &fn, OpId kernel) {

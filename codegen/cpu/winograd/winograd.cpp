@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/contract/register_tile.h"
+#include "codegen/cpu/winograd/winograd_fetch.h"
 #include "codegen/cpu/winograd/winograd_nest.h"
 #include "codegen/cpu/winograd/winograd_transform.h"
 #include "ir/winograd.h"
@@ -19,7 +20,7 @@ constexpr int64_t kImageChannels = 16;
 class TilesEmitter {
 public:
   TilesEmitter(TileKernels &tiles, const WinogradNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), runs_(nest.panelRuns()) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest), runs_(nest.panelRuns()) {}
 
   int64_t points() const { return nest_.algorithm.points(); }
   int64_t weightBytes() const { return points() * nest_.weightPlane(); }
@@ -49,6 +50,7 @@ public:
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *part = e.mod(item, nest_.parts()), *group = e.div(item, nest_.parts());
       const Item at = itemOf(e.mul(group, nest_.columns), part);
+      next_ = fetch_.patches(operand, e.add(at.first, e.i64(nest_.columns)));
       auto transform = [&] {
         emitWinogradOperand(tiles_, nest_,
                             {.images = operand,
@@ -171,12 +173,16 @@ private:
       v = e.offset(v, winogradColumn(e, nest_, at.first));
     forPanels(at, [&](const Panel &panel) {
       auto tile = [&](llvm::Value *column, int64_t columns) {
-        const TileKernels::Args args{
-            e.offset(u, e.mul(nest_.far ? panel.slot : panel.number, nest_.weightPanel())),
-            e.offset(v, winogradColumn(e, nest_, column)),
-            e.argument(1),
-            {e.b.CreateSub(depths.high, depths.low)},
-            product(m, panel.slot, column)};
+        TileKernels::Args args{e.offset(u, e.mul(nest_.far ? panel.slot : panel.number, nest_.weightPanel())),
+                               e.offset(v, winogradColumn(e, nest_, column)),
+                               e.argument(1),
+                               {e.b.CreateSub(depths.high, depths.low)},
+                               product(m, panel.slot, column)};
+        if (fetch_.pays()) {
+          const Values share = fetch_.share({next_, point, panel.number, panel.channel,
+                                             e.add(at.first, column), column, panel.rows, columns});
+          args.numbers.insert(args.numbers.end(), share.begin(), share.end());
+        }
         tiles_.call(
             fmt::format("{}{}x{}", depths.add ? "add" : "", panel.rows, columns), args,
             [&](const TileKernels::Args &inner) { tileBody(inner, panel.rows, columns, depths.add); });
@@ -198,6 +204,10 @@ private:
     const Reduction depth = nest_.far
                                 ? Reduction::runtimeLoop(0, false, rowStep, columnStep, Reduction::step())
                                 : Reduction::loop(nest_.depth, rowStep, columnStep, Reduction::step());
+    if (fetch_.pays())
+      shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
+        fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, columns, iteration, iterations);
+      };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](int64_t i) {
       return e.offset(args.partials, (i / columns * nest_.columns + i % columns) * kVector);
@@ -271,8 +281,10 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const WinogradNest &nest_;
+  const WinogradFetch fetch_;
   std::vector<TileRun> runs_; // of panels
   llvm::Value *weights_ = nullptr, *transformed_ = nullptr, *products_ = nullptr;
+  llvm::Value *next_ = nullptr; // the next item's patches
 };
 
 /// Seconds at 100 billion operations a second.

@@ -12,7 +12,7 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kFloat = 4;
-/// So many vectors before they are transformed, kernels are fetched: they lie in pieces.
+/// So many vectors before they are transformed, a convolution's kernels are fetched.
 constexpr int64_t kAhead = 8;
 
 class FiltersEmitter {
@@ -22,12 +22,25 @@ public:
   void emit(const WinogradFilters &what, int64_t rows) {
     llvm::Value *from = e.offset(what.weights, e.mul(what.channel, nest_.weightChannel));
     from = e.offset(from, e.mul(what.low, nest_.weightDepth));
+    if (nest_.turned)
+      readPieces(from, what, rows);
     tiles_.call(fmt::format("weights{}", rows),
                 {from, what.target, e.argument(1), {e.b.CreateSub(what.high, what.low)}},
                 [&](const TileKernels::Args &inner) { body(inner, rows); });
   }
 
 private:
+  /// A gradient's kernels of a panel are pieces far apart. Read before they are transformed, many are under way at once.
+  void readPieces(llvm::Value *from, const WinogradFilters &what, int64_t rows) {
+    const int64_t bytes = rows * nest_.weightChannel;
+    e.loop(what.low, what.high, 1, {from}, [&](llvm::Value *, const Values &at) {
+      for (int64_t line = 0; line < bytes + kCacheLine; line += kCacheLine)
+        e.b.CreateLoad(e.b.getInt32Ty(), e.offset(at[0], std::min(line, bytes - kFloat)),
+                       /*isVolatile=*/true);
+      return Values{e.offset(at[0], nest_.weightDepth)};
+    });
+  }
+
   void body(const TileKernels::Args &args, int64_t rows) {
     const int64_t step = nest_.depthsOfVector(rows);
     llvm::Value *count = args.numbers[0], *whole = e.b.CreateSub(count, e.mod(count, step));
@@ -71,7 +84,7 @@ private:
       Values kernels(kVectorLanes, llvm::Constant::getNullValue(vector));
       for (int64_t i = 0; i < rows * depths; ++i) {
         const int64_t place = i / rows * nest_.weightDepth + i % rows * nest_.weightChannel;
-        if (first == 0)
+        if (first == 0 && !nest_.turned)
           emitPrefetch(e, e.offset(kernel, place + kAhead * depths * nest_.weightDepth), Cache::L1);
         kernels[static_cast<size_t>(i)] =
             e.b.CreateMaskedLoad(vector, e.offset(kernel, place + first * kFloat), llvm::Align(4),

@@ -98,6 +98,12 @@ WinogradPlace winogradPlace(Emit &e, const WinogradNest &nest, llvm::Value *tile
           e.mul(e.mod(tile, nest.tileColumns()), nest.algorithm.width)};
 }
 
+llvm::Value *winogradCorner(Emit &e, const WinogradNest &nest, const WinogradPlace &place) {
+  llvm::Value *row = e.add(place.row, e.i64(nest.inTop)), *column = e.add(place.column, e.i64(nest.inLeft));
+  return e.add(e.mul(place.block, nest.depth * nest.inChannel()),
+               e.add(e.mul(row, nest.inRow()), e.mul(column, kVector)));
+}
+
 llvm::Value *winogradColumn(Emit &e, const WinogradNest &nest, llvm::Value *column) {
   const int64_t width = nest.tile.vectors;
   return e.add(e.mul(e.div(column, width), nest.depth * width * kVector),

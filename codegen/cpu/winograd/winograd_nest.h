@@ -90,6 +90,9 @@ struct WinogradPlace {
 };
 WinogradPlace winogradPlace(Emit &e, const WinogradNest &nest, llvm::Value *tile);
 
+/// Where in the images the tile's patch begins, in bytes: of the first channel.
+llvm::Value *winogradCorner(Emit &e, const WinogradNest &nest, const WinogradPlace &place);
+
 /// Where column `column` of an item lies in a plane of V.
 llvm::Value *winogradColumn(Emit &e, const WinogradNest &nest, llvm::Value *column);
 

@@ -28,8 +28,7 @@ public:
         const WinogradPlace place = winogradPlace(e, nest_, tile);
         llvm::Value *row = e.add(place.row, e.i64(nest_.inTop)),
                     *column = e.add(place.column, e.i64(nest_.inLeft));
-        llvm::Value *corner = e.offset(images, e.mul(place.block, nest_.depth * nest_.inChannel()));
-        corner = e.offset(corner, e.add(e.mul(row, nest_.inRow()), e.mul(column, kVector)));
+        llvm::Value *corner = e.offset(images, winogradCorner(e, nest_, place));
         llvm::Value *at = e.offset(planes, winogradColumn(e, nest_, e.b.CreateSub(tile, what.first)));
         transformPatch({corner, at, e.argument(1), {row, column, count}, what.patch});
       });

@@ -1,0 +1,63 @@
+#include "codegen/cpu/winograd/winograd_fetch.h"
+
+#include <algorithm>
+
+#include "codegen/cpu/contract/block_copy.h"
+#include "ir/winograd.h"
+
+namespace gradc {
+namespace {
+
+constexpr int64_t kVector = kVectorLanes * 4;
+
+} // namespace
+
+llvm::Value *WinogradFetch::patches(llvm::Value *images, llvm::Value *first) const {
+  return e.offset(images, winogradCorner(e, nest_, winogradPlace(e, nest_, first)));
+}
+
+/// Rows of patches, all of one channel: so many that the tiles of all points and panels have their item's. With more points
+/// to fetch for than tiles, the rest is not.
+int64_t WinogradFetch::runsOfTile() const {
+  const int64_t patch = nest_.algorithm.patch(),
+                tiles = countTiles(nest_.panelRuns()) * nest_.algorithm.points();
+  int64_t runs = std::min(patch, ceilDiv(imageRuns(), tiles));
+  while (patch % runs != 0)
+    ++runs;
+  return runs;
+}
+
+/// Neighbouring patches overlap.
+int64_t WinogradFetch::runLines(int64_t columns) const {
+  return (columns - 1) * nest_.algorithm.width + nest_.algorithm.patchWidth();
+}
+
+Values WinogradFetch::share(const Tile &tile) const {
+  const int64_t patch = nest_.algorithm.patch(), runs = runsOfTile();
+  llvm::Value *number = e.add(e.mul(tile.panel, nest_.algorithm.points()), tile.point);
+  llvm::Value *run = e.atMost(e.mul(number, runs), imageRuns() - runs);
+  llvm::Value *rows = e.offset(tile.next, e.mul(e.div(run, patch), nest_.inChannel()));
+  rows = e.offset(rows, e.mul(e.mod(run, patch), nest_.inRow()));
+  rows = e.offset(rows, e.mul(tile.column, nest_.algorithm.width * kVector));
+  // There are more points than channels and tiles of a register tile: each fetches for one of them.
+  llvm::Value *pair = e.mod(tile.point, tile.rows * tile.columns);
+  const WinogradPlace place = winogradPlace(e, nest_, e.add(tile.place, e.mod(pair, tile.columns)));
+  return {rows, place.block, e.add(tile.channel, e.div(pair, tile.columns)), place.row, place.column};
+}
+
+void WinogradFetch::emit(const Values &share, int64_t columns, llvm::Value *iteration,
+                         int64_t iterations) const {
+  const int64_t lines = ceilDiv(runsOfTile() * runLines(columns), iterations);
+  emitBlockPrefetch(e, {share[0], nest_.inRow()}, runLines(columns), e.mul(iteration, lines), lines);
+  const int64_t width = nest_.algorithm.width, vectors = ceilDiv(nest_.algorithm.tile * width, iterations);
+  LaneMath math(e);
+  for (int64_t i = 0; i < vectors; ++i) {
+    llvm::Value *pixel = e.add(e.mul(iteration, vectors), e.i64(i));
+    store_.prefetchPlace(
+        LaneIndex::of({math.consecutive(e.mul(share[1], kVectorLanes), kVectorLanes), math.uniform(share[2]),
+                       math.uniform(e.add(share[3], e.div(pixel, width))),
+                       math.uniform(e.add(share[4], e.mod(pixel, width)))}));
+  }
+}
+
+} // namespace gradc
