@@ -10,6 +10,11 @@ namespace {
 
 constexpr int64_t kVector = kVectorLanes * 4;
 
+/// Where run `number` of a patch begins, which has so many in each channel.
+llvm::Value *runAt(Emit &e, llvm::Value *number, int64_t rows, int64_t channelBytes, int64_t rowBytes) {
+  return e.add(e.mul(e.div(number, rows), channelBytes), e.mul(e.mod(number, rows), rowBytes));
+}
+
 } // namespace
 
 llvm::Value *WinogradFetch::patches(llvm::Value *images, llvm::Value *first) const {
@@ -36,8 +41,7 @@ Values WinogradFetch::share(const Tile &tile) const {
   const int64_t patch = nest_.algorithm.patch(), runs = runsOfTile();
   llvm::Value *number = e.add(e.mul(tile.panel, nest_.algorithm.points()), tile.point);
   llvm::Value *run = e.atMost(e.mul(number, runs), imageRuns() - runs);
-  llvm::Value *rows = e.offset(tile.next, e.mul(e.div(run, patch), nest_.inChannel()));
-  rows = e.offset(rows, e.mul(e.mod(run, patch), nest_.inRow()));
+  llvm::Value *rows = e.offset(tile.next, runAt(e, run, patch, nest_.inChannel(), nest_.inRow()));
   rows = e.offset(rows, e.mul(tile.column, nest_.algorithm.width * kVector));
   // There are more points than channels and tiles of a register tile: each fetches for one of them.
   llvm::Value *pair = e.mod(tile.point, tile.rows * tile.columns);
@@ -58,6 +62,35 @@ void WinogradFetch::emit(const Values &share, int64_t columns, llvm::Value *iter
                        math.uniform(e.add(share[3], e.div(pixel, width))),
                        math.uniform(e.add(share[4], e.mod(pixel, width)))}));
   }
+}
+
+int64_t WinogradWeightFetch::registerTiles() const {
+  return nest_.points() * countTiles(nest_.panelRuns()) * countTiles(nest_.rowRuns());
+}
+
+Values WinogradWeightFetch::share(const Next &next, llvm::Value *number) const {
+  auto first = [&](int64_t runs) {
+    return e.atMost(e.mul(number, runsOfTile(runs)), runs - runsOfTile(runs));
+  };
+  const WinogradNest &image = nest_.image;
+  return {e.offset(next.image,
+                   runAt(e, first(imageRuns()), image.algorithm.patch(), image.inChannel(), image.inRow())),
+          e.offset(next.gradient,
+                   runAt(e, first(gradientRuns()), nest_.gradient.kernel, nest_.channel(), nest_.row())),
+          next.first};
+}
+
+void WinogradWeightFetch::emit(const Values &share, llvm::Value *tile) const {
+  const WinogradPlace place = winogradPlace(e, nest_.image, e.add(share[2], tile));
+  fetchRuns(e.offset(share[0], winogradCorner(e, nest_.image, place)), runsOfTile(imageRuns()),
+            nest_.image.inRow());
+  fetchRuns(e.offset(share[1], gradientCorner(e, nest_, place)), runsOfTile(gradientRuns()), nest_.row());
+}
+
+/// What a patch shares with the next one is left to that.
+void WinogradWeightFetch::fetchRuns(llvm::Value *start, int64_t runs, int64_t pitch) const {
+  const int64_t lines = nest_.gradient.kernel;
+  emitBlockPrefetch(e, {start, pitch}, lines, e.i64(0), runs * lines);
 }
 
 } // namespace gradc

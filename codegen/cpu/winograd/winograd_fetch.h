@@ -1,12 +1,14 @@
-// What the products of an item fetch, evenly over their time, because a core waits for a dozen lines at most: of the images
-// what the next item transforms, row by row of its patches, and where this one will store its results, with what the
-// epilogue reads there. Otherwise an item of 64 channels would wait for memory for a quarter of its time.
+// What products fetch, evenly over their time, because a core waits for a dozen lines at most: what is transformed next,
+// row by row of its patches. Otherwise the transforms of 64 channels would wait for it for a quarter of the time in all.
 #pragma once
 
 #include "codegen/cpu/winograd/winograd_nest.h"
+#include "codegen/cpu/winograd/winograd_weight_nest.h"
 
 namespace gradc {
 
+/// For an item of a convolution: the next one's images, and where this one will store its results, with what the epilogue
+/// reads there.
 class WinogradFetch {
 public:
   WinogradFetch(Emit &e, TileStore &store, const WinogradNest &nest) : e(e), store_(store), nest_(nest) {}
@@ -37,6 +39,33 @@ private:
   Emit &e;
   TileStore &store_;
   const WinogradNest &nest_;
+};
+
+/// For a slab of a gradient towards the weights: the next one's images and gradient.
+class WinogradWeightFetch {
+public:
+  WinogradWeightFetch(Emit &e, const WinogradWeightNest &nest) : e(e), nest_(nest) {}
+
+  bool pays() const { return nest_.near; }
+
+  struct Next {
+    llvm::Value *image, *gradient; // the kernel's operands
+    llvm::Value *first;            // tile
+  };
+  /// That of the register tile of this number among the slab's: numbers for its function.
+  Values share(const Next &next, llvm::Value *number) const;
+  /// In its iteration for a tile: of the next slab's tile in the same place.
+  void emit(const Values &share, llvm::Value *tile) const;
+
+private:
+  int64_t registerTiles() const;
+  int64_t runsOfTile(int64_t runs) const { return ceilDiv(runs, registerTiles()); }
+  int64_t imageRuns() const { return nest_.depth() * nest_.image.algorithm.patch(); }
+  int64_t gradientRuns() const { return nest_.channels * nest_.gradient.kernel; }
+  void fetchRuns(llvm::Value *start, int64_t runs, int64_t pitch) const;
+
+  Emit &e;
+  const WinogradWeightNest &nest_;
 };
 
 } // namespace gradc

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/elements/reduction.h"
+#include "codegen/cpu/winograd/winograd_fetch.h"
 #include "codegen/cpu/winograd/winograd_weight_nest.h"
 
 namespace gradc {
@@ -25,7 +26,7 @@ struct Panels {
 class ProductsEmitter {
 public:
   ProductsEmitter(TileKernels &tiles, const WinogradWeightNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, nest) {}
 
   int64_t imageBytes() const { return nest_.points() * nest_.imagePlane(); }
   int64_t gradientBytes() const { return nest_.points() * nest_.gradientPlane(); }
@@ -69,16 +70,19 @@ public:
                           .slabStart = start});
   }
 
-  /// M += V·U of one point, or M = V·U; in the whole nest, of all segments.
-  void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, bool add) {
+  /// M += V·U of one point, or M = V·U; in the whole nest, of all segments. `next` is null unless fetches pay.
+  void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, bool add,
+                const WinogradWeightFetch::Next *next = nullptr) {
     llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
     llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
     llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
     e.loop(panels.first, panels.end, 1, [&](llvm::Value *panel) {
       emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &run) {
         llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
-        const Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
-                          e.b.CreateSub(slab.end, slab.first), run.size};
+        Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
+                    e.b.CreateSub(slab.end, slab.first), run.size};
+        all.next = next;
+        all.number = e.add(e.mul(point, countTiles(nest_.panelRuns())), panel);
         if (nest_.whole)
           multiplySegments(all);
         else
@@ -92,19 +96,27 @@ private:
   struct Product {
     llvm::Value *image, *gradient, *sums, *tiles;
     int64_t vectors;
+    const WinogradWeightFetch::Next *next = nullptr;
+    llvm::Value *number = nullptr; // of the point and panel
   };
 
   void multiplyTiles(const Product &p, bool add) {
-    emitTileLoops(
-        e, balancedTiles(nest_.depth(), nest_.tile.rows), [&](llvm::Value *row, const TileRun &rows) {
-          const TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
-                                       p.gradient,
-                                       e.argument(1),
-                                       {p.tiles},
-                                       e.offset(p.sums, e.mul(row, p.vectors * kVector))};
-          tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
-                      [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
-        });
+    const std::vector<TileRun> runs = nest_.rowRuns();
+    emitTileLoops(e, runs, [&](llvm::Value *row, const TileRun &rows) {
+      TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
+                             p.gradient,
+                             e.argument(1),
+                             {p.tiles},
+                             e.offset(p.sums, e.mul(row, p.vectors * kVector))};
+      if (p.next) {
+        const int64_t before = rows.start == 0 ? 0 : runs.front().count;
+        llvm::Value *tile = e.add(e.div(e.b.CreateSub(row, e.i64(rows.start)), rows.size), e.i64(before));
+        const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(runs)), tile));
+        args.numbers.insert(args.numbers.end(), share.begin(), share.end());
+      }
+      tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
+                  [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+    });
   }
 
   /// Segment by segment, a few tiles at a time, whose operands stay in L1 for all rows; then the segments' tree.
@@ -151,6 +163,10 @@ private:
     const Reduction images = Reduction::loop(kVectorLanes, kFloat, vectors * kVector, Reduction::step());
     const Reduction depth =
         Reduction::runtimeLoop(0, false, nest_.depth() * kVector, kVectorLanes * vectors * kVector, images);
+    if (fetch_.pays())
+      shape.alongside = [&](llvm::Value *tile, int64_t) {
+        fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, tile);
+      };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](size_t i) { return e.offset(args.partials, static_cast<int64_t>(i) * kVector); };
     for (size_t i = 0; add && i < sums.size(); ++i)
@@ -163,6 +179,7 @@ private:
   TileKernels &tiles_;
   Emit &e;
   const WinogradWeightNest &nest_;
+  const WinogradWeightFetch fetch_;
 };
 
 /// Seconds at 100 billion operations a second.
@@ -191,8 +208,9 @@ public:
       e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
         const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
         products_.transform(slab, start, x, dy, scratch);
+        const WinogradWeightFetch::Next next{x, dy, slab.end};
         e.count(nest_.points(),
-                [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true); });
+                [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true, &next); });
       });
     });
     e.endFunction();

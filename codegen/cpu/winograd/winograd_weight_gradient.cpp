@@ -36,9 +36,8 @@ private:
   void transformTile(const WinogradGradient &at, llvm::Value *tile, llvm::Value *group, int64_t width,
                      llvm::Value *target) {
     const WinogradPlace place = winogradPlace(e, nest_.image, tile);
-    llvm::Value *channels = e.add(e.mul(place.block, nest_.channels), e.mul(group, kVectorLanes));
-    llvm::Value *corner = e.offset(at.gradient, e.mul(channels, nest_.channel()));
-    corner = e.offset(corner, e.add(e.mul(place.row, nest_.row()), e.mul(place.column, kVector)));
+    llvm::Value *corner = e.offset(at.gradient, gradientCorner(e, nest_, place));
+    corner = e.offset(corner, e.mul(group, kVectorLanes * nest_.channel()));
     emitPanelSwitch(e, group, nest_.channels, kVectorLanes, [&](int64_t exist) {
       withSize(place.row, nest_.image.outHeight, [&](int64_t height) {
         withSize(place.column, nest_.image.outWidth, [&](int64_t columns) {

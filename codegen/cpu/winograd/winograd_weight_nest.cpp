@@ -56,4 +56,9 @@ WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile 
   return nest;
 }
 
+llvm::Value *gradientCorner(Emit &e, const WinogradWeightNest &nest, const WinogradPlace &place) {
+  return e.add(e.mul(place.block, nest.channels * nest.channel()),
+               e.add(e.mul(place.row, nest.row()), e.mul(place.column, kVector)));
+}
+
 } // namespace gradc

@@ -33,6 +33,7 @@ struct WinogradWeightNest {
   int64_t sums() const { return whole ? 1 : segments; } // how many M
   int64_t depth() const { return image.depth; }
   int64_t groups() const { return ceilDiv(channels, kVectorLanes); }
+  std::vector<TileRun> rowRuns() const { return balancedTiles(depth(), tile.rows); }
   std::vector<TileRun> panelRuns() const { return balancedTiles(groups(), tile.vectors); }
   int64_t partPanels() const { return ceilDiv(countTiles(panelRuns()), parts); }
   /// Of the gradient.
@@ -55,6 +56,9 @@ WinogradWeightNest planWinogradWeight(const Function &fn, OpId op, RegisterTile 
 /// Emits all steps. `image` and `gradient` are numbers of the kernel's buffers.
 KernelCode emitWinogradWeight(KernelContext &k, TileStore &store, const WinogradWeightNest &nest, int image,
                               int gradient);
+
+/// Where in the gradient a tile begins, in bytes: of the first channel.
+llvm::Value *gradientCorner(Emit &e, const WinogradWeightNest &nest, const WinogradPlace &place);
 
 /// U of some tiles of a slab, from `slabStart` on.
 struct WinogradGradient {
