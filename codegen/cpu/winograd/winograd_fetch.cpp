@@ -65,7 +65,7 @@ void WinogradFetch::emit(const Values &share, int64_t columns, llvm::Value *iter
 }
 
 int64_t WinogradWeightFetch::registerTiles() const {
-  return nest_.points() * countTiles(nest_.panelRuns()) * countTiles(nest_.rowRuns());
+  return nest_.points() * nest_.partPanels() * countTiles(nest_.rowRuns());
 }
 
 Values WinogradWeightFetch::share(const Next &next, llvm::Value *number) const {

@@ -49,10 +49,10 @@ public:
   bool pays() const { return nest_.near; }
 
   struct Next {
-    llvm::Value *image, *gradient; // the kernel's operands
+    llvm::Value *image, *gradient; // the kernel's operands; the gradient's from the part's channels on
     llvm::Value *first;            // tile
   };
-  /// That of the register tile of this number among the slab's: numbers for its function.
+  /// That of the register tile of this number among the part's of a slab: numbers for its function.
   Values share(const Next &next, llvm::Value *number) const;
   /// In its iteration for a tile: of the next slab's tile in the same place.
   void emit(const Values &share, llvm::Value *tile) const;
@@ -61,7 +61,7 @@ private:
   int64_t registerTiles() const;
   int64_t runsOfTile(int64_t runs) const { return ceilDiv(runs, registerTiles()); }
   int64_t imageRuns() const { return nest_.depth() * nest_.image.algorithm.patch(); }
-  int64_t gradientRuns() const { return nest_.channels * nest_.gradient.kernel; }
+  int64_t gradientRuns() const { return ceilDiv(nest_.channels, nest_.parts) * nest_.gradient.kernel; }
   void fetchRuns(llvm::Value *start, int64_t runs, int64_t pitch) const;
 
   Emit &e;

@@ -49,8 +49,8 @@ public:
     return {first, e.atMost(e.add(first, e.i64(nest_.partPanels())), e.i64(panels()))};
   }
 
-  /// V and U of some tiles of a slab that begins at `start`.
-  void transform(const Slab &slab, llvm::Value *start, llvm::Value *x, llvm::Value *dy,
+  /// V, and U of some panels, of some tiles of a slab that begins at `start`.
+  void transform(const Slab &slab, const Panels &panels, llvm::Value *start, llvm::Value *x, llvm::Value *dy,
                  llvm::Value *scratch) {
     llvm::Value *at = e.mul(e.b.CreateSub(slab.first, start), nest_.depth() * kVector);
     emitWinogradOperand(tiles_, nest_.image,
@@ -67,7 +67,19 @@ public:
                           .scratch = e.offset(scratch, patchBytes()),
                           .firstTile = slab.first,
                           .endTile = slab.end,
-                          .slabStart = start});
+                          .slabStart = start,
+                          .firstPanel = panels.first,
+                          .endPanel = panels.end});
+  }
+
+  /// M of some panels = 0.
+  void clear(llvm::Value *products, const Panels &panels) {
+    e.count(nest_.points(), [&](llvm::Value *point) {
+      llvm::Value *m = e.offset(products, e.mul(point, nest_.productPlane()));
+      forPanels(panels, [&](llvm::Value *, llvm::Value *group, const TileRun &run) {
+        e.clear(e.offset(m, e.mul(group, nest_.depth() * kVector)), run.size * nest_.depth(), 64);
+      });
+    });
   }
 
   /// M += V·U of one point, or M = V·U; in the whole nest, of all segments. `next` is null unless fetches pay.
@@ -76,22 +88,28 @@ public:
     llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
     llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
     llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
-    e.loop(panels.first, panels.end, 1, [&](llvm::Value *panel) {
-      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &run) {
-        llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
-        Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
-                    e.b.CreateSub(slab.end, slab.first), run.size};
-        all.next = next;
-        all.number = e.add(e.mul(point, countTiles(nest_.panelRuns())), panel);
-        if (nest_.whole)
-          multiplySegments(all);
-        else
-          multiplyTiles(all, add);
-      });
+    forPanels(panels, [&](llvm::Value *panel, llvm::Value *group, const TileRun &run) {
+      llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
+      Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
+                  e.b.CreateSub(slab.end, slab.first), run.size};
+      all.next = next;
+      all.number = e.add(e.mul(point, nest_.partPanels()), e.b.CreateSub(panel, panels.first));
+      if (nest_.whole)
+        multiplySegments(all);
+      else
+        multiplyTiles(all, add);
     });
   }
 
 private:
+  void forPanels(const Panels &panels,
+                 const std::function<void(llvm::Value *panel, llvm::Value *group, const TileRun &)> &f) {
+    e.loop(panels.first, panels.end, 1, [&](llvm::Value *panel) {
+      emitTileSwitch(e, nest_.panelRuns(), panel,
+                     [&](llvm::Value *group, const TileRun &run) { f(panel, group, run); });
+    });
+  }
+
   /// Of all channels of the image and a panel of the gradient's.
   struct Product {
     llvm::Value *image, *gradient, *sums, *tiles;
@@ -190,10 +208,10 @@ public:
   StepsEmitter(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest, int image, int gradient)
       : k_(k), e(k.e), nest_(nest), products_(tiles, nest), image_(image), gradient_(gradient) {}
 
-  /// One step: an item is a segment.
+  /// One step: an item is a part of a segment.
   KernelStep nearStep() {
     const KernelStep step{.symbol = k_.symbol,
-                          .items = nest_.segments,
+                          .items = nest_.segments * nest_.parts,
                           .scratchBytes = products_.imageBytes() + products_.gradientBytes() +
                                           products_.transformScratch(),
                           .work = productWork()};
@@ -201,16 +219,21 @@ public:
     llvm::Value *x = e.buffer(image_), *dy = e.buffer(gradient_), *workspace = e.buffer(k_.workspaceBuffer());
     llvm::Value *image = e.scratch(), *gradient = e.offset(image, products_.imageBytes());
     llvm::Value *scratch = e.offset(gradient, products_.gradientBytes());
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *segment) {
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      llvm::Value *segment = e.div(item, nest_.parts), *part = e.mod(item, nest_.parts);
+      const Panels panels = products_.partOf(part);
       llvm::Value *products = e.offset(workspace, e.mul(segment, products_.productBytes()));
       llvm::Value *first = products_.firstTile(segment), *end = products_.firstTile(e.add(segment, e.i64(1)));
-      e.clear(products, products_.productBytes() / kVector, 64);
+      products_.clear(products, panels);
+      llvm::Value *afterItem = products_.firstTile(e.div(e.add(item, e.i64(1)), nest_.parts));
+      llvm::Value *channels = e.div(e.mul(part, nest_.channels), nest_.parts);
+      WinogradWeightFetch::Next next{x, e.offset(dy, e.mul(channels, nest_.channel())), nullptr};
       e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
         const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
-        products_.transform(slab, start, x, dy, scratch);
-        const WinogradWeightFetch::Next next{x, dy, slab.end};
+        products_.transform(slab, panels, start, x, dy, scratch);
+        next.first = e.b.CreateSelect(e.b.CreateICmpSLT(slab.end, end), slab.end, afterItem);
         e.count(nest_.points(),
-                [&](llvm::Value *point) { products_.multiply(slab, products_.all(), point, true, &next); });
+                [&](llvm::Value *point) { products_.multiply(slab, panels, point, true, &next); });
       });
     });
     e.endFunction();
@@ -265,7 +288,7 @@ private:
       Slab some = slab;
       some.first = e.add(slab.first, e.mul(item, tiles));
       some.end = e.atMost(e.add(some.first, e.i64(tiles)), slab.end);
-      products_.transform(some, slab.first, x, dy, e.scratch());
+      products_.transform(some, products_.all(), slab.first, x, dy, e.scratch());
     });
     e.endFunction();
     return step;

@@ -19,7 +19,7 @@ public:
       : tiles_(tiles), e(tiles.e), nest_(nest) {}
 
   void emit(const WinogradGradient &at) {
-    emitTileLoops(e, nest_.panelRuns(), [&](llvm::Value *start, const TileRun &run) {
+    auto onPanel = [&](llvm::Value *start, const TileRun &run) {
       llvm::Value *target = e.offset(at.target, e.mul(start, nest_.slab * kVectorLanes * kVector));
       e.loop(at.firstTile, at.endTile, 1, [&](llvm::Value *tile) {
         llvm::Value *images = e.mul(e.b.CreateSub(tile, at.slabStart), kVectorLanes * run.size * kVector);
@@ -28,7 +28,9 @@ public:
                         e.offset(e.offset(target, images), e.mul(j, kVector)));
         });
       });
-    });
+    };
+    e.loop(at.firstPanel, at.endPanel, 1,
+           [&](llvm::Value *panel) { emitTileSwitch(e, nest_.panelRuns(), panel, onPanel); });
   }
 
 private:

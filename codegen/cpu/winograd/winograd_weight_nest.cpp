@@ -11,18 +11,23 @@ namespace {
 
 constexpr int64_t kVector = kVectorLanes * 4;
 
-/// V, U and M of an item may take that much of L2. Where they do not fit, M would go to L3 and back for every few
-/// tiles: then V and U of all tiles go there instead, once, if they are not too large.
+/// V, U and M of an item may take that much of L2. Where they do not fit, M goes to L3 and back for every few tiles. While
+/// it does, products fetch what those after them need; so, without segments for several items, V and U of all tiles go
+/// there instead, once, if they are not too large.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8, kWholeInL2 = 32;
   const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
-  const int64_t products = pixel * nest.depth() * nest.groups();
+  const int64_t products = pixel * nest.depth() * nest.groups(), panels = countTiles(nest.panelRuns());
   const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
   const int64_t tiles = (l2Bytes * 6 / 10 - products) / tile;
-  nest.whole = tiles < kFewestTiles && nest.image.tiles() * tile <= kWholeInL2 * l2Bytes;
-  nest.near = nest.segments >= kFewestItems && !nest.whole;
-  nest.slab = nest.whole ? nest.image.tiles() : std::min(tiles >= kFewestTiles ? tiles : kManyTiles, longest);
-  nest.parts = std::min(kParts, countTiles(nest.panelRuns()));
+  nest.parts = std::min(ceilDiv(kFewestItems, nest.segments), panels);
+  nest.near = nest.segments > 1 && nest.segments * nest.parts >= kFewestItems;
+  if (!nest.near)
+    nest.parts = std::min(kParts, panels);
+  nest.whole = !nest.near && tiles < kFewestTiles && nest.image.tiles() * tile <= kWholeInL2 * l2Bytes;
+  const int64_t many = nest.near ? std::clamp(l2Bytes * 9 / 4 / tile, kFewestTiles, kManyTiles) : kManyTiles;
+  const int64_t slabs = ceilDiv(longest, tiles >= kFewestTiles ? tiles : many);
+  nest.slab = nest.whole ? nest.image.tiles() : ceilDiv(longest, slabs);
   nest.image.columns = nest.slab;
 }
 

@@ -6,8 +6,8 @@
 //   M[points][channel of the image][channel of the gradient]
 //
 // The tiles are cut into segments, whose number decides bits, and these into slabs, from one to the next of which M goes
-// on in memory. Where there are segments enough for several threads, an item is one of them: the worker makes V and U of
-// a slab in its scratch memory and multiplies them while they are near. Else V and U of a slab lie in the kernel's
+// on in memory. Where there are segments enough for several threads, an item is one of them, or a part of its channels of the
+// gradient: the worker makes V and U of a slab in its scratch memory and multiplies them while they are near. Else V and U of a slab lie in the kernel's
 // workspace, and two steps for each slab make them and multiply them. In the whole nest the only slab is all tiles, and
 // a panel's sums of all segments wait in the worker's scratch memory for their tree. Last, one step makes the gradients of
 // the weights from M, through the kernel's epilogue.
@@ -25,9 +25,9 @@ struct WinogradWeightNest {
   RegisterTile tile;    // rows: channels of the image; vectors: groups of 16 channels of the gradient
   int64_t segments = 1; // of the tiles, each with an M of its own
   int64_t slab = 1;     // tiles
-  bool near = false;    // an item is a segment
+  bool near = false;    // an item is a segment, or a part of its panels
   bool whole = false;   // the slab is all tiles, and M the sum of all segments
-  int64_t parts = 1;    // unless near: of a point's panels of vectors, to make items of
+  int64_t parts = 1;    // of the panels of vectors, to make items of
 
   int64_t points() const { return gradient.points(); }
   int64_t sums() const { return whole ? 1 : segments; } // how many M
@@ -60,10 +60,11 @@ KernelCode emitWinogradWeight(KernelContext &k, TileStore &store, const Winograd
 /// Where in the gradient a tile begins, in bytes: of the first channel.
 llvm::Value *gradientCorner(Emit &e, const WinogradWeightNest &nest, const WinogradPlace &place);
 
-/// U of some tiles of a slab, from `slabStart` on.
+/// U of some tiles of a slab, from `slabStart` on, and of some panels.
 struct WinogradGradient {
   llvm::Value *gradient, *target, *scratch; // gradientScratch()
   llvm::Value *firstTile, *endTile, *slabStart;
+  llvm::Value *firstPanel, *endPanel;
 };
 void emitWinogradGradient(TileKernels &tiles, const WinogradWeightNest &nest, const WinogradGradient &what);
 
