@@ -48,8 +48,7 @@ public:
     products_ = e.offset(transformed_, operandBytes());
     llvm::Value *patch = e.offset(products_, productBytes());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *part = e.mod(item, nest_.parts()), *group = e.div(item, nest_.parts());
-      const Item at = itemOf(e.mul(group, nest_.columns), part);
+      const Item at = itemOf(item);
       next_ = fetch_.patches(operand, e.add(at.first, e.i64(nest_.columns)));
       auto transform = [&] {
         emitWinogradOperand(tiles_, nest_,
@@ -64,7 +63,7 @@ public:
       if (nest_.parts() == 1)
         transform();
       else // the parts of one group follow each other, and share V where one worker has them
-        emitIf(e, e.b.CreateOr(e.b.CreateICmpEQ(part, e.i64(0)), e.b.CreateICmpEQ(item, e.itemBegin())),
+        emitIf(e, e.b.CreateOr(e.b.CreateICmpEQ(at.part, e.i64(0)), e.b.CreateICmpEQ(item, e.itemBegin())),
                transform, [] {});
       const Depths all{e.i64(0), e.i64(nest_.depth), false};
       e.count(points(), [&](llvm::Value *point) { multiply(at, point, all); });
@@ -95,7 +94,7 @@ public:
     transformed_ = workspace;
     products_ = e.offset(weights_, weightBytes());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      const Item at = itemOf(e.mul(e.div(item, nest_.parts()), nest_.columns), e.mod(item, nest_.parts()));
+      const Item at = itemOf(item);
       auto chunk = [&](llvm::Value *low, bool add) {
         llvm::Value *high = endOfChunk(low);
         forPanels(at, [&](const Panel &panel) {
@@ -114,18 +113,18 @@ public:
 
 private:
   struct Item {
-    llvm::Value *first = nullptr, *end = nullptr; // tiles
-    llvm::Value *firstPanel = nullptr, *endPanel = nullptr;
+    llvm::Value *first, *end; // tiles
+    llvm::Value *part, *firstPanel, *endPanel;
   };
   struct Depths {
     llvm::Value *low, *high;
     bool add;
   };
-  Item itemOf(llvm::Value *first, llvm::Value *part) {
-    Item at{.first = first, .firstPanel = e.mul(part, nest_.panels)};
-    at.end = e.atMost(e.add(at.first, e.i64(nest_.columns)), nest_.tiles());
-    at.endPanel = e.atMost(e.add(at.firstPanel, e.i64(nest_.panels)), countTiles(runs_));
-    return at;
+  Item itemOf(llvm::Value *item) {
+    llvm::Value *first = e.mul(e.div(item, nest_.parts()), nest_.columns), *part = e.mod(item, nest_.parts());
+    llvm::Value *firstPanel = e.mul(part, nest_.panels);
+    return {first, e.atMost(e.add(first, e.i64(nest_.columns)), nest_.tiles()), part, firstPanel,
+            e.atMost(e.add(firstPanel, e.i64(nest_.panels)), countTiles(runs_))};
   }
 
   int64_t chunks() const { return ceilDiv(nest_.depth, nest_.chunk); }
