@@ -21,8 +21,8 @@ llvm::Value *WinogradFetch::patches(llvm::Value *images, llvm::Value *first) con
   return e.offset(images, winogradCorner(e, nest_, winogradPlace(e, nest_, first)));
 }
 
-/// Rows of patches, all of one channel: so many that the tiles of all points and panels have their item's. With more points
-/// to fetch for than tiles, the rest is not.
+/// Rows of patches, all of one channel: as many as the item's are for each of its tiles, of all points and panels. Where that
+/// were more than a channel's, some are not fetched.
 int64_t WinogradFetch::runsOfTile() const {
   const int64_t patch = nest_.algorithm.patch(),
                 tiles = countTiles(nest_.panelRuns()) * nest_.algorithm.points();

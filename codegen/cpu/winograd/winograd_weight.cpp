@@ -90,10 +90,14 @@ public:
     llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
     forPanels(panels, [&](llvm::Value *panel, llvm::Value *group, const TileRun &run) {
       llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
-      Product all{v, e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)), sums,
-                  e.b.CreateSub(slab.end, slab.first), run.size};
-      all.next = next;
-      all.number = e.add(e.mul(point, nest_.partPanels()), e.b.CreateSub(panel, panels.first));
+      llvm::Value *number = e.add(e.mul(point, nest_.partPanels()), e.b.CreateSub(panel, panels.first));
+      const Product all{.image = v,
+                        .gradient = e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)),
+                        .sums = sums,
+                        .tiles = e.b.CreateSub(slab.end, slab.first),
+                        .vectors = run.size,
+                        .next = next,
+                        .number = number};
       if (nest_.whole)
         multiplySegments(all);
       else
