@@ -23,11 +23,9 @@ public:
   void operand(const Share &share, llvm::Value *iteration, int64_t iterations) const;
 
   /// What a tile stores, and beside it those that no tap reaches.
-  struct Place {
-    llvm::Value *block, *channel, *row, *column;
-    int64_t channels, rows, columns;
-  };
-  void result(const Place &place, llvm::Value *iteration, int64_t iterations) const;
+  void result(const ImagePlace &place, llvm::Value *iteration, int64_t iterations) const {
+    emitFetchPlace(e, store_, place, iteration, iterations);
+  }
 
 private:
   Emit &e;

@@ -275,8 +275,8 @@ private:
     return {next, e.div(e.mul(before, lines), all), ceilDiv(channels * pixels * lines, all), rowLines};
   }
 
-  ConvFetch::Place placeOf(const TileKernels::Args &args, const ConvPhase &height, const ConvPhase &width,
-                           int64_t channels, int64_t pixels) const {
+  ImagePlace placeOf(const TileKernels::Args &args, const ConvPhase &height, const ConvPhase &width,
+                     int64_t channels, int64_t pixels) const {
     const bool withGuests = hostPhases(nest_.height).size() == 1;
     return {args.numbers[0],
             args.numbers[1],

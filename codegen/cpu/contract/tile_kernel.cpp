@@ -106,4 +106,18 @@ void emitStoreRows(Emit &e, TileStore &store, llvm::Value *sums, int64_t pitch, 
   });
 }
 
+void emitFetchPlace(Emit &e, TileStore &store, const ImagePlace &place, llvm::Value *iteration,
+                    int64_t iterations) {
+  LaneMath math(e);
+  const int64_t pixels = place.rows * place.columns, each = ceilDiv(place.channels * pixels, iterations);
+  llvm::Value *first = e.mul(iteration, each);
+  for (int64_t i = 0; i < each; ++i) {
+    llvm::Value *vector = e.add(first, e.i64(i)), *pixel = e.mod(vector, pixels);
+    store.prefetchPlace(LaneIndex::of({math.consecutive(e.mul(place.block, kVectorLanes), kVectorLanes),
+                                       math.uniform(e.add(place.channel, e.div(vector, pixels))),
+                                       math.uniform(e.add(place.row, e.div(pixel, place.columns))),
+                                       math.uniform(e.add(place.column, e.mod(pixel, place.columns)))}));
+  }
+}
+
 } // namespace gradc

@@ -78,6 +78,15 @@ void emitPanelSwitch(Emit &e, llvm::Value *panel, int64_t extent, int64_t size,
 using TilePlaces = std::function<std::vector<TileVector>(llvm::Value *first, int64_t rows)>;
 void emitStoreTile(Emit &e, TileStore &store, const Values &sums, int64_t rows, const TilePlaces &places);
 
+/// Some channels, rows and columns of a block of 16 images.
+struct ImagePlace {
+  llvm::Value *block, *channel, *row, *column; // the first
+  int64_t channels, rows, columns;
+};
+/// In one of so many iterations: fetches its share of where these will be stored, and of what the store will read there.
+void emitFetchPlace(Emit &e, TileStore &store, const ImagePlace &place, llvm::Value *iteration,
+                    int64_t iterations);
+
 /// Stores `rows` rows of finished f32 sums from row `first` on, which lie `pitch` bytes apart, 16 lanes for each index that
 /// `indices` gives a row.
 using RowIndices = std::function<std::vector<LaneIndex>(llvm::Value *row)>;

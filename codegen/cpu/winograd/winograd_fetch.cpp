@@ -53,15 +53,9 @@ void WinogradFetch::emit(const Values &share, int64_t columns, llvm::Value *iter
                          int64_t iterations) const {
   const int64_t lines = ceilDiv(runsOfTile() * runLines(columns), iterations);
   emitBlockPrefetch(e, {share[0], nest_.inRow()}, runLines(columns), e.mul(iteration, lines), lines);
-  const int64_t width = nest_.algorithm.width, vectors = ceilDiv(nest_.algorithm.tile * width, iterations);
-  LaneMath math(e);
-  for (int64_t i = 0; i < vectors; ++i) {
-    llvm::Value *pixel = e.add(e.mul(iteration, vectors), e.i64(i));
-    store_.prefetchPlace(
-        LaneIndex::of({math.consecutive(e.mul(share[1], kVectorLanes), kVectorLanes), math.uniform(share[2]),
-                       math.uniform(e.add(share[3], e.div(pixel, width))),
-                       math.uniform(e.add(share[4], e.mod(pixel, width)))}));
-  }
+  emitFetchPlace(e, store_,
+                 {share[1], share[2], share[3], share[4], 1, nest_.algorithm.tile, nest_.algorithm.width},
+                 iteration, iterations);
 }
 
 int64_t WinogradWeightFetch::registerTiles() const {

@@ -124,20 +124,20 @@ private:
 
   void multiplyTiles(const Product &p, bool add) {
     const std::vector<TileRun> runs = nest_.rowRuns();
-    emitTileLoops(e, runs, [&](llvm::Value *row, const TileRun &rows) {
-      TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
-                             p.gradient,
-                             e.argument(1),
-                             {p.tiles},
-                             e.offset(p.sums, e.mul(row, p.vectors * kVector))};
-      if (p.next) {
-        const int64_t before = rows.start == 0 ? 0 : runs.front().count;
-        llvm::Value *tile = e.add(e.div(e.b.CreateSub(row, e.i64(rows.start)), rows.size), e.i64(before));
-        const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(runs)), tile));
-        args.numbers.insert(args.numbers.end(), share.begin(), share.end());
-      }
-      tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
-                  [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+    e.count(countTiles(runs), [&](llvm::Value *tile) {
+      emitTileSwitch(e, runs, tile, [&](llvm::Value *row, const TileRun &rows) {
+        TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
+                               p.gradient,
+                               e.argument(1),
+                               {p.tiles},
+                               e.offset(p.sums, e.mul(row, p.vectors * kVector))};
+        if (p.next) {
+          const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(runs)), tile));
+          args.numbers.insert(args.numbers.end(), share.begin(), share.end());
+        }
+        tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
+                    [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+      });
     });
   }
 

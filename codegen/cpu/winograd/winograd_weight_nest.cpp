@@ -20,10 +20,9 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   const int64_t products = pixel * nest.depth() * nest.groups(), panels = countTiles(nest.panelRuns());
   const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
   const int64_t tiles = (l2Bytes * 6 / 10 - products) / tile;
-  nest.parts = std::min(ceilDiv(kFewestItems, nest.segments), panels);
-  nest.near = nest.segments > 1 && nest.segments * nest.parts >= kFewestItems;
-  if (!nest.near)
-    nest.parts = std::min(kParts, panels);
+  const int64_t parts = std::min(ceilDiv(kFewestItems, nest.segments), panels);
+  nest.near = nest.segments > 1 && nest.segments * parts >= kFewestItems;
+  nest.parts = nest.near ? parts : std::min(kParts, panels);
   nest.whole = !nest.near && tiles < kFewestTiles && nest.image.tiles() * tile <= kWholeInL2 * l2Bytes;
   const int64_t many = nest.near ? std::clamp(l2Bytes * 9 / 4 / tile, kFewestTiles, kManyTiles) : kManyTiles;
   const int64_t slabs = ceilDiv(longest, tiles >= kFewestTiles ? tiles : many);

@@ -6,11 +6,11 @@
 //   M[points][channel of the image][channel of the gradient]
 //
 // The tiles are cut into segments, whose number decides bits, and these into slabs, from one to the next of which M goes
-// on in memory. Where there are segments enough for several threads, an item is one of them, or a part of its channels of the
-// gradient: the worker makes V and U of a slab in its scratch memory and multiplies them while they are near. Else V and U of a slab lie in the kernel's
-// workspace, and two steps for each slab make them and multiply them. In the whole nest the only slab is all tiles, and
-// a panel's sums of all segments wait in the worker's scratch memory for their tree. Last, one step makes the gradients of
-// the weights from M, through the kernel's epilogue.
+// on in memory. Where there are segments enough for several threads, an item is one of them, or a part of its channels of
+// the gradient: the worker makes V and U of a slab in its scratch memory and multiplies them while they are near. Else V
+// and U of a slab lie in the kernel's workspace, and two steps for each slab make them and multiply them. In the whole
+// nest the only slab is all tiles, and a panel's sums of all segments wait in the worker's scratch memory for their tree.
+// Last, one step makes the gradients of the weights from M, through the kernel's epilogue.
 #pragma once
 
 #include "codegen/cpu/winograd/winograd_nest.h"
