@@ -75,7 +75,7 @@ std::string_view processorWith(const std::set<std::string, std::less<>> &feature
   if (has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "bmi2", "fma"})) {
     if (amd && has({"avx512bf16", "avx512vbmi2", "gfni", "vaes"}))
       return has({"avxvnni", "avx512vp2intersect"}) ? "znver5" : "znver4";
-    if (has({"avx512fp16", "avx512bf16", "amx-bf16"}))
+    if (has({"avx512fp16", "avx512bf16"})) // tiles or none: hypervisors hide them
       return "sapphirerapids";
     return has({"avx512vbmi2", "avx512vnni", "gfni", "vaes"}) ? "icelake-server" : "skylake-avx512";
   }
