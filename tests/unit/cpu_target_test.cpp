@@ -20,7 +20,7 @@ std::set<std::string, std::less<>> features(std::initializer_list<const char *> 
 constexpr const char *kV2 = "sse4.2 popcnt cx16", *kV3 = "avx avx2 fma bmi bmi2 f16c lzcnt movbe adx rdseed",
                      *kV4 = "avx512f avx512bw avx512dq avx512vl avx512cd",
                      *kIceLake = "clwb avx512vbmi2 avx512vnni gfni vaes vpclmulqdq",
-                     *kSapphireRapids = "avx512fp16 avx512bf16 amx-bf16 avxvnni", *kAmd = "sse4a clzero";
+                     *kSapphireRapids = "avx512fp16 avx512bf16 avxvnni", *kAmd = "sse4a clzero";
 
 TEST(CpuTarget, NameFromFeatures) {
   EXPECT_EQ(processorWith({}), "x86-64");
@@ -29,7 +29,10 @@ TEST(CpuTarget, NameFromFeatures) {
   EXPECT_EQ(processorWith(features({kV2, kV3})), "haswell");
   EXPECT_EQ(processorWith(features({kV2, kV3, kV4})), "skylake-avx512");
   EXPECT_EQ(processorWith(features({kV2, kV3, kV4, kIceLake})), "icelake-server");
-  EXPECT_EQ(processorWith(features({kV2, kV3, kV4, kIceLake, kSapphireRapids})), "sapphirerapids");
+  EXPECT_EQ(processorWith(features({kV2, kV3, kV4, kIceLake, kSapphireRapids, "amx-bf16"})),
+            "sapphirerapids");
+  EXPECT_EQ(processorWith(features({kV2, kV3, kV4, kIceLake, kSapphireRapids})),
+            "sapphirerapids"); // tiles are hidden
 }
 
 TEST(CpuTarget, AmdsByTheirOwnInstructions) {
