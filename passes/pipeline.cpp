@@ -45,6 +45,8 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   add("constant-fold");
   add("cse");
   add("dce");
+  if (options.train)
+    add("window-sums");
 
   // Casts of one value are one after cse; layout has to see which values are stored as bf16. On CUDA values stay f32
   // in memory, row-major, and tensor cores round what they read: schedule-cuda names the algorithm.
