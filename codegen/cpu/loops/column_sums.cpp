@@ -1,4 +1,5 @@
-// Sums over all dimensions but the last, which lies in the lanes: gradients of biases and of normalizations' weights.
+// Sums over all dimensions but the last, which lies in the lanes: gradients of biases and of normalizations' weights. And
+// over the last dimension but one, as means over tokens.
 // A first step reads memory once and in runs; a second one adds the partial sums of a column that it leaves and computes
 // what hangs on them. A partial sum has a segment of the rows or every 16th row (ir/order.h: split and lanes).
 // Of segments, rows are added to sums that stay in the first cache; every 16th row is strip_sums.h's.
@@ -41,7 +42,7 @@ public:
 
   KernelCode emit() {
     KernelCode code;
-    code.workspaceBytes = partials() * partialBytes_;
+    code.workspaceBytes = matrices() * partials() * partialBytes_;
     code.steps.push_back(emitPartials());
     code.steps.push_back(emitCombine());
     return code;
@@ -50,6 +51,10 @@ public:
 private:
   /// Sums of a column that the first step leaves.
   int64_t partials() const { return strips_ ? strips_->trees() : order_.split; }
+  /// Matrices whose rows are summed, each for itself.
+  int64_t matrices() const {
+    return strips_ ? shape_.elements() / (shape_[shape_.rank() - 2] * columns_) : 1;
+  }
   DType typeOf(OpId op) const { return k_.fn.type(k_.fn[op].results[0]).dtype; }
   Leaf leafOf(OpId op) const { return reductionLeaf(k_.fn[op].def->name); }
 
@@ -83,15 +88,16 @@ private:
     e.beginKernel(step.symbol);
     ElementEmitter m(e, k_.fn, k_.region());
     const bool inOrder = parts == 1 || strips_;
-    const Ahead ahead = strips_ ? Ahead{strips_->bytesAhead(), Cache::L1} : kAheadInOrder;
+    const Ahead ahead = strips_ ? strips_->ahead() : kAheadInOrder;
     for (size_t i = 0; i < k_.body().args.size(); ++i)
       bindWalked(m, k_, k_.body().args[i], e.buffer(k_.operandBuffer(static_cast<int>(i))),
                  {DType::F32, shape_, {}}, inOrder, ahead);
     workspace_ = e.buffer(k_.workspaceBuffer());
     if (strips_)
       strips_->emit(m, e.itemBegin(), e.itemEnd(),
-                    [&](size_t r, llvm::Value *tree, llvm::Value *vector, llvm::Value *sum) {
-                      storeSum(r, sumAt(r, tree, vector), sum);
+                    [&](size_t r, const StripSums::Place &place, llvm::Value *sum) {
+                      llvm::Value *partial = e.add(e.mul(place.matrix, partials()), place.tree);
+                      storeSum(r, sumAt(r, partial, place.vector), sum);
                     });
     else
       e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
@@ -157,8 +163,9 @@ private:
 
   /// The partial sums as a binary tree, 16 columns an item.
   KernelStep emitCombine() {
-    KernelStep step{
-        .symbol = k_.symbol + ".combine", .items = vectors_, .work = 1e-8 * static_cast<double>(vectors_)};
+    KernelStep step{.symbol = k_.symbol + ".combine",
+                    .items = matrices() * vectors_,
+                    .work = 1e-8 * static_cast<double>(matrices() * vectors_)};
     e.beginKernel(step.symbol);
     ElementEmitter m(e, k_.fn, k_.region());
     bindBuffers(m);
@@ -166,22 +173,23 @@ private:
     Values results;
     for (size_t i = 0; i < k_.body().yields.size(); ++i)
       results.push_back(e.buffer(k_.resultBuffer(static_cast<int>(i))));
-    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *vector) {
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       ElementEmitter::Scope scope(m);
+      llvm::Value *matrix = e.div(item, vectors_), *vector = e.mod(item, vectors_);
       for (size_t r = 0; r < reductions_.size(); ++r)
-        m.bindVector(k_.fn[reductions_[r]].results[0], combined(r, vector));
+        m.bindVector(k_.fn[reductions_[r]].results[0], combined(r, matrix, vector));
       LaneValue column = m.math.consecutive(e.mul(vector, kVectorLanes), kVectorLanes);
       llvm::Value *mask = columns_ % kVectorLanes ? m.math.lessThan(column, columns_) : nullptr;
-      storeResults(m, results, LaneIndex::of({column}, mask));
+      storeResults(m, results, LaneIndex::of({m.math.uniform(matrix), column}, mask));
     });
     e.endFunction();
     return step;
   }
 
-  llvm::Value *combined(size_t r, llvm::Value *vector) {
+  llvm::Value *combined(size_t r, llvm::Value *matrix, llvm::Value *vector) {
     Values sums;
     for (int64_t partial = 0; partial < partials(); ++partial)
-      sums.push_back(loadSum(r, sumAt(r, e.i64(partial), vector)));
+      sums.push_back(loadSum(r, sumAt(r, e.add(e.mul(matrix, partials()), e.i64(partial)), vector)));
     return emitTree(e, leafOf(reductions_[r]), typeOf(reductions_[r]), std::move(sums));
   }
 
@@ -189,7 +197,7 @@ private:
   void storeResults(ElementEmitter &m, const Values &results, const LaneIndex &index) {
     std::vector<std::pair<LaneIndex, llvm::Value *>> stores;
     for (ValueId yield : k_.body().yields) {
-      LaneIndex at = m.reshaped(Shape{columns_}, index, k_.fn.type(yield).shape);
+      LaneIndex at = m.reshaped(Shape{matrices(), columns_}, index, k_.fn.type(yield).shape);
       stores.emplace_back(at, m.emit(yield, at));
     }
     for (size_t i = 0; i < stores.size(); ++i)
@@ -207,18 +215,21 @@ private:
   llvm::Value *workspace_ = nullptr;
 };
 
-/// A matrix of which 16 columns, summed from above to below, would read a line of each page and come back for the
+/// Matrices of which 16 columns, summed from above to below, would read a line of each page and come back for the
 /// next ones when the pages' first lines have left the first cache.
-bool isLargeMatrix(const Shape &shape, const std::vector<int> &axes, const CpuTarget &target) {
+bool areLargeMatrices(const Shape &shape, const ReductionOrder &order, const CpuTarget &target) {
   constexpr int64_t kManyColumns = 64;
-  return shape.rank() == 2 && axes == std::vector<int>{0} && shape[1] >= kManyColumns &&
-         shape.elements() * static_cast<int64_t>(sizeof(float)) > target.l1Bytes;
+  const int rank = shape.rank();
+  return rank >= 2 && order.axes == std::vector<int>{rank - 2} && (rank == 2 || order.lanes == kLanes) &&
+         shape[rank - 1] >= kManyColumns &&
+         shape[rank - 2] * shape[rank - 1] * static_cast<int64_t>(sizeof(float)) > target.l1Bytes;
 }
 
 } // namespace
 
 bool isColumnSums(const KernelContext &k) {
   const Shape *shape = nullptr;
+  ReductionOrder first;
   std::vector<bool> sums(k.fn.numValues());
   for (OpId id : k.body().ops) {
     const OpData &op = k.fn[id];
@@ -227,20 +238,25 @@ bool isColumnSums(const KernelContext &k) {
       const Shape &read = k.fn.type(op.operands[0]).shape;
       const ReductionOrder order = reductionOrder(k.fn, id);
       if (dependent || op.operands.size() != 1 || op.def->name == "argmax" ||
-          !(sumsColumns(read, order.axes) || isLargeMatrix(read, order.axes, k.e.target)) ||
-          (shape && !(*shape == read)))
+          !(sumsColumns(read, order.axes) || areLargeMatrices(read, order, k.e.target)) ||
+          (shape && !(*shape == read && first == order)))
         return false;
       shape = &read;
+      first = order;
       dependent = true;
     }
     for (ValueId v : op.results)
       sums[index(v)] = dependent;
   }
+  if (!shape)
+    return false;
+  int64_t kept = shape->elements();
+  for (int axis : first.axes)
+    kept /= (*shape)[axis];
   auto isRowMajor = [&](ValueId v) { return k.fn.type(v).layout.empty(); };
-  return shape && std::ranges::all_of(k.body().args, isRowMajor) &&
-         std::ranges::all_of(k.body().yields, [&](ValueId v) {
-           return isRowMajor(v) && k.fn.type(v).elements() == (*shape)[shape->rank() - 1];
-         });
+  return std::ranges::all_of(k.body().args, isRowMajor) &&
+         std::ranges::all_of(k.body().yields,
+                             [&](ValueId v) { return isRowMajor(v) && k.fn.type(v).elements() == kept; });
 }
 
 KernelCode emitColumnSums(KernelContext &k) { return ColumnSumsEmitter(k).emit(); }

@@ -13,7 +13,7 @@ namespace {
 
 /// So that threads have work.
 constexpr int64_t kFewestItems = 4;
-constexpr int64_t kRowsAhead = 2; // of a partial sum
+constexpr int64_t kRowsAhead = 4; // of a partial sum
 constexpr int kBitsOfNumber = 4;
 constexpr int64_t kMostWaiting = 4;
 
@@ -33,7 +33,8 @@ uint64_t reversedNumbers(int64_t count) {
 
 StripSums::StripSums(const CpuTarget &target, const Function &fn, std::span<const OpId> ops,
                      const Shape &shape)
-    : fn_(fn), ops_(ops), rows_(shape[0]), columns_(shape[1]) {
+    : fn_(fn), ops_(ops), rank_(shape.rank()), rows_(shape[rank_ - 2]), columns_(shape[rank_ - 1]),
+      matrices_(shape.elements() / (rows_ * columns_)) {
   int64_t registers = 0; // for one vector of columns
   for (OpId op : ops)
     registers +=
@@ -49,27 +50,35 @@ StripSums::StripSums(const CpuTarget &target, const Function &fn, std::span<cons
     trees_ *= 2;
 }
 
-int64_t StripSums::bytesAhead() const {
-  return kRowsAhead * kVectorLanes * columns_ * static_cast<int64_t>(sizeof(float));
+Ahead StripSums::ahead() const {
+  return {kRowsAhead * kVectorLanes * columns_ * static_cast<int64_t>(sizeof(float)), Cache::L2};
 }
 
 void StripSums::emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high, const Store &store) const {
   Emit &e = m.e;
   const int64_t vectors = ceilDiv(columns_, kVectorLanes), groups = trees_ / together_;
   const int64_t whole = columns_ / kVectorLanes / width_; // strips
-  auto strip = [&](llvm::Value *item, int64_t width, bool isLast) {
-    ElementEmitter::Scope scope(m);
-    emitTrees(m,
-              {.vector = e.mul(e.div(item, groups), width_),
-               .tree = e.mul(e.mod(item, groups), together_),
-               .width = width,
-               .isLast = isLast},
-              store);
-  };
-  e.loop(low, e.atMost(high, whole * groups), 1, [&](llvm::Value *item) { strip(item, width_, false); });
-  if (whole < strips_)
-    e.loop(e.atLeast(low, whole * groups), high, 1,
-           [&](llvm::Value *item) { strip(item, vectors - whole * width_, true); });
+  e.loop(low, high, 1, [&](llvm::Value *item) {
+    llvm::Value *rest = e.div(item, groups), *number = e.mod(rest, strips_);
+    auto strip = [&](int64_t width, bool isLast) {
+      ElementEmitter::Scope scope(m);
+      emitTrees(m,
+                {.matrix = e.div(rest, strips_),
+                 .vector = e.mul(number, width_),
+                 .tree = e.mul(e.mod(item, groups), together_),
+                 .width = width,
+                 .isLast = isLast},
+                store);
+    };
+    auto inside = [&] { strip(width_, false); };
+    auto last = [&] { strip(vectors - whole * width_, true); };
+    if (whole == strips_)
+      inside();
+    else if (whole == 0)
+      last();
+    else
+      emitIf(e, e.b.CreateICmpSLT(number, e.i64(whole)), inside, last);
+  });
 }
 
 void StripSums::forEachSum(const Strip &strip,
@@ -121,7 +130,7 @@ void StripSums::emitTrees(ElementEmitter &m, const Strip &strip, const Store &st
   });
   size_t i = 0;
   forEachSum(strip, [&](size_t r, int64_t tree, int64_t v) {
-    store(r, e.add(strip.tree, e.i64(tree)), e.add(strip.vector, e.i64(v)), sums[i++]);
+    store(r, {strip.matrix, e.add(strip.tree, e.i64(tree)), e.add(strip.vector, e.i64(v))}, sums[i++]);
   });
 }
 
@@ -168,8 +177,10 @@ Values StripSums::addRow(ElementEmitter &m, const Strip &strip, const Values &ro
     const LaneValue row = m.math.uniform(rows[static_cast<size_t>(tree)]),
                     column =
                         m.math.consecutive(e.mul(e.add(strip.vector, e.i64(v)), kVectorLanes), kVectorLanes);
-    llvm::Value *mask = isCut ? e.laneMask(static_cast<int>(rest)) : nullptr;
-    sums[i] = combine(e, r, sums[i], m.emit(fn_[ops_[r]].operands[0], LaneIndex::of({row, column}, mask)));
+    LaneIndex at = LaneIndex::of({row, column}, isCut ? e.laneMask(static_cast<int>(rest)) : nullptr);
+    if (rank_ > 2)
+      at.groups.insert(at.groups.begin(), {rank_ - 2, m.math.uniform(strip.matrix)});
+    sums[i] = combine(e, r, sums[i], m.emit(fn_[ops_[r]].operands[0], at));
     ++i;
   });
   return sums;

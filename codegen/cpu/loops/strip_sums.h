@@ -1,7 +1,7 @@
-// Sums of the columns of a matrix, of which a partial sum has every 16th row (ir/order.h, lanes = 16 along the rows): a
-// strip of neighbouring columns goes down the rows of one partial sum after the other, with its sums in registers. So
-// each row is read in runs, where all partial sums of one vector would read a line of each row: a page at each step,
-// and rows whose size is a power of two meet in few sets of the cache.
+// Sums of the columns of a matrix, or of each of a batch, of which a partial sum has every 16th row (ir/order.h, lanes = 16
+// along the rows): a strip of neighbouring columns goes down the rows of one partial sum after the other, with its sums in
+// registers. So each row is read in runs, where all partial sums of one vector would read a line of each row: a page at
+// each step, and rows whose size is a power of two meet in few sets of the cache.
 //
 // The partial sums come in the order in which the tree adds them, so that at most log2 of them wait for their partners:
 //
@@ -12,28 +12,33 @@
 #include <span>
 
 #include "codegen/cpu/elements/element.h"
+#include "codegen/cpu/loops/streaming.h"
 
 namespace gradc {
 
 class StripSums {
 public:
-  /// The ops reduce columns of operands of that shape, of rank 2.
+  /// The ops reduce the last dimension but one of operands of that shape.
   StripSums(const CpuTarget &target, const Function &fn, std::span<const OpId> ops, const Shape &shape);
 
   /// How many trees of partial sums there are for each column: t has those of t, t + trees(), t + 2·trees(), …
   int64_t trees() const { return trees_; }
-  int64_t items() const { return strips_ * trees_ / together_; }
-  /// A row's operands are read so far ahead of their use.
-  int64_t bytesAhead() const;
+  int64_t items() const { return matrices_ * strips_ * trees_ / together_; }
+  /// How a row's operands are read ahead of their use: those that a partial sum begins with while the matrix before is
+  /// summed.
+  Ahead ahead() const;
 
   /// Emits items low .. high - 1; `store` gets 16 columns of a tree of ops[r].
-  using Store = std::function<void(size_t r, llvm::Value *tree, llvm::Value *vector, llvm::Value *sum)>;
+  struct Place {
+    llvm::Value *matrix, *tree, *vector;
+  };
+  using Store = std::function<void(size_t r, const Place &place, llvm::Value *sum)>;
   void emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high, const Store &store) const;
 
 private:
   /// Neighbouring vectors of columns, as many as the code is made for, and neighbouring trees.
   struct Strip {
-    llvm::Value *vector, *tree;
+    llvm::Value *matrix, *vector, *tree;
     int64_t width;
     bool isLast; // it may end within a vector
   };
@@ -48,7 +53,8 @@ private:
 
   const Function &fn_;
   std::span<const OpId> ops_;
-  int64_t rows_, columns_, width_, strips_, together_ = 1, trees_ = 1;
+  int rank_;
+  int64_t rows_, columns_, matrices_, width_, strips_, together_ = 1, trees_ = 1;
 };
 
 } // namespace gradc
