@@ -11,13 +11,14 @@ DOCS = os.path.join(os.path.dirname(HERE), "docs")
 
 
 class Results:
-    """Of each row and number of threads, the last run that measured it; the machine of the last line that tells one."""
+    """Of each row and number of threads, the last run that measured it; the machine, by default the processor of the last
+    line that tells one."""
 
-    def __init__(self, lines):
-        self.cpu = None
+    def __init__(self, lines, machine=None):
+        self.machine = machine
         self.times, self.errors, self.peaks, runs = {}, {}, {}, {}
         for line in lines:
-            self.cpu = line.get("cpu", self.cpu)
+            self.machine = machine or line.get("cpu", self.machine)
             if line["kind"] == "peaks":
                 self.peaks[line["threads"]] = line
             if line["kind"] != "time":
@@ -48,15 +49,15 @@ def median(lines):
     return statistics.median(line["ms"] for line in lines)
 
 
-def read(path):
+def read(path, machine=None):
     with open(path, encoding="utf-8") as file:
-        return Results([json.loads(line) for line in file])
+        return Results([json.loads(line) for line in file], machine)
 
 
 def machine(results):
-    if results.cpu not in MACHINES:
-        raise SystemExit(f"render.py: no page for '{results.cpu}'; bench/machines.py has {', '.join(MACHINES)}")
-    return MACHINES[results.cpu]
+    if results.machine not in MACHINES:
+        raise SystemExit(f"render.py: no page for '{results.machine}'; bench/machines.py has {', '.join(MACHINES)}")
+    return MACHINES[results.machine]
 
 
 def freeze(results):
@@ -83,7 +84,7 @@ def freeze(results):
 
 
 def bars_file(results):
-    return os.path.join(HERE, "bars", f"{results.cpu}.json")
+    return os.path.join(HERE, "bars", f"{results.machine}.json")
 
 
 def bars(results):
