@@ -1,5 +1,5 @@
-"""The machines that bars are frozen on, by the name that `gradc doctor` gives the processor. `bench/bars/` has their
-bars, `docs/` their pages."""
+"""The machines that bars are frozen on, by the name that `gradc doctor` gives the processor, or by one for `--machine`.
+`bench/bars/` has their bars, `docs/` their pages."""
 from dataclasses import dataclass, field
 
 
@@ -23,5 +23,6 @@ ISSUES_TABLE = {
 
 MACHINES = {
     "sapphirerapids": Machine("performance.md", {1: (246, 3700), 2: (490, 7400)}, ISSUES_TABLE),
+    "emeraldrapids": Machine("performance-emeraldrapids.md", {1: (179, 179), 2: (358, 358)}),  # without tiles
     "znver5": Machine("performance-znver5.md", {1: (275, 540), 2: (540, 1080)}),
 }
