@@ -44,10 +44,11 @@ public:
     if (context_.remarks)
       context_.diag.remark(op.loc, "%{}: summed over the windows of %{}", fn_[op.results[0]].name,
                            fn_[gradient->ofPixels].name);
-    std::map<ValueId, ValueId> ofWindows = {{gradient->ofPixels, gradient->ofWindows}};
+    Windows windows{.shape = fn_.type(gradient->ofWindows).shape,
+                    .values = {{gradient->ofPixels, gradient->ofWindows}}};
     if (gradient->pool)
-      ofWindows.emplace(gradient->pixels, *gradient->pool);
-    return std::vector{b.create("reduce_sum", {atWindows(op.operands[0], ofWindows, b)}, op.attrs)};
+      windows.values.emplace(gradient->pixels, *gradient->pool);
+    return std::vector{b.create("reduce_sum", {atWindows(op.operands[0], windows, b)}, op.attrs)};
   }
 
 private:
@@ -58,9 +59,17 @@ private:
     std::optional<ValueId> pool; // window_max of the pixels, where there is one
   };
 
+  /// What values of pixels are for windows in place of them.
+  struct Windows {
+    Shape shape;
+    std::map<ValueId, ValueId> values;
+  };
+
   bool sumsPlanes(const OpData &op) const {
     const std::vector<int64_t> axes = op.attrs.ints("axes");
-    return fn_.type(op.operands[0]).rank() == 4 && std::ranges::count(axes, 2) && std::ranges::count(axes, 3);
+    const Type &type = fn_.type(op.operands[0]);
+    return type.rank() == 4 && type.layout.empty() && std::ranges::count(axes, 2) &&
+           std::ranges::count(axes, 3);
   }
 
   /// The gradient that v has of a pixel, or zero instead; nothing where v is anything else.
@@ -118,19 +127,17 @@ private:
            (isChosen ? 2 : 1) * windows < fn_.type(gradient.ofPixels).elements();
   }
 
-  /// What v is for windows in place of pixels; `known` has some values and gets more.
-  ValueId atWindows(ValueId v, std::map<ValueId, ValueId> &known, Builder &b) const {
-    if (auto found = known.find(v); found != known.end())
+  ValueId atWindows(ValueId v, Windows &windows, Builder &b) const {
+    if (auto found = windows.values.find(v); found != windows.values.end())
       return found->second;
     const OpData op = fn_[fn_[v].def];
     std::vector<ValueId> operands;
     if (!isRepeatedScalar(v))
       for (ValueId operand : op.operands)
-        operands.push_back(atWindows(operand, known, b));
-    const Shape windows = fn_.type(known.begin()->second).shape;
-    const ValueId result = operands.empty() ? b.broadcast(op.operands[0], windows, {})
+        operands.push_back(atWindows(operand, windows, b));
+    const ValueId result = operands.empty() ? b.broadcast(op.operands[0], windows.shape, {})
                                             : b.create(op.def->name, std::move(operands), op.attrs);
-    return known.emplace(v, result).first->second;
+    return windows.values.emplace(v, result).first->second;
   }
 
   Function &fn_;

@@ -10,6 +10,7 @@
 #include "codegen/cpu/kernel.h"
 #include "codegen/cpu/loops/streaming.h"
 #include "codegen/cpu/loops/strip_sums.h"
+#include "codegen/reduction_levels.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/order.h"
@@ -52,9 +53,7 @@ private:
   /// Sums of a column that the first step leaves.
   int64_t partials() const { return strips_ ? strips_->trees() : order_.split; }
   /// Matrices whose rows are summed, each for itself.
-  int64_t matrices() const {
-    return strips_ ? shape_.elements() / (shape_[shape_.rank() - 2] * columns_) : 1;
-  }
+  int64_t matrices() const { return strips_ ? strips_->matrices() : 1; }
   DType typeOf(OpId op) const { return k_.fn.type(k_.fn[op].results[0]).dtype; }
   Leaf leafOf(OpId op) const { return reductionLeaf(k_.fn[op].def->name); }
 
@@ -228,31 +227,17 @@ bool areLargeMatrices(const Shape &shape, const ReductionOrder &order, const Cpu
 } // namespace
 
 bool isColumnSums(const KernelContext &k) {
-  const Shape *shape = nullptr;
-  ReductionOrder first;
-  std::vector<bool> sums(k.fn.numValues());
-  for (OpId id : k.body().ops) {
-    const OpData &op = k.fn[id];
-    bool dependent = std::ranges::any_of(op.operands, [&](ValueId v) { return sums[index(v)]; });
-    if (op.def->is(kReduction)) {
-      const Shape &read = k.fn.type(op.operands[0]).shape;
-      const ReductionOrder order = reductionOrder(k.fn, id);
-      if (dependent || op.operands.size() != 1 || op.def->name == "argmax" ||
-          !(sumsColumns(read, order.axes) || areLargeMatrices(read, order, k.e.target)) ||
-          (shape && !(*shape == read && first == order)))
-        return false;
-      shape = &read;
-      first = order;
-      dependent = true;
-    }
-    for (ValueId v : op.results)
-      sums[index(v)] = dependent;
-  }
-  if (!shape)
+  const std::optional<ReductionLevels> found = reductionLevels(k.fn, k.region());
+  if (!found || found->levels.size() != 1)
     return false;
-  int64_t kept = shape->elements();
-  for (int axis : first.axes)
-    kept /= (*shape)[axis];
+  const auto &[shape, order, levels, depth] = *found;
+  auto isSum = [&](OpId op) { return k.fn[op].operands.size() == 1 && k.fn[op].def->name != "argmax"; };
+  if (!std::ranges::all_of(levels[0], isSum) ||
+      !(sumsColumns(shape, order.axes) || areLargeMatrices(shape, order, k.e.target)))
+    return false;
+  int64_t kept = shape.elements();
+  for (int axis : order.axes)
+    kept /= shape[axis];
   auto isRowMajor = [&](ValueId v) { return k.fn.type(v).layout.empty(); };
   return std::ranges::all_of(k.body().args, isRowMajor) &&
          std::ranges::all_of(k.body().yields,

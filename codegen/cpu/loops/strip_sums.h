@@ -23,15 +23,17 @@ public:
 
   /// How many trees of partial sums there are for each column: t has those of t, t + trees(), t + 2·trees(), …
   int64_t trees() const { return trees_; }
+  int64_t matrices() const { return matrices_; }
   int64_t items() const { return matrices_ * strips_ * trees_ / together_; }
   /// How a row's operands are read ahead of their use: those that a partial sum begins with while the matrix before is
   /// summed.
   Ahead ahead() const;
 
-  /// Emits items low .. high - 1; `store` gets 16 columns of a tree of ops[r].
+  /// Of 16 columns of a tree.
   struct Place {
     llvm::Value *matrix, *tree, *vector;
   };
+  /// Emits items low .. high - 1; `store` gets the sums of ops[r].
   using Store = std::function<void(size_t r, const Place &place, llvm::Value *sum)>;
   void emit(ElementEmitter &m, llvm::Value *low, llvm::Value *high, const Store &store) const;
 
