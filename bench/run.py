@@ -162,7 +162,8 @@ def parse():
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
     parser.add_argument("--steps", type=int, default=12, help="of each measurement at least")
     parser.add_argument("--wrap", default="", help="prefix of every timed command, as a lock or a priority")
-    parser.add_argument("--machine", choices=MACHINES, help="whose bars and page, of bench/machines.py; default: named as the processor")
+    parser.add_argument("--machine", choices=MACHINES,
+                        help="whose bars and page, of bench/machines.py; default: named as the processor")
     parser.add_argument("--out", default=os.path.join(ROOT, "build/bench.jsonl"))
     parser.add_argument("--no-peaks", action="store_true", help="do not measure the machine's peaks first")
     parser.add_argument("--freeze", action="store_true", help="make bars of the peers of --out, in bench/bars/")

@@ -31,4 +31,11 @@ std::optional<ReductionLevels> reductionLevels(const Function &fn, RegionId regi
   return found.levels.empty() ? std::nullopt : std::optional(std::move(found));
 }
 
+int64_t keptElements(const Shape &shape, const ReductionOrder &order) {
+  int64_t kept = shape.elements();
+  for (int axis : order.axes)
+    kept /= shape[axis];
+  return kept;
+}
+
 } // namespace gradc

@@ -21,4 +21,7 @@ struct ReductionLevels {
 /// Nothing where the region has no reduction, or two that differ in shape or order: then each is computed on the spot.
 std::optional<ReductionLevels> reductionLevels(const Function &fn, RegionId region);
 
+/// How many sums such a reduction of that shape makes.
+int64_t keptElements(const Shape &shape, const ReductionOrder &order);
+
 } // namespace gradc

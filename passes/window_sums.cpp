@@ -32,11 +32,12 @@ public:
   WindowSums(Function &fn, PassContext &context) : fn_(fn), context_(context) {}
 
   std::optional<std::vector<ValueId>> operator()(OpId id, Builder &b) {
-    const OpData op = fn_[id]; // a copy: the arena grows
-    if (op.def->name == "window_max")
+    const std::string_view name = fn_[id].def->name;
+    if (name == "window_max")
       pools_.push_back(id);
-    if (op.def->name != "reduce_sum" || !sumsPlanes(op))
+    if (name != "reduce_sum" || !sumsPlanes(fn_[id]))
       return std::nullopt;
+    const OpData op = fn_[id]; // a copy: the arena grows
     const std::optional<Gradient> gradient = gradientIn(op.operands[0]);
     if (!gradient || !pays(*gradient, op.operands[0]))
       return std::nullopt;

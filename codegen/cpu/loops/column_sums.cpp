@@ -235,9 +235,7 @@ bool isColumnSums(const KernelContext &k) {
   if (!std::ranges::all_of(levels[0], isSum) ||
       !(sumsColumns(shape, order.axes) || areLargeMatrices(shape, order, k.e.target)))
     return false;
-  int64_t kept = shape.elements();
-  for (int axis : order.axes)
-    kept /= shape[axis];
+  const int64_t kept = keptElements(shape, order);
   auto isRowMajor = [&](ValueId v) { return k.fn.type(v).layout.empty(); };
   return std::ranges::all_of(k.body().args, isRowMajor) &&
          std::ranges::all_of(k.body().yields,

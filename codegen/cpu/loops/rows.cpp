@@ -329,12 +329,10 @@ void RowsEmitter::storeReduced(Row &row) {
 
 void RowsEmitter::storeFull(Row &row) {
   const RegionData &body = k_.body();
-  int64_t keptElements = 1;
-  for (int axis : kept_)
-    keptElements *= plan_.shape[axis];
   std::vector<size_t> full;
   for (size_t i = 0; i < body.yields.size(); ++i)
-    if (k_.fn.type(body.yields[i]).shape == plan_.shape && plan_.shape.elements() != keptElements)
+    if (k_.fn.type(body.yields[i]).shape == plan_.shape &&
+        keptElements(plan_.shape, plan_.order) != plan_.shape.elements())
       full.push_back(i);
   if (full.empty())
     return;
@@ -395,9 +393,7 @@ void RowsEmitter::fillBlocks(Row &row, const std::vector<size_t> &results) {
 
 /// Every yield has the reduced shape, with or without kept ones, or the full one.
 bool fits(const KernelContext &k, const Plan &plan) {
-  int64_t kept = plan.shape.elements();
-  for (int axis : plan.order.axes)
-    kept /= plan.shape[axis];
+  const int64_t kept = keptElements(plan.shape, plan.order);
   return std::ranges::all_of(k.body().yields, [&](ValueId value) {
     const Type &type = k.fn.type(value);
     return type.shape == plan.shape || type.elements() == kept;
