@@ -20,7 +20,7 @@ constexpr int64_t kImageChannels = 16;
 class TilesEmitter {
 public:
   TilesEmitter(TileKernels &tiles, const WinogradNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest), runs_(nest.panelRuns()) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest), farFetch_(e, nest), runs_(nest.panelRuns()) {}
 
   int64_t points() const { return nest_.algorithm.points(); }
   int64_t weightBytes() const { return points() * nest_.weightPlane(); }
@@ -160,6 +160,15 @@ private:
     return e.offset(plane, e.add(e.mul(slot, panel), e.mul(column, kVector)));
   }
 
+  /// V of the next point, where the far nest's item has it; behind the last one comes the next channels' first, or the next
+  /// item's, mostly of the same tiles.
+  llvm::Value *operandOfNext(const Item &at, llvm::Value *point, const Depths &depths, llvm::Value *v) {
+    llvm::Value *low = e.b.CreateSelect(e.b.CreateICmpSLT(depths.high, e.i64(nest_.depth)), depths.high, e.i64(0));
+    llvm::Value *first = e.add(e.mul(low, nest_.tile.vectors * kVector), winogradColumn(e, nest_, at.first));
+    return e.b.CreateSelect(e.b.CreateICmpSLT(point, e.i64(points() - 1)), e.offset(v, nest_.operandPlane()),
+                            e.offset(transformed_, first));
+  }
+
   /// M of an item's point, or what some channels of the operand add to it. A panel of U meets all columns.
   void multiply(const Item &at, llvm::Value *point, const Depths &depths) {
     const int64_t width = nest_.tile.vectors;
@@ -168,8 +177,11 @@ private:
     llvm::Value *v = e.offset(transformed_, e.mul(point, nest_.operandPlane()));
     llvm::Value *m = e.offset(products_, e.mul(point, nest_.productPlane()));
     v = e.offset(v, e.mul(depths.low, width * kVector));
-    if (nest_.far)
+    llvm::Value *next = nullptr;
+    if (nest_.far) {
       v = e.offset(v, winogradColumn(e, nest_, at.first));
+      next = operandOfNext(at, point, depths, v);
+    }
     forPanels(at, [&](const Panel &panel) {
       auto tile = [&](llvm::Value *column, int64_t columns) {
         TileKernels::Args args{e.offset(u, e.mul(nest_.far ? panel.slot : panel.number, nest_.weightPanel())),
@@ -182,6 +194,8 @@ private:
                                              e.add(at.first, column), column, panel.rows, columns});
           args.numbers.insert(args.numbers.end(), share.begin(), share.end());
         }
+        if (farFetch_.pays())
+          args.numbers.push_back(farFetch_.share(next, panel.slot, column));
         tiles_.call(
             fmt::format("{}{}x{}", depths.add ? "add" : "", panel.rows, columns), args,
             [&](const TileKernels::Args &inner) { tileBody(inner, panel.rows, columns, depths.add); });
@@ -207,6 +221,8 @@ private:
       shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
         fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, columns, iteration, iterations);
       };
+    if (farFetch_.pays())
+      shape.alongside = [&](llvm::Value *iteration, int64_t) { farFetch_.emit(args.numbers[1], iteration); };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](int64_t i) {
       return e.offset(args.partials, (i / columns * nest_.columns + i % columns) * kVector);
@@ -281,6 +297,7 @@ private:
   Emit &e;
   const WinogradNest &nest_;
   const WinogradFetch fetch_;
+  const WinogradFarFetch farFetch_;
   std::vector<TileRun> runs_; // of panels
   llvm::Value *weights_ = nullptr, *transformed_ = nullptr, *products_ = nullptr;
   llvm::Value *next_ = nullptr; // the next item's patches

@@ -58,6 +58,18 @@ void WinogradFetch::emit(const Values &share, int64_t columns, llvm::Value *iter
                  iteration, iterations);
 }
 
+llvm::Value *WinogradFarFetch::share(llvm::Value *next, llvm::Value *slot, llvm::Value *column) const {
+  llvm::Value *part = e.mod(slot, ceilDiv(nest_.tile.vectors, lines()));
+  return e.offset(e.offset(next, winogradColumn(e, nest_, column)),
+                  e.mul(part, nest_.chunk * lines() * kVector));
+}
+
+void WinogradFarFetch::emit(llvm::Value *share, llvm::Value *iteration) const {
+  llvm::Value *first = e.offset(share, e.mul(iteration, lines() * kVector));
+  for (int64_t i = 0; i < lines(); ++i)
+    emitPrefetch(e, e.offset(first, i * kVector), Cache::L2);
+}
+
 int64_t WinogradWeightFetch::registerTiles() const {
   return nest_.points() * nest_.partPanels() * countTiles(nest_.rowRuns());
 }

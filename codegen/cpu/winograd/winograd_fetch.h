@@ -1,5 +1,7 @@
 // What products fetch, evenly over their time, because a core waits for a dozen lines at most: what is transformed next,
-// row by row of its patches. Otherwise the transforms of 64 channels would wait for it for a quarter of the time in all.
+// row by row of its patches, or in the far nest the operand of the next point's products. Otherwise the transforms of 64
+// channels would wait for it for a quarter of the time in all, and the first panel of each point for longer than all of
+// them compute.
 #pragma once
 
 #include "codegen/cpu/winograd/winograd_nest.h"
@@ -38,6 +40,27 @@ private:
 
   Emit &e;
   TileStore &store_;
+  const WinogradNest &nest_;
+};
+
+/// For a point of the far nest: V of the next one, whose panels then find it in L2.
+class WinogradFarFetch {
+public:
+  WinogradFarFetch(Emit &e, const WinogradNest &nest) : e(e), nest_(nest) {}
+
+  bool pays() const { return nest_.far; }
+
+  /// Where the lines of a register tile begin. `next` is V of the next point, from the item's first column on; `slot` and
+  /// `column` are the tile's panel and first column within the item.
+  llvm::Value *share(llvm::Value *next, llvm::Value *slot, llvm::Value *column) const;
+  /// In one of its iterations, each of which reads one channel of the operand.
+  void emit(llvm::Value *share, llvm::Value *iteration) const;
+
+private:
+  /// A panel's tiles read as many lines in an iteration as they have columns; all panels share fetching them.
+  int64_t lines() const { return ceilDiv(nest_.tile.vectors, nest_.panels); }
+
+  Emit &e;
   const WinogradNest &nest_;
 };
 

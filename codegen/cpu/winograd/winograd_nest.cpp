@@ -24,14 +24,16 @@ void cutTiles(WinogradNest &nest, int64_t most) {
   nest.columns = ceilDiv(ceilDiv(nest.tiles(), groups), width) * width;
 }
 
-/// M of an item and U of a chunk stay in L2, where panels enough meet each vector of V that comes from L3.
+/// M of an item and U of a chunk stay in L2: of panels enough to meet each vector of V that comes from L3, and of as many
+/// tiles as that allows, for each of whose groups U is made anew.
 void blockFar(WinogradNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kMostColumns = 8, kEnoughItems = 8, kChunk = 128;
+  constexpr int64_t kFewestPanels = 4, kEnoughItems = 8, kChunk = 128;
   nest.far = true;
-  cutTiles(nest, kMostColumns);
+  const int64_t columnBytes = nest.algorithm.points() * nest.tile.rows * kVector; // of a panel
+  cutTiles(nest, l2Bytes / 2 / kFewestPanels / columnBytes);
   const int64_t all = countTiles(nest.panelRuns());
-  const int64_t panelBytes = nest.algorithm.points() * nest.tile.rows * nest.columns * kVector;
-  nest.panels = std::clamp<int64_t>(l2Bytes / 2 / panelBytes, 1, ceilDiv(all, kEnoughItems));
+  nest.panels =
+      std::clamp<int64_t>(l2Bytes / 2 / (nest.columns * columnBytes), 1, ceilDiv(all, kEnoughItems));
   nest.chunk = std::min(nest.depth, kChunk);
 }
 
