@@ -20,7 +20,8 @@ constexpr int64_t kImageChannels = 16;
 class TilesEmitter {
 public:
   TilesEmitter(TileKernels &tiles, const WinogradNest &nest)
-      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest), farFetch_(e, nest), runs_(nest.panelRuns()) {}
+      : tiles_(tiles), e(tiles.e), nest_(nest), fetch_(e, tiles.store, nest), farFetch_(e, nest),
+        runs_(nest.panelRuns()) {}
 
   int64_t points() const { return nest_.algorithm.points(); }
   int64_t weightBytes() const { return points() * nest_.weightPlane(); }
@@ -163,7 +164,8 @@ private:
   /// V of the next point, where the far nest's item has it; behind the last one comes the next channels' first, or the next
   /// item's, mostly of the same tiles.
   llvm::Value *operandOfNext(const Item &at, llvm::Value *point, const Depths &depths, llvm::Value *v) {
-    llvm::Value *low = e.b.CreateSelect(e.b.CreateICmpSLT(depths.high, e.i64(nest_.depth)), depths.high, e.i64(0));
+    llvm::Value *low =
+        e.b.CreateSelect(e.b.CreateICmpSLT(depths.high, e.i64(nest_.depth)), depths.high, e.i64(0));
     llvm::Value *first = e.add(e.mul(low, nest_.tile.vectors * kVector), winogradColumn(e, nest_, at.first));
     return e.b.CreateSelect(e.b.CreateICmpSLT(point, e.i64(points() - 1)), e.offset(v, nest_.operandPlane()),
                             e.offset(transformed_, first));

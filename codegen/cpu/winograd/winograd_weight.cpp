@@ -22,6 +22,15 @@ struct Slab {
 struct Panels {
   llvm::Value *first, *end;
 };
+/// What products do to M.
+enum class Into {
+  First, // are all of it
+  Add,   // go on with its chains
+  Sum    // are added to it, chains of their own
+};
+constexpr std::string_view name(Into into) {
+  return into == Into::First ? "first" : into == Into::Add ? "add" : "sum";
+}
 
 class ProductsEmitter {
 public:
@@ -82,8 +91,8 @@ public:
     });
   }
 
-  /// M += V·U of one point, or M = V·U; in the whole nest, of all segments. `next` is null unless fetches pay.
-  void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, bool add,
+  /// V·U of one point; in the whole nest, of all segments. `next` is null unless fetches pay.
+  void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, Into into,
                 const WinogradWeightFetch::Next *next = nullptr) {
     llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
     llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
@@ -101,7 +110,7 @@ public:
       if (nest_.whole)
         multiplySegments(all);
       else
-        multiplyTiles(all, add);
+        multiplyTiles(all, into);
     });
   }
 
@@ -122,7 +131,7 @@ private:
     llvm::Value *number = nullptr; // of the point and panel
   };
 
-  void multiplyTiles(const Product &p, bool add) {
+  void multiplyTiles(const Product &p, Into into) {
     const std::vector<TileRun> runs = nest_.rowRuns();
     e.count(countTiles(runs), [&](llvm::Value *tile) {
       emitTileSwitch(e, runs, tile, [&](llvm::Value *row, const TileRun &rows) {
@@ -135,8 +144,8 @@ private:
           const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(runs)), tile));
           args.numbers.insert(args.numbers.end(), share.begin(), share.end());
         }
-        tiles_.call(fmt::format("{}{}x{}", add ? "add" : "first", rows.size, p.vectors), args,
-                    [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, add); });
+        tiles_.call(fmt::format("{}{}x{}", name(into), rows.size, p.vectors), args,
+                    [&](const TileKernels::Args &inner) { tileBody(inner, rows.size, p.vectors, into); });
       });
     });
   }
@@ -148,16 +157,16 @@ private:
     e.count(nest_.segments, [&](llvm::Value *segment) {
       llvm::Value *first = firstTile(segment), *end = firstTile(e.add(segment, e.i64(1)));
       llvm::Value *sums = tree ? e.offset(e.scratch(), e.mul(segment, bytes)) : p.sums;
-      auto part = [&](llvm::Value *start, bool add) {
+      auto part = [&](llvm::Value *start, Into into) {
         llvm::Value *partEnd = e.atMost(e.add(start, e.i64(kPartTiles)), end);
         multiplyTiles({e.offset(p.image, e.mul(start, nest_.depth() * kVector)),
                        e.offset(p.gradient, e.mul(start, kVectorLanes * p.vectors * kVector)), sums,
                        e.b.CreateSub(partEnd, start), p.vectors},
-                      add);
+                      into);
       };
-      part(first, false);
+      part(first, Into::First);
       e.loop(e.add(first, e.i64(kPartTiles)), end, kPartTiles,
-             [&](llvm::Value *start) { part(start, true); });
+             [&](llvm::Value *start) { part(start, Into::Add); });
     });
     if (tree)
       tiles_.call(fmt::format("tree{}", p.vectors), {e.scratch(), p.sums, e.argument(1), {}},
@@ -176,7 +185,7 @@ private:
     });
   }
 
-  void tileBody(const TileKernels::Args &args, int64_t rows, int64_t vectors, bool add) {
+  void tileBody(const TileKernels::Args &args, int64_t rows, int64_t vectors, Into into) {
     RegisterTileShape shape;
     for (int64_t i = 0; i < rows; ++i)
       shape.rowOffsets.push_back(i * kVector);
@@ -188,14 +197,27 @@ private:
     if (fetch_.pays())
       shape.alongside = [&](llvm::Value *tile, int64_t) {
         fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, tile);
+        if (into != Into::Add) // else its loads bring M
+          fetchSums(args.partials, rows * vectors, tile);
       };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](size_t i) { return e.offset(args.partials, static_cast<int64_t>(i) * kVector); };
-    for (size_t i = 0; add && i < sums.size(); ++i)
-      sums[i] = e.b.CreateAlignedLoad(e.vectorType(DType::F32), place(i), llvm::Align(64));
+    auto load = [&](size_t i) {
+      return e.b.CreateAlignedLoad(e.vectorType(DType::F32), place(i), llvm::Align(64));
+    };
+    for (size_t i = 0; into == Into::Add && i < sums.size(); ++i)
+      sums[i] = load(i);
     sums = emitRegisterTile(e, shape, depth, args.row, args.column, {args.numbers[0]}, std::move(sums));
     for (size_t i = 0; i < sums.size(); ++i)
-      e.b.CreateAlignedStore(sums[i], place(i), llvm::Align(64));
+      e.b.CreateAlignedStore(into == Into::Sum ? e.b.CreateFAdd(load(i), sums[i]) : sums[i], place(i),
+                             llvm::Align(64));
+  }
+
+  /// In the iteration for a tile of the slab: its share of the places that the register tile stores at last.
+  void fetchSums(llvm::Value *sums, int64_t count, llvm::Value *tile) {
+    const int64_t share = ceilDiv(count, nest_.slab);
+    for (int64_t i = 0; i < share; ++i)
+      emitPrefetch(e, e.offset(sums, e.mul(e.add(e.mul(tile, share), e.i64(i)), kVector)), Cache::L2, true);
   }
 
   TileKernels &tiles_;
@@ -212,10 +234,10 @@ public:
   StepsEmitter(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest, int image, int gradient)
       : k_(k), e(k.e), nest_(nest), products_(tiles, nest), image_(image), gradient_(gradient) {}
 
-  /// One step: an item is a part of a segment.
+  /// One step: an item is a part of a segment, or of several that it adds.
   KernelStep nearStep() {
     const KernelStep step{.symbol = k_.symbol,
-                          .items = nest_.segments * nest_.parts,
+                          .items = nest_.sums() * nest_.parts,
                           .scratchBytes = products_.imageBytes() + products_.gradientBytes() +
                                           products_.transformScratch(),
                           .work = productWork()};
@@ -224,21 +246,37 @@ public:
     llvm::Value *image = e.scratch(), *gradient = e.offset(image, products_.imageBytes());
     llvm::Value *scratch = e.offset(gradient, products_.gradientBytes());
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      llvm::Value *segment = e.div(item, nest_.parts), *part = e.mod(item, nest_.parts);
+      llvm::Value *sum = e.div(item, nest_.parts), *part = e.mod(item, nest_.parts);
       const Panels panels = products_.partOf(part);
-      llvm::Value *products = e.offset(workspace, e.mul(segment, products_.productBytes()));
-      llvm::Value *first = products_.firstTile(segment), *end = products_.firstTile(e.add(segment, e.i64(1)));
-      products_.clear(products, panels);
+      llvm::Value *products = e.offset(workspace, e.mul(sum, products_.productBytes()));
       llvm::Value *afterItem = products_.firstTile(e.div(e.add(item, e.i64(1)), nest_.parts));
       llvm::Value *channels = e.div(e.mul(part, nest_.channels), nest_.parts);
       WinogradWeightFetch::Next next{x, e.offset(dy, e.mul(channels, nest_.channel())), nullptr};
-      e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
-        const Slab slab{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
-        products_.transform(slab, panels, start, x, dy, scratch);
-        next.first = e.b.CreateSelect(e.b.CreateICmpSLT(slab.end, end), slab.end, afterItem);
+      auto slab = [&](llvm::Value *start, llvm::Value *end, Into into) {
+        const Slab tiles{start, end, image, gradient, products};
+        products_.transform(tiles, panels, start, x, dy, scratch);
         e.count(nest_.points(),
-                [&](llvm::Value *point) { products_.multiply(slab, panels, point, true, &next); });
-      });
+                [&](llvm::Value *point) { products_.multiply(tiles, panels, point, into, &next); });
+      };
+      if (!nest_.oneSlab())
+        products_.clear(products, panels);
+      for (int64_t i = 0; i < nest_.joined; ++i) {
+        llvm::Value *segment = e.add(sum, e.i64(i * nest_.sums()));
+        llvm::Value *first = products_.firstTile(segment),
+                    *end = products_.firstTile(e.add(segment, e.i64(1)));
+        llvm::Value *after =
+            i + 1 < nest_.joined ? products_.firstTile(e.add(segment, e.i64(nest_.sums()))) : afterItem;
+        if (nest_.oneSlab()) {
+          next.first = after;
+          slab(first, end, i == 0 ? Into::First : Into::Sum);
+          continue;
+        }
+        e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
+          llvm::Value *slabEnd = e.atMost(e.add(start, e.i64(nest_.slab)), end);
+          next.first = e.b.CreateSelect(e.b.CreateICmpSLT(slabEnd, end), slabEnd, after);
+          slab(start, slabEnd, Into::Add);
+        });
+      }
     });
     e.endFunction();
     return step;
@@ -247,14 +285,14 @@ public:
   /// Two steps for each slab.
   std::vector<KernelStep> farSteps() {
     if (nest_.whole)
-      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, false)};
+      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, Into::First)};
     std::vector<KernelStep> steps;
     for (int64_t segment = 0; segment < nest_.segments; ++segment)
       for (int64_t first = nest_.firstTile(segment), end = nest_.firstTile(segment + 1), start = first;
            start < end; start += nest_.slab) {
         const int64_t count = std::min(nest_.slab, end - start);
         steps.push_back(transformStep(segment, start, count));
-        steps.push_back(multiplyStep(segment, start, count, start > first));
+        steps.push_back(multiplyStep(segment, start, count, start > first ? Into::Add : Into::First));
       }
     return steps;
   }
@@ -299,7 +337,7 @@ private:
   }
 
   /// An item is a part of a point's products.
-  KernelStep multiplyStep(int64_t segment, int64_t start, int64_t count, bool add) {
+  KernelStep multiplyStep(int64_t segment, int64_t start, int64_t count, Into into) {
     const KernelStep step{.symbol = start == 0 ? k_.symbol : fmt::format("{}.products{}", k_.symbol, start),
                           .items = nest_.points() * nest_.parts,
                           .scratchBytes = products_.segmentScratch(),
@@ -308,7 +346,7 @@ private:
     e.beginKernel(step.symbol);
     const Slab slab = slabInWorkspace(segment, start, count);
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
-      products_.multiply(slab, products_.partOf(e.mod(item, nest_.parts)), e.div(item, nest_.parts), add);
+      products_.multiply(slab, products_.partOf(e.mod(item, nest_.parts)), e.div(item, nest_.parts), into);
     });
     e.endFunction();
     return step;

@@ -15,7 +15,8 @@ constexpr int64_t kVector = kVectorLanes * 4;
 /// it does, products fetch what those after them need; so, without segments for several items, V and U of all tiles go
 /// there instead, once, if they are not too large.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kFewestItems = 4, kParts = 4, kFewestTiles = 2, kManyTiles = 8, kWholeInL2 = 32;
+  constexpr int64_t kFewestItems = 4, kEnoughItems = 8, kParts = 4, kFewestTiles = 2, kManyTiles = 8,
+                    kWholeInL2 = 32;
   const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
   const int64_t products = pixel * nest.depth() * nest.groups(), panels = countTiles(nest.panelRuns());
   const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
@@ -28,6 +29,8 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   const int64_t slabs = ceilDiv(longest, tiles >= kFewestTiles ? tiles : many);
   nest.slab = nest.whole ? nest.image.tiles() : ceilDiv(longest, slabs);
   nest.image.columns = nest.slab;
+  if (nest.near && nest.oneSlab() && tiles < kFewestTiles && nest.segments * nest.parts >= 2 * kEnoughItems)
+    nest.joined = 2;
 }
 
 } // namespace

@@ -7,7 +7,8 @@
 //
 // The tiles are cut into segments, whose number decides bits, and these into slabs, from one to the next of which M goes
 // on in memory. Where there are segments enough for several threads, an item is one of them, or a part of its channels of
-// the gradient: the worker makes V and U of a slab in its scratch memory and multiplies them while they are near. Else V
+// the gradient, or a pair that the segments' tree adds first: the worker makes V and U of a slab in its scratch memory and
+// multiplies them while they are near. Else V
 // and U of a slab lie in the kernel's workspace, and two steps for each slab make them and multiply them. In the whole
 // nest the only slab is all tiles, and a panel's sums of all segments wait in the worker's scratch memory for their tree.
 // Last, one step makes the gradients of the weights from M, through the kernel's epilogue.
@@ -28,9 +29,11 @@ struct WinogradWeightNest {
   bool near = false;    // an item is a segment, or a part of its panels
   bool whole = false;   // the slab is all tiles, and M the sum of all segments
   int64_t parts = 1;    // of the panels of vectors, to make items of
+  int64_t joined = 1; // segments of a near item, each of one slab, whose sum it makes: M reaches memory once
 
   int64_t points() const { return gradient.points(); }
-  int64_t sums() const { return whole ? 1 : segments; } // how many M
+  int64_t sums() const { return whole ? 1 : segments / joined; }            // how many M
+  bool oneSlab() const { return slab >= ceilDiv(image.tiles(), segments); } // in each segment
   int64_t depth() const { return image.depth; }
   int64_t groups() const { return ceilDiv(channels, kVectorLanes); }
   std::vector<TileRun> rowRuns() const { return balancedTiles(depth(), tile.rows); }
