@@ -18,7 +18,8 @@ struct ReductionLevels {
       depth; // of each value of the region: how many levels come before it; 0 where absent
 };
 
-/// Nothing where the region has no reduction, or two that differ in shape or order: then each is computed on the spot.
+/// Nothing where the region has no reduction, two that differ in shape or order, or an op that brings a row's sum to another
+/// row, as a transpose does: then each is computed on the spot.
 std::optional<ReductionLevels> reductionLevels(const Function &fn, RegionId region);
 
 /// How many sums such a reduction of that shape makes.
