@@ -46,6 +46,15 @@ Status checkPrecision(Precision precision, const CodeTarget &target) {
   return cpu ? checkCpu(precision, *cpu) : checkCuda(precision, std::get<CudaTarget>(target));
 }
 
+std::string precisionNote(Precision precision, const CodeTarget &target) {
+  const auto *cpu = std::get_if<CpuTarget>(&target);
+  const bool products = precision == Precision::Bf16 || precision == Precision::F32Amx;
+  if (!cpu || !products || hasTileUnit(*cpu) || (precision == Precision::Bf16 && hasDots(*cpu)))
+    return {};
+  return fmt::format("'{}' has no tile unit here, so --precision {} takes longer than f32", cpu->name,
+                     precisionName(precision));
+}
+
 PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision precision) {
   PipelineOptions options{.train = train, .precision = precision, .schedule = {}};
   if (const auto *cpu = std::get_if<CpuTarget>(&target)) {

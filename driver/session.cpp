@@ -8,6 +8,7 @@
 #include "runtime/commands/commands.h"
 #include "runtime/cuda/device.h"
 #include "runtime/device_name.h"
+#include "support/say.h"
 
 namespace gradc {
 
@@ -64,7 +65,11 @@ Status Session::chooseDevice() {
     target = *processor;
     runsOn = std::make_unique<CpuDevice>(*pool);
   }
-  return checkPrecision(flags.compile.precision, target);
+  if (Status can = checkPrecision(flags.compile.precision, target); !can.ok())
+    return can;
+  if (const std::string note = precisionNote(flags.compile.precision, target); !note.empty())
+    say(stderr, "gradc: note: {}\n", note);
+  return okStatus();
 }
 
 std::string Session::processor() const { return targetName(target); }
