@@ -81,16 +81,6 @@ public:
                           .endPanel = panels.end});
   }
 
-  /// M of some panels = 0.
-  void clear(llvm::Value *products, const Panels &panels) {
-    e.count(nest_.points(), [&](llvm::Value *point) {
-      llvm::Value *m = e.offset(products, e.mul(point, nest_.productPlane()));
-      forPanels(panels, [&](llvm::Value *, llvm::Value *group, const TileRun &run) {
-        e.clear(e.offset(m, e.mul(group, nest_.depth() * kVector)), run.size * nest_.depth(), 64);
-      });
-    });
-  }
-
   /// V·U of one point; in the whole nest, of all segments. `next` is null unless fetches pay.
   void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, Into into,
                 const WinogradWeightFetch::Next *next = nullptr) {
@@ -252,30 +242,23 @@ public:
       llvm::Value *afterItem = products_.firstTile(e.div(e.add(item, e.i64(1)), nest_.parts));
       llvm::Value *channels = e.div(e.mul(part, nest_.channels), nest_.parts);
       WinogradWeightFetch::Next next{x, e.offset(dy, e.mul(channels, nest_.channel())), nullptr};
-      auto slab = [&](llvm::Value *start, llvm::Value *end, Into into) {
-        const Slab tiles{start, end, image, gradient, products};
-        products_.transform(tiles, panels, start, x, dy, scratch);
-        e.count(nest_.points(),
-                [&](llvm::Value *point) { products_.multiply(tiles, panels, point, into, &next); });
-      };
-      if (!nest_.oneSlab())
-        products_.clear(products, panels);
       for (int64_t i = 0; i < nest_.joined; ++i) {
         llvm::Value *segment = e.add(sum, e.i64(i * nest_.sums()));
         llvm::Value *first = products_.firstTile(segment),
                     *end = products_.firstTile(e.add(segment, e.i64(1)));
         llvm::Value *after =
             i + 1 < nest_.joined ? products_.firstTile(e.add(segment, e.i64(nest_.sums()))) : afterItem;
-        if (nest_.oneSlab()) {
-          next.first = after;
-          slab(first, end, i == 0 ? Into::First : Into::Sum);
-          continue;
-        }
-        e.loop(first, end, nest_.slab, [&](llvm::Value *start) {
-          llvm::Value *slabEnd = e.atMost(e.add(start, e.i64(nest_.slab)), end);
-          next.first = e.b.CreateSelect(e.b.CreateICmpSLT(slabEnd, end), slabEnd, after);
-          slab(start, slabEnd, Into::Add);
-        });
+        auto slab = [&](llvm::Value *start, Into into) {
+          const Slab tiles{start, e.atMost(e.add(start, e.i64(nest_.slab)), end), image, gradient, products};
+          next.first = e.b.CreateSelect(e.b.CreateICmpSLT(tiles.end, end), tiles.end, after);
+          products_.transform(tiles, panels, start, x, dy, scratch);
+          e.count(nest_.points(),
+                  [&](llvm::Value *point) { products_.multiply(tiles, panels, point, into, &next); });
+        };
+        slab(first, i == 0 ? Into::First : Into::Sum);
+        if (!nest_.oneSlab())
+          e.loop(e.add(first, e.i64(nest_.slab)), end, nest_.slab,
+                 [&](llvm::Value *start) { slab(start, Into::Add); });
       }
     });
     e.endFunction();
