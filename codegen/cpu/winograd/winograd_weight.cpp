@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/contract/panel.h"
 #include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/winograd/winograd_fetch.h"
 #include "codegen/cpu/winograd/winograd_weight_nest.h"
@@ -42,10 +43,9 @@ public:
   int64_t productBytes() const { return nest_.points() * nest_.productPlane(); } // of one M
   int64_t patchBytes() const { return nest_.points() * kVector; } // what emitWinogradOperand needs
   int64_t transformScratch() const { return patchBytes() + nest_.gradientScratch(); }
-  /// The sums of a panel, of all segments.
+  /// The sums of a panel, of all segments, in the whole nest.
   int64_t segmentScratch() const {
-    return nest_.whole && nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector
-                                             : 0;
+    return nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector : 0;
   }
   int64_t panels() const { return countTiles(nest_.panelRuns()); }
 
@@ -95,12 +95,41 @@ public:
                         .sums = sums,
                         .tiles = e.b.CreateSub(slab.end, slab.first),
                         .vectors = run.size,
+                        .runs = nest_.rowRuns(),
                         .next = next,
                         .number = number};
       if (nest_.whole)
         multiplySegments(all);
       else
         multiplyTiles(all, into);
+    });
+  }
+
+  /// The whole nest's M of a block of rows and a panel at `products`, and the results made of it.
+  void finishBlock(const Slab &slab, llvm::Value *panel, llvm::Value *block, llvm::Value *scratch) {
+    llvm::Value *firstRow = e.mul(block, nest_.blockRows);
+    emitPanelSwitch(e, block, nest_.depth(), nest_.blockRows, [&](int64_t rows) {
+      forPanels({panel, e.add(panel, e.i64(1))}, [&](llvm::Value *, llvm::Value *group, const TileRun &run) {
+        llvm::Value *image = e.offset(slab.image, e.mul(firstRow, kVector));
+        llvm::Value *gradient = e.offset(slab.gradient, e.mul(group, nest_.slab * kVectorLanes * kVector));
+        e.count(nest_.points(), [&](llvm::Value *point) {
+          multiplyTiles({.image = e.offset(image, e.mul(point, nest_.imagePlane())),
+                         .gradient = e.offset(gradient, e.mul(point, nest_.gradientPlane())),
+                         .sums = e.offset(slab.products, e.mul(point, nest_.productPlane())),
+                         .tiles = e.b.CreateSub(slab.end, slab.first),
+                         .vectors = run.size,
+                         .runs = balancedTiles(rows, nest_.tile.rows)},
+                        Into::First);
+        });
+        e.count(ceilDiv(rows, kVectorLanes), [&](llvm::Value *part) {
+          e.count(run.size, [&](llvm::Value *j) {
+            llvm::Value *sum = e.add(e.mul(part, kVectorLanes * run.size), j);
+            emitWinogradWeightResults(tiles_, nest_,
+                                      {e.offset(slab.products, e.mul(sum, kVector)), scratch, run.size,
+                                       e.add(group, j), e.add(e.div(firstRow, kVectorLanes), part)});
+          });
+        });
+      });
     });
   }
 
@@ -117,21 +146,21 @@ private:
   struct Product {
     llvm::Value *image, *gradient, *sums, *tiles;
     int64_t vectors;
+    std::vector<TileRun> runs; // of the rows
     const WinogradWeightFetch::Next *next = nullptr;
     llvm::Value *number = nullptr; // of the point and panel
   };
 
   void multiplyTiles(const Product &p, Into into) {
-    const std::vector<TileRun> runs = nest_.rowRuns();
-    e.count(countTiles(runs), [&](llvm::Value *tile) {
-      emitTileSwitch(e, runs, tile, [&](llvm::Value *row, const TileRun &rows) {
+    e.count(countTiles(p.runs), [&](llvm::Value *tile) {
+      emitTileSwitch(e, p.runs, tile, [&](llvm::Value *row, const TileRun &rows) {
         TileKernels::Args args{e.offset(p.image, e.mul(row, kVector)),
                                p.gradient,
                                e.argument(1),
                                {p.tiles},
                                e.offset(p.sums, e.mul(row, p.vectors * kVector))};
         if (p.next) {
-          const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(runs)), tile));
+          const Values share = fetch_.share(*p.next, e.add(e.mul(p.number, countTiles(p.runs)), tile));
           args.numbers.insert(args.numbers.end(), share.begin(), share.end());
         }
         tiles_.call(fmt::format("{}{}x{}", name(into), rows.size, p.vectors), args,
@@ -151,7 +180,7 @@ private:
         llvm::Value *partEnd = e.atMost(e.add(start, e.i64(kPartTiles)), end);
         multiplyTiles({e.offset(p.image, e.mul(start, nest_.depth() * kVector)),
                        e.offset(p.gradient, e.mul(start, kVectorLanes * p.vectors * kVector)), sums,
-                       e.b.CreateSub(partEnd, start), p.vectors},
+                       e.b.CreateSub(partEnd, start), p.vectors, p.runs},
                       into);
       };
       part(first, Into::First);
@@ -267,6 +296,8 @@ public:
 
   /// Two steps for each slab.
   std::vector<KernelStep> farSteps() {
+    if (nest_.blockRows)
+      return {transformStep(0, 0, nest_.slab), finishStep()};
     if (nest_.whole)
       return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, Into::First)};
     std::vector<KernelStep> steps;
@@ -281,11 +312,14 @@ public:
   }
 
   int64_t workspaceBytes() const {
-    const int64_t products = nest_.sums() * products_.productBytes();
+    const int64_t products = sumBytes();
     return nest_.near ? products : products + products_.imageBytes() + products_.gradientBytes();
   }
 
 private:
+  /// Of all M in the workspace.
+  int64_t sumBytes() const { return nest_.blockRows ? 0 : nest_.sums() * products_.productBytes(); }
+
   double productWork() const {
     return seconds(2.0 * kVectorLanes * static_cast<double>(nest_.points() * nest_.image.tiles()) *
                    static_cast<double>(nest_.depth() * nest_.channels));
@@ -293,7 +327,7 @@ private:
 
   Slab slabInWorkspace(int64_t segment, int64_t start, int64_t count) {
     llvm::Value *workspace = e.buffer(k_.workspaceBuffer());
-    llvm::Value *image = e.offset(workspace, nest_.sums() * products_.productBytes());
+    llvm::Value *image = e.offset(workspace, sumBytes());
     return {e.i64(start), e.i64(start + count), image, e.offset(image, products_.imageBytes()),
             e.offset(workspace, segment * products_.productBytes())};
   }
@@ -335,6 +369,24 @@ private:
     return step;
   }
 
+  /// Products and results: an item is a block of rows of a panel, whose U stays near from one to the next.
+  KernelStep finishStep() {
+    const int64_t blocks = ceilDiv(nest_.depth(), nest_.blockRows);
+    const KernelStep step{.symbol = k_.symbol,
+                          .items = products_.panels() * blocks,
+                          .scratchBytes = products_.productBytes() + winogradResultsScratch(nest_),
+                          .work = productWork()};
+    e.beginKernel(step.symbol);
+    Slab slab = slabInWorkspace(0, 0, nest_.slab);
+    slab.products = e.scratch();
+    llvm::Value *scratch = e.offset(slab.products, products_.productBytes());
+    e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
+      products_.finishBlock(slab, e.div(item, blocks), e.mod(item, blocks), scratch);
+    });
+    e.endFunction();
+    return step;
+  }
+
   KernelContext &k_;
   Emit &e;
   const WinogradWeightNest &nest_;
@@ -353,7 +405,8 @@ KernelCode emitWinogradWeight(KernelContext &k, TileStore &store, const Winograd
     code.steps.push_back(emitter.nearStep());
   else
     code.steps = emitter.farSteps();
-  code.steps.push_back(emitWinogradWeightResults(k, tiles, nest));
+  if (!nest.blockRows)
+    code.steps.push_back(emitWinogradWeightResults(k, tiles, nest));
   return code;
 }
 

@@ -16,7 +16,7 @@ constexpr int64_t kVector = kVectorLanes * 4;
 /// there instead, once, if they are not too large.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   constexpr int64_t kFewestItems = 4, kEnoughItems = 8, kParts = 4, kFewestTiles = 2, kManyTiles = 8,
-                    kWholeInL2 = 32;
+                    kWholeInL2 = 32, kBlockRows = 48; // whole tiles of 6 and 8 rows, and of 16 results
   const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
   const int64_t products = pixel * nest.depth() * nest.groups(), panels = countTiles(nest.panelRuns());
   const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
@@ -29,6 +29,9 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   const int64_t slabs = ceilDiv(longest, tiles >= kFewestTiles ? tiles : many);
   nest.slab = nest.whole ? nest.image.tiles() : ceilDiv(longest, slabs);
   nest.image.columns = nest.slab;
+  // Each block of rows reads U of its panel again: instead of M written and read, it pays for few tiles.
+  if (nest.whole && nest.segments == 1 && nest.image.tiles() <= kManyTiles)
+    nest.blockRows = std::min(kBlockRows, nest.depth());
   if (nest.near && nest.oneSlab() && tiles < kFewestTiles && nest.segments * nest.parts >= 2 * kEnoughItems)
     nest.joined = 2;
 }
@@ -38,7 +41,9 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
 int64_t WinogradWeightNest::gradientPlane() const {
   return winogradPlane(slab * kVectorLanes * groups() * kVector);
 }
-int64_t WinogradWeightNest::productPlane() const { return winogradPlane(groups() * depth() * kVector); }
+int64_t WinogradWeightNest::productPlane() const {
+  return winogradPlane((blockRows ? blockRows * tile.vectors : depth() * groups()) * kVector);
+}
 
 WinogradWeightNest planWinogradWeight(const Function &fn, OpId id, RegisterTile tile, int64_t l2Bytes) {
   CHECK(!winogradObjection(fn, id));

@@ -11,7 +11,8 @@
 // multiplies them while they are near. Else V
 // and U of a slab lie in the kernel's workspace, and two steps for each slab make them and multiply them. In the whole
 // nest the only slab is all tiles, and a panel's sums of all segments wait in the worker's scratch memory for their tree.
-// Last, one step makes the gradients of the weights from M, through the kernel's epilogue.
+// Last, one step makes the gradients of the weights from M, through the kernel's epilogue; where tiles are few and M is
+// large, each item of the whole nest's products does so for a block of M that never leaves the level-2 cache.
 #pragma once
 
 #include "codegen/cpu/winograd/winograd_nest.h"
@@ -29,6 +30,8 @@ struct WinogradWeightNest {
   bool near = false;    // an item is a segment, or a part of its panels
   bool whole = false;   // the slab is all tiles, and M the sum of all segments
   int64_t parts = 1;    // of the panels of vectors, to make items of
+  /// Of the whole nest, channels of the image in an item, which makes their results from M in scratch memory; or 0.
+  int64_t blockRows = 0;
   int64_t joined = 1; // segments of a near item, each of one slab, whose sum it makes: M reaches memory once
 
   int64_t points() const { return gradient.points(); }
@@ -46,6 +49,7 @@ struct WinogradWeightNest {
 
   // One of the planes, of which each point has one, of V; of U, as [panel][tile][16 images][vectors][16]; and of M, as
   // [panel][channel of the image][vectors][16].
+  // With blockRows, of an item's M.
   int64_t imagePlane() const { return image.operandPlane(); }
   int64_t gradientPlane() const;
   int64_t productPlane() const;
@@ -71,7 +75,18 @@ struct WinogradGradient {
 };
 void emitWinogradGradient(TileKernels &tiles, const WinogradWeightNest &nest, const WinogradGradient &what);
 
-/// The last step: an item is up to 16 channels of the image for a group of the gradient's.
+/// The gradients of up to 16 channels of the image (`block` counts 16s) and of a group of the gradient's, from their first
+/// sum in M, whose panel has so many vectors.
+struct WinogradWeightResults {
+  llvm::Value *products, *scratch; // winogradResultsScratch()
+  int64_t vectors;
+  llvm::Value *group, *block;
+};
+void emitWinogradWeightResults(TileKernels &tiles, const WinogradWeightNest &nest,
+                               const WinogradWeightResults &what);
+int64_t winogradResultsScratch(const WinogradWeightNest &nest);
+
+/// The last step: an item is such a part of the gradients.
 KernelStep emitWinogradWeightResults(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest);
 
 } // namespace gradc

@@ -19,27 +19,28 @@ public:
       : tiles_(tiles), e(tiles.e), nest_(nest) {}
 
   int64_t items() const { return nest_.groups() * blocks(); }
-  /// The taps of 16 × 16 pairs of channels, as they come, and transposed.
-  int64_t scratchBytes() const { return 2 * kVectorLanes * taps() * kVector; }
 
   void emit(llvm::Value *products) {
     e.loop(e.itemBegin(), e.itemEnd(), 1, [&](llvm::Value *item) {
       llvm::Value *group = e.div(item, blocks()), *block = e.mod(item, blocks());
       emitTileSwitch(e, nest_.panelRuns(), panelOf(group), [&](llvm::Value *start, const TileRun &run) {
-        llvm::Value *image = e.mul(block, kVectorLanes);
-        llvm::Value *from = e.offset(products, e.mul(start, nest_.depth() * kVector));
-        from = e.offset(from,
-                        e.add(e.mul(image, run.size * kVector), e.mul(e.b.CreateSub(group, start), kVector)));
-        llvm::Value *sums = e.scratch();
-        emitPanelSwitch(e, block, nest_.depth(), kVectorLanes, [&](int64_t depth) {
-          tiles_.call("taps", {from, sums, e.argument(1), {e.i64(run.size * kVector), e.i64(depth)}},
-                      [&](const TileKernels::Args &inner) { tapsBody(inner); });
-          emitPanelSwitch(e, group, nest_.channels, kVectorLanes, [&](int64_t channels) {
-            tiles_.call(fmt::format("results{}x{}", channels, depth),
-                        {sums, sums, e.argument(1), {group, image}},
-                        [&](const TileKernels::Args &inner) { body(inner, channels, depth); });
-          });
-        });
+        llvm::Value *first = e.add(e.mul(start, nest_.depth()), e.mul(e.mul(block, kVectorLanes), run.size));
+        first = e.add(first, e.b.CreateSub(group, start));
+        emitPart({e.offset(products, e.mul(first, kVector)), e.scratch(), run.size, group, block});
+      });
+    });
+  }
+
+  void emitPart(const WinogradWeightResults &what) {
+    emitPanelSwitch(e, what.block, nest_.depth(), kVectorLanes, [&](int64_t depth) {
+      tiles_.call("taps",
+                  {what.products, what.scratch, e.argument(1), {e.i64(what.vectors * kVector), e.i64(depth)}},
+                  [&](const TileKernels::Args &inner) { tapsBody(inner); });
+      emitPanelSwitch(e, what.group, nest_.channels, kVectorLanes, [&](int64_t channels) {
+        tiles_.call(
+            fmt::format("results{}x{}", channels, depth),
+            {what.scratch, what.scratch, e.argument(1), {what.group, e.mul(what.block, kVectorLanes)}},
+            [&](const TileKernels::Args &inner) { body(inner, channels, depth); });
       });
     });
   }
@@ -113,12 +114,22 @@ private:
 
 } // namespace
 
+void emitWinogradWeightResults(TileKernels &tiles, const WinogradWeightNest &nest,
+                               const WinogradWeightResults &what) {
+  ResultsEmitter(tiles, nest).emitPart(what);
+}
+
+int64_t winogradResultsScratch(const WinogradWeightNest &nest) {
+  const int64_t taps = nest.gradient.tile * nest.gradient.tile;
+  return 2 * kVectorLanes * taps * kVector; // of 16 × 16 pairs of channels, as they come, and transposed
+}
+
 KernelStep emitWinogradWeightResults(KernelContext &k, TileKernels &tiles, const WinogradWeightNest &nest) {
   ResultsEmitter emitter(tiles, nest);
   constexpr double kBytesASecond = 25e9;
   const KernelStep step{.symbol = k.symbol + ".results",
                         .items = emitter.items(),
-                        .scratchBytes = emitter.scratchBytes(),
+                        .scratchBytes = winogradResultsScratch(nest),
                         .work = static_cast<double>(nest.sums() * nest.points() * nest.productPlane()) /
                                 kBytesASecond};
   k.e.beginKernel(step.symbol);
