@@ -7,47 +7,150 @@
 namespace gradc {
 namespace {
 
-/// Dimensions of more than one element, in order.
-using Extents = std::vector<std::pair<int64_t, int64_t>>; // dimension, size
+/// For each dimension of a value the axis of the reduced shape that it goes along.
+using Places = std::vector<int>;
+constexpr int kAny = -1;    // the value is the same all along
+constexpr int kLinear = -2; // in all dimensions: the kept elements in order, under another shape
 
-Extents keptExtents(const ReductionLevels &levels) {
-  Extents kept;
-  for (int axis = 0; axis < levels.shape.rank(); ++axis)
-    if (levels.shape[axis] != 1 && std::ranges::find(levels.order.axes, axis) == levels.order.axes.end())
-      kept.emplace_back(axis, levels.shape[axis]);
-  return kept;
-}
+/// Where sums, and what is made of them, are. A row has only its own at hand, so they must stay in it.
+class RowPlaces {
+public:
+  RowPlaces(const Function &fn, const ReductionLevels &levels) : fn_(fn), levels_(levels) {}
 
-/// Whether `op` leaves each sum, or what was made of it, to its own row: a row has only its own sums at hand.
-bool staysInRow(const Function &fn, const OpData &op, const ReductionLevels &levels) {
-  if (op.def->is(kElementwise) || op.def->is(kReduction) || op.def->name == "relayout")
+  /// False where the op may bring a sum to another row.
+  bool follow(const OpData &op) {
+    const bool moved = std::ranges::any_of(op.operands, [&](ValueId v) { return places_.contains(v); });
+    if (op.def->is(kReduction))
+      return std::ranges::all_of(op.operands, [&](ValueId v) { return isInPlace(v); }) && placeSums(op);
+    if (!moved)
+      return true;
+    if (op.def->is(kElementwise))
+      return merge(op);
+    const Places from = places_[op.operands[0]];
+    const Shape &operand = shapeOf(op.operands[0]);
+    Places &to = places_[op.results[0]];
+    to.assign(static_cast<size_t>(shapeOf(op.results[0]).rank()), kAny);
+    if (op.def->name == "relayout")
+      to = from;
+    else if (op.def->name == "reshape")
+      return reshape(operand, from, shapeOf(op.results[0]), to);
+    else if (from.empty() || from[0] == kLinear)
+      return from.empty() && op.def->name == "broadcast";
+    else if (op.def->name == "broadcast")
+      for (size_t i = 0; i < from.size(); ++i)
+        to[static_cast<size_t>(op.attrs.ints("axes")[i])] =
+            operand[static_cast<int>(i)] == 1 ? kAny : from[i];
+    else if (op.def->name == "transpose")
+      for (size_t i = 0; i < to.size(); ++i)
+        to[i] = from[static_cast<size_t>(op.attrs.ints("permutation")[i])];
+    else
+      return false;
     return true;
-  const Type &operand = fn.type(op.operands[0]), &result = fn.type(op.results[0]);
-  if (operand.elements() != keptElements(levels.shape, levels.order))
-    return false;
-  if (op.def->name == "reshape")
+  }
+
+  /// Of the reduced shape or the kept one, and in its own row.
+  bool isResult(ValueId value) {
+    const int64_t kept = keptElements(levels_.shape, levels_.order);
+    if (!places_.contains(value) || (shapeOf(value) == levels_.shape && shapeOf(value).elements() != kept))
+      return isInPlace(value);
+    return shapeOf(value).elements() == kept && (isLinear(value) || isKept(shapeOf(value), places_[value]));
+  }
+
+private:
+  const Shape &shapeOf(ValueId value) const { return fn_.type(value).shape; }
+  bool isLinear(ValueId value) { return !places_[value].empty() && places_[value][0] == kLinear; }
+
+  bool isInPlace(ValueId value) {
+    if (!places_.contains(value))
+      return true;
+    const Places &places = places_[value];
+    for (size_t i = 0; i < places.size(); ++i)
+      if (places[i] != kAny && places[i] != static_cast<int>(i))
+        return false;
     return true;
-  if (op.def->name != "broadcast" || !(result.shape == levels.shape))
-    return false;
-  const std::vector<int64_t> &axes = op.attrs.ints("axes");
-  Extents spread;
-  for (size_t i = 0; i < axes.size(); ++i)
-    if (operand.shape[static_cast<int>(i)] != 1)
-      spread.emplace_back(axes[i], operand.shape[static_cast<int>(i)]);
-  return spread == keptExtents(levels);
-}
+  }
+
+  Places keptAxes() const {
+    Places kept;
+    for (int axis = 0; axis < levels_.shape.rank(); ++axis)
+      if (std::ranges::find(levels_.order.axes, axis) == levels_.order.axes.end())
+        kept.push_back(axis);
+    return kept;
+  }
+
+  /// The dimensions of more than one element are the kept axes' in order.
+  bool isKept(const Shape &shape, const Places &places) const {
+    Places is, should = keptAxes();
+    for (size_t i = 0; i < places.size(); ++i)
+      if (shape[static_cast<int>(i)] != 1)
+        is.push_back(places[i]);
+    std::erase_if(should, [&](int axis) { return levels_.shape[axis] == 1; });
+    return is == should;
+  }
+
+  bool placeSums(const OpData &op) {
+    Places kept = keptAxes();
+    for (ValueId result : op.results) {
+      Places places = kept;
+      if (shapeOf(result).rank() == levels_.shape.rank()) { // keep_dims
+        places.assign(static_cast<size_t>(levels_.shape.rank()), kAny);
+        for (int axis : kept)
+          places[static_cast<size_t>(axis)] = axis;
+      }
+      places_[result] = std::move(places);
+    }
+    return true;
+  }
+
+  bool merge(const OpData &op) {
+    Places merged(static_cast<size_t>(shapeOf(op.results[0]).rank()), kAny);
+    for (ValueId operand : op.operands)
+      if (const auto found = places_.find(operand); found != places_.end())
+        for (size_t i = 0; i < merged.size(); ++i) {
+          const int from = found->second[i];
+          if (merged[i] == kAny)
+            merged[i] = from;
+          else if (from != kAny && from != merged[i])
+            return false;
+        }
+    places_[op.results[0]] = std::move(merged);
+    return true;
+  }
+
+  bool reshape(const Shape &operand, const Places &from, const Shape &result, Places &to) const {
+    std::vector<std::pair<int64_t, int>> moved; // size, place
+    for (size_t i = 0; i < from.size(); ++i)
+      if (operand[static_cast<int>(i)] != 1)
+        moved.emplace_back(operand[static_cast<int>(i)], from[i]);
+    size_t next = 0;
+    bool same = !from.empty() && from[0] != kLinear;
+    for (int i = 0; same && i < result.rank(); ++i)
+      if (result[i] != 1) {
+        same = next < moved.size() && moved[next].first == result[i];
+        if (same)
+          to[static_cast<size_t>(i)] = moved[next++].second;
+      }
+    if (same || moved.empty())
+      return true;
+    to.assign(to.size(), kLinear);
+    return from[0] == kLinear || isKept(operand, from);
+  }
+
+  const Function &fn_;
+  const ReductionLevels &levels_;
+  std::map<ValueId, Places> places_; // of what sums are in
+};
 
 } // namespace
 
 std::optional<ReductionLevels> reductionLevels(const Function &fn, RegionId region) {
   ReductionLevels found;
+  RowPlaces places(fn, found);
   for (OpId id : fn[region].ops) {
     const OpData &op = fn[id];
     size_t depth = 0;
     for (ValueId operand : op.operands)
       depth = std::max(depth, found.depth[operand]);
-    if (depth > 0 && !staysInRow(fn, op, found))
-      return std::nullopt;
     if (op.def->is(kReduction)) {
       const ReductionOrder order = reductionOrder(fn, id);
       const Shape &shape = fn.type(op.operands[0]).shape;
@@ -60,10 +163,15 @@ std::optional<ReductionLevels> reductionLevels(const Function &fn, RegionId regi
       found.levels.resize(std::max(found.levels.size(), depth + 1));
       found.levels[depth++].push_back(id);
     }
+    if (!places.follow(op))
+      return std::nullopt;
     for (ValueId result : op.results)
       found.depth[result] = depth;
   }
-  return found.levels.empty() ? std::nullopt : std::optional(std::move(found));
+  if (found.levels.empty() ||
+      !std::ranges::all_of(fn[region].yields, [&](ValueId v) { return places.isResult(v); }))
+    return std::nullopt;
+  return found;
 }
 
 int64_t keptElements(const Shape &shape, const ReductionOrder &order) {

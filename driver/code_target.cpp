@@ -51,8 +51,8 @@ std::string precisionNote(Precision precision, const CodeTarget &target) {
   const bool products = precision == Precision::Bf16 || precision == Precision::F32Amx;
   if (!cpu || !products || hasTileUnit(*cpu) || (precision == Precision::Bf16 && hasDots(*cpu)))
     return {};
-  return fmt::format("'{}' has no tile unit here, so --precision {} takes longer than f32", cpu->name,
-                     precisionName(precision));
+  return fmt::format("'{}' has no tile unit here: products of --precision {} are emulated, slower than f32's",
+                     cpu->name, precisionName(precision));
 }
 
 PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision precision) {

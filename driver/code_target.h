@@ -21,7 +21,7 @@ std::string targetName(const CodeTarget &target);
 /// Whether code for the target can keep to it: exit code 6 with what is missing.
 Status checkPrecision(Precision precision, const CodeTarget &target);
 
-/// What a user who asked for speed would want to know: the target can keep to it, but slower than to f32. Else "".
+/// What a user who asked for speed would want to know: the target can keep to it, but products are slower. Else "".
 std::string precisionNote(Precision precision, const CodeTarget &target);
 
 PipelineOptions pipelineOptions(const CodeTarget &target, bool train, Precision precision);

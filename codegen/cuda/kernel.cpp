@@ -13,7 +13,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kCudaGeneratorVersion = 6;
+constexpr int kCudaGeneratorVersion = 7;
 
 /// A transpose whose rows stay rows.
 bool keepsRows(const Function &fn, OpId transpose) {

@@ -64,16 +64,17 @@ TEST_F(ContractKernel, WinogradGradWeight) {
   }
 }
 
-/// Segments of the tiles, slabs in a worker's memory and in the workspace, parts of the channels; all tiles in one slab, of one
-/// segment and of two; of few tiles, whose products and results are one step, in blocks of rows; segments of one slab that are added in pairs, and of two.
+/// Segments of the tiles, slabs in a worker's memory and in the workspace, parts of the channels; all tiles in one
+/// slab, of one segment and of two; of few tiles, whose products and results are one step, in blocks of rows and
+/// unequal panels; segments of one slab that are added in pairs, and of two.
 TEST_F(ContractKernel, WinogradGradWeightInSlabs) {
   const ConvCase segments{48, 5, 18, 22, 35, 3, 3, {1, 1}, {1, 1, 1, 1}};
   const ConvCase oneSegment{16, 5, 14, 18, 35, 3, 3, {1, 1}, {1, 1, 1, 1}};
   const ConvCase parts{32, 5, 18, 14, 150, 3, 3, {1, 1}, {1, 1, 1, 1}};
   const ConvCase twoSegments{32, 40, 18, 14, 35, 3, 3, {1, 1}, {1, 1, 1, 1}};
   const ConvCase sixteen{16, 9, 32, 17, 35, 5, 5, {1, 1}, {0, 4, 3, 4}};
-  const ConvCase blocks{16, 70, 7, 5, 83, 3, 3, {1, 1}, {1, 1, 1, 1}};
-  const ConvCase blocksOfFour{19, 33, 6, 4, 40, 4, 4, {1, 1}, {1, 2, 2, 1}};
+  const ConvCase blocks{16, 70, 7, 5, 101, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const ConvCase blocksOfFour{19, 57, 6, 4, 70, 4, 4, {1, 1}, {1, 2, 2, 1}};
   for (const auto &[c, bytes] : {std::pair{segments, 32 << 10},
                                  {blocks, 256 << 10},
                                  {blocksOfFour, 256 << 10},

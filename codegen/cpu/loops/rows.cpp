@@ -168,14 +168,18 @@ void RowsEmitter::chooseSaved() {
     const ValueId value = k_.fn[sum].operands[0];
     std::vector<bool> needs(k_.fn.numValues());
     needs[index(value)] = true;
+    bool moves = false; // then other elements would be asked for
     for (OpId id : k_.body().ops)
       if (const OpData &op = k_.fn[id]; !op.def->is(kReduction))
         for (ValueId v : op.operands)
-          if (needs[index(v)])
+          if (needs[index(v)]) {
             needs[index(op.results[0])] = true;
+            moves |= !op.def->is(kElementwise);
+          }
     const bool isStored = std::ranges::any_of(
         k_.body().yields, [&](ValueId v) { return needs[index(v)] && k_.fn.type(v).shape == plan_.shape; });
-    if (isStored && k_.fn.type(value).dtype == DType::F32 && savedBytes(value) <= k_.e.target.l2Bytes / 8 &&
+    if (isStored && !moves && k_.fn.type(value).dtype == DType::F32 &&
+        savedBytes(value) <= k_.e.target.l2Bytes / 8 &&
         cyclesPerVector(k_.fn, k_.region(), {value}, false) > kLongCycles)
       saved_ = value;
   }

@@ -223,7 +223,7 @@ private:
       shape.alongside = [&](llvm::Value *iteration, int64_t iterations) {
         fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, columns, iteration, iterations);
       };
-    if (farFetch_.pays())
+    else if (farFetch_.pays())
       shape.alongside = [&](llvm::Value *iteration, int64_t) { farFetch_.emit(args.numbers[1], iteration); };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](int64_t i) {

@@ -93,6 +93,13 @@ void WinogradWeightFetch::emit(const Values &share, llvm::Value *tile) const {
   fetchRuns(e.offset(share[1], gradientCorner(e, nest_, place)), runsOfTile(gradientRuns()), nest_.row());
 }
 
+void WinogradWeightFetch::emitSums(llvm::Value *sums, int64_t count, llvm::Value *tile) const {
+  const int64_t share = ceilDiv(count, nest_.slab);
+  llvm::Value *first = e.atMost(e.mul(tile, share), count - share);
+  for (int64_t i = 0; i < share; ++i)
+    emitPrefetch(e, e.offset(sums, e.mul(e.add(first, e.i64(i)), kVector)), Cache::L2, true);
+}
+
 /// What a patch shares with the next one is left to that.
 void WinogradWeightFetch::fetchRuns(llvm::Value *start, int64_t runs, int64_t pitch) const {
   const int64_t lines = nest_.gradient.kernel;

@@ -79,6 +79,8 @@ public:
   Values share(const Next &next, llvm::Value *number) const;
   /// In its iteration for a tile: of the next slab's tile in the same place.
   void emit(const Values &share, llvm::Value *tile) const;
+  /// In the same iteration: a share of the places where the register tile stores so many sums at last.
+  void emitSums(llvm::Value *sums, int64_t count, llvm::Value *tile) const;
 
 private:
   int64_t registerTiles() const;

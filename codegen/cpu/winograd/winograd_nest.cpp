@@ -34,7 +34,8 @@ void blockFar(WinogradNest &nest, int64_t l2Bytes) {
   const int64_t all = countTiles(nest.panelRuns());
   nest.panels =
       std::clamp<int64_t>(l2Bytes / 2 / (nest.columns * columnBytes), 1, ceilDiv(all, kEnoughItems));
-  nest.chunk = std::min(nest.depth, kChunk);
+  nest.chunk = ceilDiv(ceilDiv(nest.depth, ceilDiv(nest.depth, kChunk)), kVectorLanes) * kVectorLanes;
+  nest.chunk = std::min(nest.depth, nest.chunk);
 }
 
 /// While V stays in L2, a panel at a time keeps M near, too. Where the operand has more channels, all panels take part, so

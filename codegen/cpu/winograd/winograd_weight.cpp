@@ -25,12 +25,12 @@ struct Panels {
 };
 /// What products do to M.
 enum class Into {
-  First, // are all of it
-  Add,   // go on with its chains
-  Sum    // are added to it, chains of their own
+  Start,    // are all of it
+  Continue, // go on with its chains
+  Add       // are added to it, chains of their own
 };
 constexpr std::string_view name(Into into) {
-  return into == Into::First ? "first" : into == Into::Add ? "add" : "sum";
+  return into == Into::Start ? "start" : into == Into::Continue ? "continue" : "add";
 }
 
 class ProductsEmitter {
@@ -45,7 +45,8 @@ public:
   int64_t transformScratch() const { return patchBytes() + nest_.gradientScratch(); }
   /// The sums of a panel, of all segments, in the whole nest.
   int64_t segmentScratch() const {
-    return nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector : 0;
+    return nest_.whole && nest_.segments > 1 ? nest_.segments * nest_.depth() * nest_.tile.vectors * kVector
+                                             : 0;
   }
   int64_t panels() const { return countTiles(nest_.panelRuns()); }
 
@@ -81,23 +82,14 @@ public:
                           .endPanel = panels.end});
   }
 
-  /// V·U of one point; in the whole nest, of all segments. `next` is null unless fetches pay.
+  /// V·U of one point; in the whole nest, of all segments, which start M. `next` is null unless fetches pay.
   void multiply(const Slab &slab, const Panels &panels, llvm::Value *point, Into into,
                 const WinogradWeightFetch::Next *next = nullptr) {
-    llvm::Value *v = e.offset(slab.image, e.mul(point, nest_.imagePlane()));
-    llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
-    llvm::Value *m = e.offset(slab.products, e.mul(point, nest_.productPlane()));
     forPanels(panels, [&](llvm::Value *panel, llvm::Value *group, const TileRun &run) {
-      llvm::Value *sums = e.offset(m, e.mul(group, nest_.depth() * kVector));
-      llvm::Value *number = e.add(e.mul(point, nest_.partPanels()), e.b.CreateSub(panel, panels.first));
-      const Product all{.image = v,
-                        .gradient = e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)),
-                        .sums = sums,
-                        .tiles = e.b.CreateSub(slab.end, slab.first),
-                        .vectors = run.size,
-                        .runs = nest_.rowRuns(),
-                        .next = next,
-                        .number = number};
+      Product all = productOf(slab, point, group, run, nest_.rowRuns());
+      all.sums = e.offset(all.sums, e.mul(group, nest_.depth() * kVector));
+      all.next = next;
+      all.number = e.add(e.mul(point, nest_.partPanels()), e.b.CreateSub(panel, panels.first));
       if (nest_.whole)
         multiplySegments(all);
       else
@@ -109,17 +101,11 @@ public:
   void finishBlock(const Slab &slab, llvm::Value *panel, llvm::Value *block, llvm::Value *scratch) {
     llvm::Value *firstRow = e.mul(block, nest_.blockRows);
     emitPanelSwitch(e, block, nest_.depth(), nest_.blockRows, [&](int64_t rows) {
-      forPanels({panel, e.add(panel, e.i64(1))}, [&](llvm::Value *, llvm::Value *group, const TileRun &run) {
-        llvm::Value *image = e.offset(slab.image, e.mul(firstRow, kVector));
-        llvm::Value *gradient = e.offset(slab.gradient, e.mul(group, nest_.slab * kVectorLanes * kVector));
+      emitTileSwitch(e, nest_.panelRuns(), panel, [&](llvm::Value *group, const TileRun &run) {
         e.count(nest_.points(), [&](llvm::Value *point) {
-          multiplyTiles({.image = e.offset(image, e.mul(point, nest_.imagePlane())),
-                         .gradient = e.offset(gradient, e.mul(point, nest_.gradientPlane())),
-                         .sums = e.offset(slab.products, e.mul(point, nest_.productPlane())),
-                         .tiles = e.b.CreateSub(slab.end, slab.first),
-                         .vectors = run.size,
-                         .runs = balancedTiles(rows, nest_.tile.rows)},
-                        Into::First);
+          Product part = productOf(slab, point, group, run, balancedTiles(rows, nest_.tile.rows));
+          part.image = e.offset(part.image, e.mul(firstRow, kVector));
+          multiplyTiles(part, Into::Start);
         });
         e.count(ceilDiv(rows, kVectorLanes), [&](llvm::Value *part) {
           e.count(run.size, [&](llvm::Value *j) {
@@ -142,7 +128,7 @@ private:
     });
   }
 
-  /// Of all channels of the image and a panel of the gradient's.
+  /// Of some channels of the image and a panel of the gradient's.
   struct Product {
     llvm::Value *image, *gradient, *sums, *tiles;
     int64_t vectors;
@@ -150,6 +136,18 @@ private:
     const WinogradWeightFetch::Next *next = nullptr;
     llvm::Value *number = nullptr; // of the point and panel
   };
+
+  /// Of a point, from the image's first channel and the panel's first group on.
+  Product productOf(const Slab &slab, llvm::Value *point, llvm::Value *group, const TileRun &run,
+                    std::vector<TileRun> runs) {
+    llvm::Value *u = e.offset(slab.gradient, e.mul(point, nest_.gradientPlane()));
+    return {.image = e.offset(slab.image, e.mul(point, nest_.imagePlane())),
+            .gradient = e.offset(u, e.mul(group, nest_.slab * kVectorLanes * kVector)),
+            .sums = e.offset(slab.products, e.mul(point, nest_.productPlane())),
+            .tiles = e.b.CreateSub(slab.end, slab.first),
+            .vectors = run.size,
+            .runs = std::move(runs)};
+  }
 
   void multiplyTiles(const Product &p, Into into) {
     e.count(countTiles(p.runs), [&](llvm::Value *tile) {
@@ -183,9 +181,9 @@ private:
                        e.b.CreateSub(partEnd, start), p.vectors, p.runs},
                       into);
       };
-      part(first, Into::First);
+      part(first, Into::Start);
       e.loop(e.add(first, e.i64(kPartTiles)), end, kPartTiles,
-             [&](llvm::Value *start) { part(start, Into::Add); });
+             [&](llvm::Value *start) { part(start, Into::Continue); });
     });
     if (tree)
       tiles_.call(fmt::format("tree{}", p.vectors), {e.scratch(), p.sums, e.argument(1), {}},
@@ -216,27 +214,20 @@ private:
     if (fetch_.pays())
       shape.alongside = [&](llvm::Value *tile, int64_t) {
         fetch_.emit({args.numbers.begin() + 1, args.numbers.end()}, tile);
-        if (into != Into::Add) // else its loads bring M
-          fetchSums(args.partials, rows * vectors, tile);
+        if (into != Into::Continue) // else its loads bring M
+          fetch_.emitSums(args.partials, rows * vectors, tile);
       };
     Values sums = zeroAccumulators(e, shape);
     auto place = [&](size_t i) { return e.offset(args.partials, static_cast<int64_t>(i) * kVector); };
     auto load = [&](size_t i) {
       return e.b.CreateAlignedLoad(e.vectorType(DType::F32), place(i), llvm::Align(64));
     };
-    for (size_t i = 0; into == Into::Add && i < sums.size(); ++i)
+    for (size_t i = 0; into == Into::Continue && i < sums.size(); ++i)
       sums[i] = load(i);
     sums = emitRegisterTile(e, shape, depth, args.row, args.column, {args.numbers[0]}, std::move(sums));
     for (size_t i = 0; i < sums.size(); ++i)
-      e.b.CreateAlignedStore(into == Into::Sum ? e.b.CreateFAdd(load(i), sums[i]) : sums[i], place(i),
+      e.b.CreateAlignedStore(into == Into::Add ? e.b.CreateFAdd(load(i), sums[i]) : sums[i], place(i),
                              llvm::Align(64));
-  }
-
-  /// In the iteration for a tile of the slab: its share of the places that the register tile stores at last.
-  void fetchSums(llvm::Value *sums, int64_t count, llvm::Value *tile) {
-    const int64_t share = ceilDiv(count, nest_.slab);
-    for (int64_t i = 0; i < share; ++i)
-      emitPrefetch(e, e.offset(sums, e.mul(e.add(e.mul(tile, share), e.i64(i)), kVector)), Cache::L2, true);
   }
 
   TileKernels &tiles_;
@@ -284,10 +275,10 @@ public:
           e.count(nest_.points(),
                   [&](llvm::Value *point) { products_.multiply(tiles, panels, point, into, &next); });
         };
-        slab(first, i == 0 ? Into::First : Into::Sum);
+        slab(first, i == 0 ? Into::Start : Into::Add);
         if (!nest_.oneSlab())
           e.loop(e.add(first, e.i64(nest_.slab)), end, nest_.slab,
-                 [&](llvm::Value *start) { slab(start, Into::Add); });
+                 [&](llvm::Value *start) { slab(start, Into::Continue); });
       }
     });
     e.endFunction();
@@ -299,14 +290,14 @@ public:
     if (nest_.blockRows)
       return {transformStep(0, 0, nest_.slab), finishStep()};
     if (nest_.whole)
-      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, Into::First)};
+      return {transformStep(0, 0, nest_.slab), multiplyStep(0, 0, nest_.slab, Into::Start)};
     std::vector<KernelStep> steps;
     for (int64_t segment = 0; segment < nest_.segments; ++segment)
       for (int64_t first = nest_.firstTile(segment), end = nest_.firstTile(segment + 1), start = first;
            start < end; start += nest_.slab) {
         const int64_t count = std::min(nest_.slab, end - start);
         steps.push_back(transformStep(segment, start, count));
-        steps.push_back(multiplyStep(segment, start, count, start > first ? Into::Add : Into::First));
+        steps.push_back(multiplyStep(segment, start, count, start > first ? Into::Continue : Into::Start));
       }
     return steps;
   }

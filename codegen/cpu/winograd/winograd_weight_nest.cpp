@@ -10,13 +10,27 @@ namespace gradc {
 namespace {
 
 constexpr int64_t kVector = kVectorLanes * 4;
+constexpr int64_t kEnoughItems = 8;
+
+/// Blocks of rows whose M stays in L2, if there are items enough. Each block reads U of its panel again: instead of M written
+/// and read, that pays for few tiles.
+void cutRows(WinogradWeightNest &nest, int64_t l2Bytes) {
+  constexpr int64_t kMostRows = 48;
+  const int64_t most = l2Bytes * 6 / 10 / (nest.points() * nest.tile.vectors * kVector);
+  const int64_t rows = std::clamp(most / kVectorLanes * kVectorLanes, int64_t{kVectorLanes}, kMostRows);
+  const int64_t blocks = ceilDiv(nest.depth(), rows);
+  if (blocks * countTiles(nest.panelRuns()) < kEnoughItems)
+    return;
+  // Results are made of 16 rows at a time.
+  nest.blockRows = ceilDiv(ceilDiv(nest.depth(), blocks), kVectorLanes) * kVectorLanes;
+}
 
 /// V, U and M of an item may take that much of L2. Where they do not fit, M goes to L3 and back for every few tiles. While
 /// it does, products fetch what those after them need; so, without segments for several items, V and U of all tiles go
 /// there instead, once, if they are not too large.
 void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
-  constexpr int64_t kFewestItems = 4, kEnoughItems = 8, kParts = 4, kFewestTiles = 2, kManyTiles = 8,
-                    kWholeInL2 = 32, kBlockRows = 48; // whole tiles of 6 and 8 rows, and of 16 results
+  constexpr int64_t kFewestItems = 4, kParts = 4, kFewTiles = 8, kFewestTiles = 2, kManyTiles = 8,
+                    kWholeInL2 = 32;
   const int64_t pixel = nest.points() * kVector, longest = ceilDiv(nest.image.tiles(), nest.segments);
   const int64_t products = pixel * nest.depth() * nest.groups(), panels = countTiles(nest.panelRuns());
   const int64_t tile = pixel * (nest.depth() + nest.groups() * kVectorLanes); // of V and U
@@ -29,9 +43,9 @@ void blockForCache(WinogradWeightNest &nest, int64_t l2Bytes) {
   const int64_t slabs = ceilDiv(longest, tiles >= kFewestTiles ? tiles : many);
   nest.slab = nest.whole ? nest.image.tiles() : ceilDiv(longest, slabs);
   nest.image.columns = nest.slab;
-  // Each block of rows reads U of its panel again: instead of M written and read, it pays for few tiles.
-  if (nest.whole && nest.segments == 1 && nest.image.tiles() <= kManyTiles)
-    nest.blockRows = std::min(kBlockRows, nest.depth());
+  if (nest.whole && nest.segments == 1 && nest.image.tiles() <= kFewTiles)
+    cutRows(nest, l2Bytes);
+  // Where M of a segment goes to memory, pairs halve that, as long as there are items enough: of 16 segments.
   if (nest.near && nest.oneSlab() && tiles < kFewestTiles && nest.segments * nest.parts >= 2 * kEnoughItems)
     nest.joined = 2;
 }

@@ -8,11 +8,10 @@
 // The tiles are cut into segments, whose number decides bits, and these into slabs, from one to the next of which M goes
 // on in memory. Where there are segments enough for several threads, an item is one of them, or a part of its channels of
 // the gradient, or a pair that the segments' tree adds first: the worker makes V and U of a slab in its scratch memory and
-// multiplies them while they are near. Else V
-// and U of a slab lie in the kernel's workspace, and two steps for each slab make them and multiply them. In the whole
-// nest the only slab is all tiles, and a panel's sums of all segments wait in the worker's scratch memory for their tree.
-// Last, one step makes the gradients of the weights from M, through the kernel's epilogue; where tiles are few and M is
-// large, each item of the whole nest's products does so for a block of M that never leaves the level-2 cache.
+// multiplies them while they are near. Else V and U of a slab lie in the kernel's workspace, and two steps for each slab
+// make them and multiply them. In the whole nest the only slab is all tiles, and a panel's sums of all segments wait in the
+// worker's scratch memory for their tree. Last, one step makes the gradients of the weights from M, through the kernel's
+// epilogue; where tiles are few, each item of the whole nest's products does so for a block of M, in scratch memory.
 #pragma once
 
 #include "codegen/cpu/winograd/winograd_nest.h"
@@ -30,7 +29,7 @@ struct WinogradWeightNest {
   bool near = false;    // an item is a segment, or a part of its panels
   bool whole = false;   // the slab is all tiles, and M the sum of all segments
   int64_t parts = 1;    // of the panels of vectors, to make items of
-  /// Of the whole nest, channels of the image in an item, which makes their results from M in scratch memory; or 0.
+  /// Of the whole nest, channels of the image in an item that makes their results, a multiple of 16; or 0.
   int64_t blockRows = 0;
   int64_t joined = 1; // segments of a near item, each of one slab, whose sum it makes: M reaches memory once
 
@@ -48,8 +47,7 @@ struct WinogradWeightNest {
   int64_t firstTile(int64_t segment) const { return segment * image.tiles() / segments; }
 
   // One of the planes, of which each point has one, of V; of U, as [panel][tile][16 images][vectors][16]; and of M, as
-  // [panel][channel of the image][vectors][16].
-  // With blockRows, of an item's M.
+  // [panel][channel of the image][vectors][16], with blockRows of an item.
   int64_t imagePlane() const { return image.operandPlane(); }
   int64_t gradientPlane() const;
   int64_t productPlane() const;
