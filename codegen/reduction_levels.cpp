@@ -20,8 +20,10 @@ public:
   /// False where the op may bring a sum to another row.
   bool follow(const OpData &op) {
     const bool moved = std::ranges::any_of(op.operands, [&](ValueId v) { return places_.contains(v); });
-    if (op.def->is(kReduction))
-      return std::ranges::all_of(op.operands, [&](ValueId v) { return isInPlace(v); }) && placeSums(op);
+    if (op.def->is(kReduction)) {
+      placeSums(op);
+      return std::ranges::all_of(op.operands, [&](ValueId v) { return isInPlace(v); });
+    }
     if (!moved)
       return true;
     if (op.def->is(kElementwise))
@@ -34,8 +36,8 @@ public:
       to = from;
     else if (op.def->name == "reshape")
       return reshape(operand, from, shapeOf(op.results[0]), to);
-    else if (from.empty() || from[0] == kLinear)
-      return from.empty() && op.def->name == "broadcast";
+    else if (isLinear(from))
+      return false;
     else if (op.def->name == "broadcast")
       for (size_t i = 0; i < from.size(); ++i)
         to[static_cast<size_t>(op.attrs.ints("axes")[i])] =
@@ -53,12 +55,13 @@ public:
     const int64_t kept = keptElements(levels_.shape, levels_.order);
     if (!places_.contains(value) || (shapeOf(value) == levels_.shape && shapeOf(value).elements() != kept))
       return isInPlace(value);
-    return shapeOf(value).elements() == kept && (isLinear(value) || isKept(shapeOf(value), places_[value]));
+    return shapeOf(value).elements() == kept &&
+           (isLinear(places_[value]) || isKept(shapeOf(value), places_[value]));
   }
 
 private:
   const Shape &shapeOf(ValueId value) const { return fn_.type(value).shape; }
-  bool isLinear(ValueId value) { return !places_[value].empty() && places_[value][0] == kLinear; }
+  static bool isLinear(const Places &places) { return !places.empty() && places[0] == kLinear; }
 
   bool isInPlace(ValueId value) {
     if (!places_.contains(value))
@@ -88,7 +91,7 @@ private:
     return is == should;
   }
 
-  bool placeSums(const OpData &op) {
+  void placeSums(const OpData &op) {
     Places kept = keptAxes();
     for (ValueId result : op.results) {
       Places places = kept;
@@ -99,7 +102,6 @@ private:
       }
       places_[result] = std::move(places);
     }
-    return true;
   }
 
   bool merge(const OpData &op) {
@@ -123,17 +125,17 @@ private:
       if (operand[static_cast<int>(i)] != 1)
         moved.emplace_back(operand[static_cast<int>(i)], from[i]);
     size_t next = 0;
-    bool same = !from.empty() && from[0] != kLinear;
+    bool same = !isLinear(from);
     for (int i = 0; same && i < result.rank(); ++i)
       if (result[i] != 1) {
         same = next < moved.size() && moved[next].first == result[i];
         if (same)
           to[static_cast<size_t>(i)] = moved[next++].second;
       }
-    if (same || moved.empty())
+    if (same)
       return true;
     to.assign(to.size(), kLinear);
-    return from[0] == kLinear || isKept(operand, from);
+    return isLinear(from) || isKept(operand, from);
   }
 
   const Function &fn_;
