@@ -12,6 +12,7 @@ namespace {
 using Storage = BlockedNest::Storage;
 constexpr int64_t kFloat = 4;
 constexpr int64_t kVector = kVectorLanes * kFloat;
+constexpr int64_t kPage = 4096;
 constexpr int64_t kOperandBytes = 1200 << 10, kFewRows = 16, kFewColumns = 16, kFewDepths = 64;
 /// Enough items for several threads, and enough rows in each to pay for packing the panels.
 constexpr int64_t kItems = 4, kRowsPerItem = 64;
@@ -22,8 +23,7 @@ int64_t BlockedNest::panelBytes() const { return depthBlock * tile.vectors * kVe
 int64_t BlockedNest::sumBytes() const { return tile.rows * tile.vectors * kVector; }
 
 bool BlockedNest::packsRows() const {
-  constexpr int64_t kPage = 4096, kWays = 8;
-  const int64_t fewPanels = row.pitch % kPage == 0 ? 1 : 2;
+  constexpr int64_t kWays = 8;
   switch (row.storage) {
   case Storage::DepthInner: return row.pitch % kPage == 0 && tile.rows > kWays;
   case Storage::IndexInner: return panels > fewPanels;
@@ -65,7 +65,7 @@ int64_t BlockedNest::items() const {
 
 bool wantsBlocks(int64_t rows, int64_t columnLanes, int64_t depth) {
   // Rows a page apart lie in few sets of the first cache until they are packed.
-  constexpr int64_t kPage = 4096, kPagesBytes = 1000 << 10;
+  constexpr int64_t kPagesBytes = 1000 << 10;
   const int64_t most = columnLanes * kFloat % kPage == 0 ? kPagesBytes : kOperandBytes;
   return rows >= kFewRows && columnLanes >= kFewColumns && depth >= kFewDepths &&
          (rows + columnLanes) * depth * kFloat > most;
@@ -146,6 +146,8 @@ void chooseBlocks(BlockedNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
   nest.depthBlock = nest.depth;
   if (!nest.wholeDepth)
     cutDepth(nest, l1Bytes);
+  // The block and the next one, which is fetched meanwhile, in half of what the second cache has for such lines.
+  nest.fewPanels = nest.row.pitch % kPage == 0 && 2 * nest.depthBlock > l2Bytes / kPage / 2 ? 1 : 2;
   const int64_t allPanels = ceilDiv(nest.columns, nest.tile.vectors);
   const int64_t panelBytes = nest.wholeDepth ? l2Bytes / 2 : l2Bytes / 4;
   Cut best = cutFor(nest, 1, l2Bytes);

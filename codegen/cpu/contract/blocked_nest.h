@@ -48,10 +48,11 @@ struct BlockedNest {
   int64_t depthBlock = 1;
   int64_t rowTiles = 1, panels = 1; // of an item
   bool wholeDepth = false;          // one block of it, and tiles of rows outside of panels
+  int64_t fewPanels = 2;            // so many read neighbouring rows in their place
 
   /// Rows are copied where they are neighbours, as a tile would take a piece of each line, if panels enough read them to
-  /// pay for it: two where the lines are pages apart and compete for one set of the first cache. Others are where a power
-  /// of two between them makes more of them compete than a set has ways.
+  /// pay for it: two where the lines are pages apart and the second cache, too, has few sets for them. Others are where a
+  /// power of two between them makes more of them compete than a set of the first cache has ways.
   bool packsRows() const;
   /// The row operand as tiles read it: in its place or in scratch memory.
   Operand readRows() const;
