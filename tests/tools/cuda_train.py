@@ -83,13 +83,13 @@ def launches(log):
 
 def compare(model, batch, steps):
     """The lines to print, those that say what is wrong marked so, and a hash of the weights."""
-    want, cpu_weights = train(model, batch, steps, model + "-cpu", "cpu", None)
     log = os.path.join(args.scratch, model + ".log") if args.simulator else None
     if log and os.path.exists(log):
         os.remove(log)
     begin = time.monotonic()
     got, weights = train(model, batch, steps, model + "-cuda", "cuda", device_environment(0, log))
     seconds = time.monotonic() - begin
+    want, cpu_weights = train(model, batch, steps, model + "-cpu", "cpu", None)  # second: there may be no device
     graphs, outside, products = launches(log) if log else (steps, 0, 1)
     worst = max(abs(g - w) / max(abs(w), 1e-30) for g, w in zip(got, want))
     bad = len(got) != steps or len(want) != steps or not worst <= args.rtol
