@@ -6,12 +6,23 @@ namespace gradc {
 namespace {
 
 StatusOr<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnostics &diag) {
-  if (request.inMemory) {
+  auto once = [&]() -> StatusOr<std::vector<Tensor>> {
+    if (!request.inMemory)
+      return interpret(request.module, request.fn, request.arguments);
     Result<std::vector<Tensor>> results =
         interpretInMemory(request.module, request.fn, request.arguments, diag);
     return results ? StatusOr<std::vector<Tensor>>(*std::move(results)) : reported();
+  };
+  StatusOr<std::vector<Tensor>> results = once();
+  if (results && request.times) {
+    auto again = [&] {
+      StatusOr<std::vector<Tensor>> same = once();
+      return same ? okStatus() : same.error();
+    };
+    if (Status timed = request.times->sample(kTimedSeconds, again); !timed.ok())
+      return std::unexpected(timed);
   }
-  return interpret(request.module, request.fn, request.arguments);
+  return results;
 }
 
 } // namespace

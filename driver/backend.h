@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "driver/run_times.h"
 #include "ir/ir.h"
 #include "passes/pipeline.h"
 #include "support/diagnostics.h"
@@ -19,6 +20,7 @@ struct RunRequest {
   int threads = 1;
   bool inMemory = false;                // interp: at the planned addresses
   Precision precision = Precision::F32; // of compiled code
+  RunTimes *times = nullptr; // where they are asked for: the function runs on, then, for kTimedSeconds
 };
 
 /// What a backend returns once the engine has the message.

@@ -5,6 +5,7 @@
 #include "driver/plan_function.h"
 #include "driver/run_memory.h"
 #include "runtime/cuda/executor.h"
+#include "support/clock.h"
 
 namespace gradc {
 namespace {
@@ -45,7 +46,8 @@ private:
   std::vector<std::pair<const Buffer *, cuda::DeviceMemory>> copies_;
 };
 
-Status execute(const cuda::Context &context, const gradc_cuda_program &program, const RunMemory &memory) {
+Status execute(const cuda::Context &context, const gradc_cuda_program &program, const RunMemory &memory,
+               RunTimes *times) {
   std::unique_ptr<cuda::Blas> blas;
   if (cuda::hasProducts(program)) {
     StatusOr<std::unique_ptr<cuda::Blas>> made = cuda::Blas::make(context);
@@ -82,21 +84,32 @@ Status execute(const cuda::Context &context, const gradc_cuda_program &program, 
     status = bindAll(memory.results(), &cuda::Executor::bindResult);
   if (status.ok())
     status = (*executor)->enqueueAll(stream->get());
-  return status.ok() ? ports.fetch() : status;
+  if (status.ok())
+    status = ports.fetch();
+  if (!status.ok() || !times)
+    return status;
+  return times->sample(kTimedSeconds, [&] {
+    const Status enqueued = (*executor)->enqueueAll(stream->get());
+    return enqueued.ok()
+               ? context.check(context.driver().streamSynchronize(stream->get()), "running the function")
+               : enqueued;
+  });
 }
 
 StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function &fn,
                                             const RunRequest &request, const cuda::Context &context,
-                                            const CudaTarget &target) {
+                                            const CudaTarget &target, Clock::time_point start) {
   ObjectCache cache = ObjectCache::open(defaultCacheFolder());
   StatusOr<std::unique_ptr<CompiledProgram>> compiled =
       compileFor(module, fn, {.target = target, .cache = cache.enabled() ? &cache : nullptr});
   if (!compiled)
     return std::unexpected(compiled.error());
+  if (request.times)
+    request.times->compileMs = secondsSince(start) * 1e3;
   RunMemory memory(fn, (*compiled)->program());
   Status status = memory.fill(request.arguments);
   if (status.ok())
-    status = execute(context, cuda::programOf((*compiled)->program()), memory);
+    status = execute(context, cuda::programOf((*compiled)->program()), memory, request.times);
   if (!status.ok())
     return std::unexpected(status);
   return memory.tensors();
@@ -105,6 +118,7 @@ StatusOr<std::vector<Tensor>> compileAndRun(const Module &module, const Function
 } // namespace
 
 StatusOr<std::vector<Tensor>> runCuda(const RunRequest &request, Diagnostics &diag) {
+  const Clock::time_point start = Clock::now();
   StatusOr<std::unique_ptr<cuda::Context>> context = cuda::Context::open(0);
   if (!context)
     return std::unexpected(context.error());
@@ -117,7 +131,7 @@ StatusOr<std::vector<Tensor>> runCuda(const RunRequest &request, Diagnostics &di
                                   {.precision = request.precision});
       !planned)
     return reported();
-  return compileAndRun(module, *module.function(request.fn.name), request, **context, target);
+  return compileAndRun(module, *module.function(request.fn.name), request, **context, target, start);
 }
 
 } // namespace gradc

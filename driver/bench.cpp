@@ -71,8 +71,7 @@ void printPeaks(const Peaks &peaks) {
 }
 
 void printTable(const char *title, const Measured &m, const Limits &limits) {
-  say("{}: median {:.4f} ms, fastest {:.4f} ms of {} runs; compiled in {:.0f} ms\n", title, m.medianMs,
-      m.fastestMs, m.runs, m.compileMs);
+  say("{}: {}\n", title, m.text());
   const double total = std::accumulate(m.kernels.begin(), m.kernels.end(), 0.0,
                                        [](double sum, const StepTime &s) { return sum + s.milliseconds; });
   say("  {:>9}  {:>6}  {:>8}  {:>7}  {:>7}  {:<8}  kernel\n", "ms", "share", "GFLOP/s", "GB/s", "of peak",

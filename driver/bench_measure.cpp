@@ -1,7 +1,6 @@
 #include "driver/bench_measure.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "support/clock.h"
 
@@ -35,29 +34,6 @@ std::vector<StepTime> joined(const std::vector<StepTime> &steps) {
     kernels.back().fastest += s.fastest;
   }
   return kernels;
-}
-
-/// Short runs are timed several at once, so that reading the clock takes no share.
-Status sampleTimes(Measured &m, double seconds, const std::function<Status()> &run) {
-  constexpr double kSampleSeconds = 50e-6;
-  const Clock::time_point once = Clock::now();
-  if (Status ran = run(); !ran.ok())
-    return ran;
-  const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(secondsSince(once), 1e-7));
-  std::vector<double> samples;
-  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < seconds || samples.size() < 5;) {
-    const Clock::time_point start = Clock::now();
-    for (int64_t i = 0; i < perSample; ++i)
-      if (Status ran = run(); !ran.ok())
-        return ran;
-    samples.push_back(secondsSince(start) * 1e3 / static_cast<double>(perSample));
-  }
-  std::ranges::sort(samples);
-  m.runs = static_cast<int64_t>(samples.size()) * perSample;
-  m.medianMs = samples[samples.size() / 2];
-  m.tenthMs = samples[samples.size() / 10];
-  m.fastestMs = samples.front();
-  return okStatus();
 }
 
 /// What a runner's profile has gained since it was looked at last, as samples: one interrupt would spoil a mean.
@@ -131,8 +107,7 @@ StatusOr<Measured> measure(double seconds, Session &session, Runners &runners, F
   if (status.ok() && kind == ProgramKind::Infer)
     status = feed.finishAll();
   if (status.ok())
-    status =
-        sampleTimes(m, seconds, [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
+    status = m.sample(seconds, [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
   runner.setProfiling(true);
   KernelSamples kernels;
   const Clock::time_point begin = Clock::now();

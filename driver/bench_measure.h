@@ -4,13 +4,13 @@
 #include <memory>
 #include <vector>
 
+#include "driver/run_times.h"
 #include "driver/session.h"
 
 namespace gradc {
 
-struct Measured {
-  double compileMs = 0, medianMs = 0, tenthMs = 0, fastestMs = 0; // tenthMs: a tenth are faster
-  int64_t runs = 0, arenaBytes = 0;
+struct Measured : RunTimes {
+  int64_t arenaBytes = 0;
   std::vector<StepTime> kernels; // medians
 };
 

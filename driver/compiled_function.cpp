@@ -37,7 +37,7 @@ Status CompiledFunction::compile(const CpuTarget &target) {
   return okStatus();
 }
 
-StatusOr<std::vector<Tensor>> CompiledFunction::run(std::span<const Tensor> arguments) {
+StatusOr<std::vector<Tensor>> CompiledFunction::run(std::span<const Tensor> arguments, RunTimes *times) {
   RunMemory memory(fn_, program_->program());
   if (Status filled = memory.fill(arguments); !filled.ok())
     return std::unexpected(filled);
@@ -48,7 +48,16 @@ StatusOr<std::vector<Tensor>> CompiledFunction::run(std::span<const Tensor> argu
   for (size_t i = 0; i < memory.results().size(); ++i)
     executor_->bindResult(static_cast<int64_t>(i), memory.results()[i]->data());
   executor_->run();
-  return memory.tensors();
+  std::vector<Tensor> results = memory.tensors();
+  if (times) {
+    auto again = [&] {
+      executor_->run();
+      return okStatus();
+    };
+    if (Status timed = times->sample(kTimedSeconds, again); !timed.ok())
+      return std::unexpected(timed);
+  }
+  return results;
 }
 
 } // namespace gradc

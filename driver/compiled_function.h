@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codegen/program.h"
+#include "driver/run_times.h"
 #include "ir/ir.h"
 #include "passes/pipeline.h"
 #include "runtime/executor.h"
@@ -21,8 +22,8 @@ public:
   static StatusOr<std::unique_ptr<CompiledFunction>>
   make(const Module &module, std::string_view function, int threads, Precision precision, Diagnostics &diag);
 
-  /// Row-major tensors in, row-major tensors out.
-  StatusOr<std::vector<Tensor>> run(std::span<const Tensor> arguments);
+  /// Row-major tensors in, row-major tensors out. For times it then runs on where it left its variables.
+  StatusOr<std::vector<Tensor>> run(std::span<const Tensor> arguments, RunTimes *times = nullptr);
 
 private:
   CompiledFunction(Module planned, std::string_view function, int threads)

@@ -24,7 +24,7 @@ struct RunFlags {
   std::string function, output, backend = "interp", compare;
   Tolerance tolerance{1e-5, 1e-6};
   int64_t threads = 1;
-  bool inMemory = false;
+  bool inMemory = false, time = false;
   Precision precision = Precision::F32;
 };
 
@@ -56,6 +56,7 @@ ExitCode compareResults(const Function &fn, const std::vector<Tensor> &results,
   return exit;
 }
 
+/// With request.times, also says how long it takes.
 std::optional<std::vector<Tensor>> runOn(std::string_view name, const RunRequest &request, ExitCode &exit) {
   const Backend *backend = findBackend(name);
   if (!backend) {
@@ -65,8 +66,11 @@ std::optional<std::vector<Tensor>> runOn(std::string_view name, const RunRequest
   Diagnostics diag;
   auto results = backend->run(request, diag);
   exit = finish(diag);
-  if (results)
+  if (results) {
+    if (request.times)
+      say(stderr, "{}: {}\n", name, request.times->text());
     return std::move(*results);
+  }
   if (exit == ExitCode::Ok)
     exit = fail(results.error());
   return std::nullopt;
@@ -99,11 +103,19 @@ ExitCode runRun(const RunFlags &flags) {
   StatusOr<std::vector<Tensor>> values = makeArguments(*fn, flags.arguments);
   if (!values)
     return fail(values.error());
-  RunRequest request{*module, *fn, *values, static_cast<int>(flags.threads), flags.inMemory, flags.precision};
+  RunTimes times, timesOfCompared;
+  RunRequest request{*module,
+                     *fn,
+                     *values,
+                     static_cast<int>(flags.threads),
+                     flags.inMemory,
+                     flags.precision,
+                     flags.time ? &times : nullptr};
   auto results = runOn(flags.backend, request, exit);
   if (!results)
     return exit;
   if (!flags.compare.empty()) {
+    request.times = flags.time ? &timesOfCompared : nullptr;
     auto reference = runOn(flags.compare, request, exit);
     if (!reference)
       return exit;
@@ -134,18 +146,21 @@ Command runCommand() {
   auto flags = std::make_shared<RunFlags>();
   return {.name = "run",
           .doc = "Run a function of IR text or of a model",
-          .options = modelOptions(flags->model) +
-                     Options{{.name = "--func",
-                              .target = &flags->function,
-                              .doc = "Which function (default: infer of a model, the only one of IR)"},
-                             {.name = "--output",
-                              .target = &flags->output,
-                              .doc = "Write the results to a .npz (or, one result, .npy) file"}} +
-                     argumentOptions(flags->arguments) + backendOptions(*flags) +
-                     precisionOption(flags->precision) +
-                     Options{{.name = "--memory",
-                              .target = &flags->inMemory,
-                              .doc = "interp: run at the addresses that plan-memory chose"}},
+          .options =
+              modelOptions(flags->model) +
+              Options{{.name = "--func",
+                       .target = &flags->function,
+                       .doc = "Which function (default: infer of a model, the only one of IR)"},
+                      {.name = "--time",
+                       .target = &flags->time,
+                       .doc = "Also say how long the function takes, on stderr: it runs on for a second"},
+                      {.name = "--output",
+                       .target = &flags->output,
+                       .doc = "Write the results to a .npz (or, one result, .npy) file"}} +
+              argumentOptions(flags->arguments) + backendOptions(*flags) + precisionOption(flags->precision) +
+              Options{{.name = "--memory",
+                       .target = &flags->inMemory,
+                       .doc = "interp: run at the addresses that plan-memory chose"}},
           .run = [flags] {
             flags->arguments.seed = flags->model.overrides.seed.value_or(0);
             return runRun(*flags);
