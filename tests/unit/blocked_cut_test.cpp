@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kL1 = 48 << 10, kL2 = 2 << 20;
 
-BlockedNest cut(int64_t rows, int64_t columns, int64_t depth, bool turned = false) {
+BlockedNest cut(int64_t rows, int64_t columns, int64_t depth, bool turned = false, int64_t l2Bytes = kL2) {
   BlockedNest nest;
   nest.rows = rows;
   nest.columns = ceilDiv(columns, kVectorLanes);
@@ -17,7 +17,7 @@ BlockedNest cut(int64_t rows, int64_t columns, int64_t depth, bool turned = fals
                     : BlockedNest::Operand{BlockedNest::Storage::DepthInner, 4 * depth};
   nest.column = {BlockedNest::Storage::IndexInner, 4 * columns};
   nest.tile = {6, 4};
-  chooseBlocks(nest, kL1, kL2);
+  chooseBlocks(nest, kL1, l2Bytes);
   return nest;
 }
 
@@ -99,9 +99,12 @@ TEST(BlockedCut, CopiesNeighboursForSeveralPanels) {
     EXPECT_EQ(nest.panels, columns == 256 ? 2 : 4);
     EXPECT_EQ(nest.packsRows(), columns == 1024);
   }
-  const BlockedNest apart = cut(1024, 128, 1024, true); // lines of a set
-  EXPECT_EQ(apart.panels, 2);
-  EXPECT_TRUE(apart.packsRows());
+  for (int64_t l2Bytes :
+       {kL2 / 2, kL2}) { // lines a page apart, for which the second cache has few places or enough
+    const BlockedNest apart = cut(1024, 128, 1024, true, l2Bytes);
+    EXPECT_EQ(apart.panels, 2);
+    EXPECT_EQ(apart.packsRows(), l2Bytes < kL2);
+  }
   const BlockedNest narrow = cut(64, 256, 8192, true);
   EXPECT_EQ(narrow.panels, 1);
   EXPECT_EQ(narrow.readRows().pitch, narrow.row.pitch);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cpu/contract/conv_fetch.h"
+#include "codegen/cpu/contract/panel.h"
 
 namespace gradc {
 namespace {
@@ -317,6 +318,35 @@ private:
   const ConvFetch fetch_;
 };
 
+/// Whether the taps of a tile's channels are transposed in registers, or copied one by one.
+bool packsByTransposing(const ConvNest &nest, const TileRun &run) {
+  constexpr int64_t kFew = 4;
+  return run.size >= kFew && run.size <= kVectorLanes && nest.kernelHeight * nest.kernelWidth >= kFew;
+}
+
+/// From [channel][taps] of each depth to [taps][depth][channel]. Whole vectors are stored, which the next depths
+/// overwrite; those of the last ones end where they should.
+void transposeWeights(Emit &e, const ConvNest &nest, const TileRun &run, llvm::Value *source,
+                      llvm::Value *target) {
+  const int64_t taps = nest.kernelHeight * nest.kernelWidth, column = nest.depth * run.size * kFloat;
+  const int64_t beyond = std::min(ceilDiv(kVectorLanes - run.size, run.size), nest.depth);
+  const int channels = static_cast<int>(run.size);
+  auto depths = [&](int64_t begin, int64_t end, int lanes) {
+    e.loop(e.i64(begin), e.i64(end), 1, [&](llvm::Value *depth) {
+      llvm::Value *from = e.offset(source, e.mul(depth, nest.weightDepth));
+      llvm::Value *to = e.offset(target, e.mul(depth, run.size * kFloat));
+      for (int64_t tap = 0; tap < taps; tap += kVectorLanes)
+        emitBlockTranspose(e, e.offset(from, tap * kFloat), nest.weightChannel, channels,
+                           static_cast<int>(std::min<int64_t>(taps - tap, kVectorLanes)),
+                           e.offset(to, tap * column), column, lanes);
+    });
+  };
+  if (beyond < nest.depth)
+    depths(0, nest.depth - beyond, kVectorLanes);
+  if (beyond > 0)
+    depths(nest.depth - beyond, nest.depth, channels);
+}
+
 } // namespace
 
 int64_t packWeightsItems(const ConvNest &nest) { return nest.groups * nest.channelTiles(); }
@@ -330,6 +360,11 @@ void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::
     emitTileSwitch(
         e, channelRuns, e.mod(item, nest.channelTiles()), [&](llvm::Value *first, const TileRun &run) {
           const int64_t column = nest.depth * run.size * kFloat, row = nest.kernelWidth * column;
+          if (packsByTransposing(nest, run)) {
+            llvm::Value *from = e.offset(source, e.mul(first, nest.weightChannel));
+            return transposeWeights(e, nest, run, from,
+                                    e.offset(target, e.mul(first, nest.packedChannelBytes())));
+          }
           e.count(nest.depth, [&](llvm::Value *channel) {
             e.count(run.size, [&](llvm::Value *i) {
               llvm::Value *from = e.offset(source, e.mul(e.add(first, i), nest.weightChannel));

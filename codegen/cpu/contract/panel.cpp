@@ -8,9 +8,10 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 
-/// One block of at most 16 rows by at most 16 elements.
-void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth,
-                    llvm::Value *target, int64_t targetPitch) {
+} // namespace
+
+void emitBlockTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth,
+                        llvm::Value *target, int64_t targetPitch, int lanes) {
   llvm::Type *type = e.vectorType(DType::F32);
   llvm::Constant *zero = llvm::Constant::getNullValue(type);
   const llvm::Align align(kFloat);
@@ -22,11 +23,14 @@ void transposeBlock(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows,
                      : e.b.CreateMaskedLoad(type, address, align, e.laneMask(depth), zero);
   }
   transpose16(e, vectors);
-  for (int k = 0; k < depth; ++k)
-    e.b.CreateAlignedStore(vectors[k], e.offset(target, k * targetPitch), align);
+  for (int k = 0; k < depth; ++k) {
+    llvm::Value *place = e.offset(target, k * targetPitch);
+    if (lanes == kVectorLanes)
+      e.b.CreateAlignedStore(vectors[k], place, align);
+    else
+      e.b.CreateMaskedStore(vectors[k], place, align, e.laneMask(lanes));
+  }
 }
-
-} // namespace
 
 void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64_t rows, int64_t depth,
                         llvm::Value *target, int64_t targetPitch) {
@@ -35,12 +39,12 @@ void emitPanelTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int64
   auto strip = [&](llvm::Value *from, llvm::Value *to, int count) {
     if (blocks)
       e.count(blocks, [&](llvm::Value *k) {
-        transposeBlock(e, e.offset(from, e.mul(k, kVectorLanes * kFloat)), sourcePitch, count, kVectorLanes,
-                       e.offset(to, e.mul(k, kVectorLanes * targetPitch)), targetPitch);
+        emitBlockTranspose(e, e.offset(from, e.mul(k, kVectorLanes * kFloat)), sourcePitch, count,
+                           kVectorLanes, e.offset(to, e.mul(k, kVectorLanes * targetPitch)), targetPitch);
       });
     if (tail)
-      transposeBlock(e, e.offset(from, blocks * kVectorLanes * kFloat), sourcePitch, count, tail,
-                     e.offset(to, blocks * kVectorLanes * targetPitch), targetPitch);
+      emitBlockTranspose(e, e.offset(from, blocks * kVectorLanes * kFloat), sourcePitch, count, tail,
+                         e.offset(to, blocks * kVectorLanes * targetPitch), targetPitch);
   };
   const int64_t strips = rows / kVectorLanes;
   if (strips)

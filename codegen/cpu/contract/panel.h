@@ -5,6 +5,11 @@
 
 namespace gradc {
 
+/// target[k][row] = source[row][k] for f32: at most 16 rows by 16 elements, the pitches in bytes. So many lanes of a
+/// target's row are stored; those beyond the rows are zeros.
+void emitBlockTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth,
+                        llvm::Value *target, int64_t targetPitch, int lanes = kVectorLanes);
+
 /// target[k][row] = source[row][k] for f32: `rows` rows of `depth` elements, `sourcePitch` and `targetPitch` bytes
 /// from one to the next. Rows of the target are filled up with zeros to a multiple of 16 elements; the target has
 /// room for that.
