@@ -19,7 +19,7 @@ StatusOr<std::vector<Tensor>> runInterpreter(const RunRequest &request, Diagnost
       StatusOr<std::vector<Tensor>> same = once();
       return same ? okStatus() : same.error();
     };
-    if (Status timed = request.times->sample(kTimedSeconds, again); !timed.ok())
+    if (Status timed = request.times->sample(kTimedSeconds, 1, again); !timed.ok())
       return std::unexpected(timed);
   }
   return results;

@@ -88,7 +88,7 @@ Status execute(const cuda::Context &context, const gradc_cuda_program &program, 
     status = ports.fetch();
   if (!status.ok() || !times)
     return status;
-  return times->sample(kTimedSeconds, [&] {
+  return times->sample(kTimedSeconds, 1, [&] {
     const Status enqueued = (*executor)->enqueueAll(stream->get());
     return enqueued.ok()
                ? context.check(context.driver().streamSynchronize(stream->get()), "running the function")

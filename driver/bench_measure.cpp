@@ -107,7 +107,8 @@ StatusOr<Measured> measure(double seconds, Session &session, Runners &runners, F
   if (status.ok() && kind == ProgramKind::Infer)
     status = feed.finishAll();
   if (status.ok())
-    status = m.sample(seconds, [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
+    status =
+        m.sample(seconds, 5, [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
   runner.setProfiling(true);
   KernelSamples kernels;
   const Clock::time_point begin = Clock::now();

@@ -54,7 +54,7 @@ StatusOr<std::vector<Tensor>> CompiledFunction::run(std::span<const Tensor> argu
       executor_->run();
       return okStatus();
     };
-    if (Status timed = times->sample(kTimedSeconds, again); !timed.ok())
+    if (Status timed = times->sample(kTimedSeconds, 1, again); !timed.ok())
       return std::unexpected(timed);
   }
   return results;

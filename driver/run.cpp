@@ -146,21 +146,22 @@ Command runCommand() {
   auto flags = std::make_shared<RunFlags>();
   return {.name = "run",
           .doc = "Run a function of IR text or of a model",
-          .options =
-              modelOptions(flags->model) +
-              Options{{.name = "--func",
-                       .target = &flags->function,
-                       .doc = "Which function (default: infer of a model, the only one of IR)"},
-                      {.name = "--time",
-                       .target = &flags->time,
-                       .doc = "Also say how long the function takes, on stderr: it runs on for a second"},
-                      {.name = "--output",
-                       .target = &flags->output,
-                       .doc = "Write the results to a .npz (or, one result, .npy) file"}} +
-              argumentOptions(flags->arguments) + backendOptions(*flags) + precisionOption(flags->precision) +
-              Options{{.name = "--memory",
-                       .target = &flags->inMemory,
-                       .doc = "interp: run at the addresses that plan-memory chose"}},
+          .options = modelOptions(flags->model) +
+                     Options{{.name = "--func",
+                              .target = &flags->function,
+                              .doc = "Which function (default: infer of a model, the only one of IR)"},
+                             {.name = "--time",
+                              .target = &flags->time,
+                              .doc = "Also say how long the function takes, on stderr: it runs on for a "
+                                     "second, with the variables it has updated"},
+                             {.name = "--output",
+                              .target = &flags->output,
+                              .doc = "Write the results to a .npz (or, one result, .npy) file"}} +
+                     argumentOptions(flags->arguments) + backendOptions(*flags) +
+                     precisionOption(flags->precision) +
+                     Options{{.name = "--memory",
+                              .target = &flags->inMemory,
+                              .doc = "interp: run at the addresses that plan-memory chose"}},
           .run = [flags] {
             flags->arguments.seed = flags->model.overrides.seed.value_or(0);
             return runRun(*flags);

@@ -9,14 +9,17 @@
 
 namespace gradc {
 
-Status RunTimes::sample(double seconds, const std::function<Status()> &run) {
+Status RunTimes::sample(double seconds, size_t least, const std::function<Status()> &run) {
   constexpr double kSampleSeconds = 50e-6;
-  const Clock::time_point once = Clock::now();
+  const Clock::time_point begin = Clock::now();
   if (Status ran = run(); !ran.ok())
     return ran;
-  const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(secondsSince(once), 1e-7));
+  const double once = secondsSince(begin);
+  const int64_t perSample = 1 + static_cast<int64_t>(kSampleSeconds / std::max(once, 1e-7));
   std::vector<double> samples;
-  for (const Clock::time_point begin = Clock::now(); secondsSince(begin) < seconds || samples.size() < 5;) {
+  if (perSample == 1)
+    samples.push_back(once * 1e3);
+  while (secondsSince(begin) < seconds || samples.size() < least) {
     const Clock::time_point start = Clock::now();
     for (int64_t i = 0; i < perSample; ++i)
       if (Status ran = run(); !ran.ok())

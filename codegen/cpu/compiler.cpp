@@ -20,8 +20,9 @@
 namespace gradc {
 namespace {
 
-/// Loops are made with the addresses that they should step by. Loop strength reduction takes a fifth of the time that
-/// code generation needs to find the same, and can be switched off by its command line option alone.
+/// Loop strength reduction takes a fifth of the time of code generation. Our large loops step by the addresses that they
+/// need, and where a small one has a few instructions more without it nothing was slower (docs/tuning.md). Its command line
+/// option, a bool as of LLVM 19, is the one way to leave it out; it holds for the process.
 void disableLoopStrengthReduction() {
   llvm::cl::Option *option = llvm::cl::getRegisteredOptions().lookup("disable-lsr");
   CHECK(option != nullptr, "LLVM has no option disable-lsr");
@@ -90,7 +91,7 @@ KernelCompiler::KernelCompiler(CpuTarget target, std::unique_ptr<llvm::TargetMac
 KernelCompiler::KernelCompiler(KernelCompiler &&) noexcept = default;
 KernelCompiler::~KernelCompiler() = default;
 
-StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
+StatusOr<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine(const CpuTarget &target) {
   initializeTargets();
   std::string problem;
   if (llvm::Triple(target.triple).getArch() != llvm::Triple(llvm::sys::getProcessTriple()).getArch())
@@ -100,10 +101,16 @@ StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
     return failure(ExitCode::Device, fmt::format("LLVM cannot make code for {}: {}", target.triple, problem));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict; // what is fused says so: llvm.fma
-  std::unique_ptr<llvm::TargetMachine> machine(
+  return std::unique_ptr<llvm::TargetMachine>(
       backend->createTargetMachine(target.triple, target.name, target.features, options, llvm::Reloc::PIC_,
                                    llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/true));
-  return KernelCompiler(target, std::move(machine));
+}
+
+StatusOr<KernelCompiler> KernelCompiler::create(const CpuTarget &target) {
+  StatusOr<std::unique_ptr<llvm::TargetMachine>> machine = makeTargetMachine(target);
+  if (!machine)
+    return std::unexpected(machine.error());
+  return KernelCompiler(target, std::move(*machine));
 }
 
 uint64_t KernelCompiler::neededFeatures() const {

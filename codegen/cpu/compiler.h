@@ -14,6 +14,9 @@ class TargetMachine;
 
 namespace gradc {
 
+/// LLVM's code generator for the processor, as all kernels go through it.
+StatusOr<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine(const CpuTarget &target);
+
 enum class CodeText : uint8_t { Llvm, Assembly };
 
 class KernelCompiler {

@@ -23,8 +23,8 @@ template <typename From> void exchange(Emit &e, Values &rows, int distance, From
     }
 }
 
-/// Lets nobody look through the rows. A shuffle is one instruction already, and to combine it with all that it is made
-/// of took LLVM a sixth of its time.
+/// Lets nobody look through the rows. A shuffle of a register is one instruction already, and to combine it with all that
+/// it is made of took LLVM a sixth of its time.
 void fence(Emit &e, Values &rows) {
   for (llvm::Value *&row : rows) {
     if (llvm::isa<llvm::Constant>(row)) // a row that does not exist

@@ -38,7 +38,9 @@ std::vector<ValueId> softmaxExpand(ExpandArgs &args) {
   Builder &b = args.b;
   int64_t axis = axisOf(args.attrs, b, args.operands[0]);
   ValueId e = b.create("exp", {shifted(b, args.operands[0], axis)});
-  return {b.div(e, along(b, b.reduceSum(e, {axis}), b.type(e).shape, axis))};
+  ValueId sum = b.reduceSum(e, {axis}); // 1 or more: its reciprocal is a number, too
+  ValueId scale = b.div(b.splat(b.type(sum), 1), sum);
+  return {b.mul(e, along(b, scale, b.type(e).shape, axis))};
 }
 
 // y · (dy - Σ y·dy)

@@ -54,8 +54,9 @@ bool Buffer::paddingIsZero() {
 }
 
 void runSteps(KernelJit &jit, const KernelCode &code, std::vector<void *> buffers, uint32_t seed) {
-  constexpr char kNan = '\xff'; // what no step has written
-  std::vector<char> workspace(code.workspaceBytes + 64, kNan);
+  constexpr char kNan = '\xff';    // what no step has written
+  constexpr int64_t kBehind = 256; // bytes that nobody may write
+  std::vector<char> workspace(code.workspaceBytes + 64 + kBehind, kNan);
   void *base = workspace.data();
   size_t room = workspace.size();
   buffers.push_back(std::align(64, code.workspaceBytes, base, room));
@@ -75,6 +76,9 @@ void runSteps(KernelJit &jit, const KernelCode &code, std::vector<void *> buffer
     for (auto [begin, end] : parts)
       jit.kernel(kernelStep.symbol)(&ctx, buffers.data(), begin, end);
   }
+  const char *end = static_cast<char *>(base) + code.workspaceBytes;
+  EXPECT_TRUE(std::all_of(end, end + kBehind, [](char c) { return c == kNan; }))
+      << "written behind the workspace";
 }
 
 void ContractKernel::check(const Case &c, const std::string &mcpu, RegisterTile tile, uint32_t seed) {

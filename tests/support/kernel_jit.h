@@ -10,12 +10,11 @@
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 
+#include "codegen/cpu/compiler.h"
 #include "codegen/cpu/contract/tile_kernel.h"
 #include "codegen/cpu/emit.h"
 #include "runtime/abi.h"
@@ -34,12 +33,10 @@ inline double threadSeconds() {
 class KernelJit {
 public:
   KernelJit(const CpuTarget &target, const std::function<void(Emit &)> &fill) {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
+    const std::unique_ptr<llvm::TargetMachine> machine = *makeTargetMachine(target);
     const double start = threadSeconds();
     llvm::LLVMContext context;
     llvm::Module module("kernels", context);
-    std::unique_ptr<llvm::TargetMachine> machine = makeMachine(target);
     module.setDataLayout(machine->createDataLayout());
     module.setTargetTriple(machine->getTargetTriple().str());
     Emit e(module, target);
@@ -61,14 +58,6 @@ public:
   double milliseconds = 0; // building the IR and generating code
 
 private:
-  static std::unique_ptr<llvm::TargetMachine> makeMachine(const CpuTarget &target) {
-    std::string error;
-    const llvm::Target *found = llvm::TargetRegistry::lookupTarget(target.triple, error);
-    CHECK(found, "{}", error);
-    return std::unique_ptr<llvm::TargetMachine>(
-        found->createTargetMachine(target.triple, target.name, target.features, {}, llvm::Reloc::PIC_, {},
-                                   llvm::CodeGenOptLevel::Default));
-  }
   static llvm::SmallVector<char, 0> object(llvm::TargetMachine &machine, llvm::Module &module) {
     llvm::SmallVector<char, 0> bytes;
     llvm::raw_svector_ostream stream(bytes);

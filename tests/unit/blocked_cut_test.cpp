@@ -105,6 +105,9 @@ TEST(BlockedCut, CopiesNeighboursForSeveralPanels) {
     EXPECT_EQ(apart.panels, 2);
     EXPECT_EQ(apart.packsRows(), l2Bytes < kL2);
   }
+  EXPECT_FALSE(cut(1040, 128, 1024, true, kL2 / 2).packsRows());
+  for (int64_t rows : {2048, 4096}) // so many pages apart there are fewer places
+    EXPECT_TRUE(cut(rows, 128, 1024, true).packsRows());
   const BlockedNest narrow = cut(64, 256, 8192, true);
   EXPECT_EQ(narrow.panels, 1);
   EXPECT_EQ(narrow.readRows().pitch, narrow.row.pitch);

@@ -146,8 +146,9 @@ void chooseBlocks(BlockedNest &nest, int64_t l1Bytes, int64_t l2Bytes) {
   nest.depthBlock = nest.depth;
   if (!nest.wholeDepth)
     cutDepth(nest, l1Bytes);
-  // The block and the next one, which is fetched meanwhile, in half of what the second cache has for such lines.
-  nest.fewPanels = nest.row.pitch % kPage == 0 && 2 * nest.depthBlock > l2Bytes / kPage / 2 ? 1 : 2;
+  // The block and the next one, which is fetched meanwhile, in half of what the second cache has for lines so far apart.
+  const int64_t apart = nest.row.pitch & -nest.row.pitch; // the power of two in it
+  nest.fewPanels = apart >= kPage && 2 * nest.depthBlock > l2Bytes / apart / 2 ? 1 : 2;
   const int64_t allPanels = ceilDiv(nest.columns, nest.tile.vectors);
   const int64_t panelBytes = nest.wholeDepth ? l2Bytes / 2 : l2Bytes / 4;
   Cut best = cutFor(nest, 1, l2Bytes);

@@ -318,18 +318,22 @@ private:
   const ConvFetch fetch_;
 };
 
-/// Whether the taps of a tile's channels are transposed in registers, or copied one by one.
+/// Whether the taps of a tile's channels are transposed in registers, or copied one by one, which is less code.
 bool packsByTransposing(const ConvNest &nest, const TileRun &run) {
-  constexpr int64_t kFew = 4;
-  return run.size >= kFew && run.size <= kVectorLanes && nest.kernelHeight * nest.kernelWidth >= kFew;
+  constexpr int64_t kEnough = 4;            // rows and columns of a block, for its shuffles
+  constexpr int64_t kManyWeights = 1 << 16; // for a kilobyte and a half of code
+  const int64_t taps = nest.kernelHeight * nest.kernelWidth;
+  const bool oneAfterTheOther = nest.weightColumn == kFloat && nest.weightRow == nest.kernelWidth * kFloat;
+  return oneAfterTheOther && run.size >= kEnough && run.size <= kVectorLanes && taps >= kEnough &&
+         nest.groups * nest.channels * nest.depth * taps >= kManyWeights;
 }
 
 /// From [channel][taps] of each depth to [taps][depth][channel]. Whole vectors are stored, which the next depths
-/// overwrite; those of the last ones end where they should.
+/// overwrite, and of the last depths their parts, so that nothing goes beyond the tap: tiles are packed in any order.
 void transposeWeights(Emit &e, const ConvNest &nest, const TileRun &run, llvm::Value *source,
                       llvm::Value *target) {
   const int64_t taps = nest.kernelHeight * nest.kernelWidth, column = nest.depth * run.size * kFloat;
-  const int64_t beyond = std::min(ceilDiv(kVectorLanes - run.size, run.size), nest.depth);
+  const int64_t partial = std::min(ceilDiv(kVectorLanes - run.size, run.size), nest.depth);
   const int channels = static_cast<int>(run.size);
   auto depths = [&](int64_t begin, int64_t end, int lanes) {
     e.loop(e.i64(begin), e.i64(end), 1, [&](llvm::Value *depth) {
@@ -341,10 +345,10 @@ void transposeWeights(Emit &e, const ConvNest &nest, const TileRun &run, llvm::V
                            e.offset(to, tap * column), column, lanes);
     });
   };
-  if (beyond < nest.depth)
-    depths(0, nest.depth - beyond, kVectorLanes);
-  if (beyond > 0)
-    depths(nest.depth - beyond, nest.depth, channels);
+  if (partial < nest.depth)
+    depths(0, nest.depth - partial, kVectorLanes);
+  if (partial > 0)
+    depths(nest.depth - partial, nest.depth, channels);
 }
 
 } // namespace

@@ -5,7 +5,7 @@
 
 namespace gradc {
 
-/// target[k][row] = source[row][k] for f32: at most 16 rows by 16 elements, the pitches in bytes. So many lanes of a
+/// target[k][row] = source[row][k] for f32: at most 16 rows by 16 elements, the pitches in bytes. `lanes` elements of a
 /// target's row are stored; those beyond the rows are zeros.
 void emitBlockTranspose(Emit &e, llvm::Value *source, int64_t sourcePitch, int rows, int depth,
                         llvm::Value *target, int64_t targetPitch, int lanes = kVectorLanes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <ranges>
 
 #include "codegen/cpu/elements/reduction.h"
 #include "codegen/cpu/kernel.h"
@@ -78,7 +79,7 @@ private:
     ElementEmitter m;
     std::vector<LaneValue> dims; // of the full shape
     llvm::Value *mask = nullptr;
-    bool first = true;            // nothing has gone through it yet, and it is known which memory comes next
+    bool fetches = false;         // what it reads now asks for what comes later
     llvm::Value *saved = nullptr; // memory for saved_
 
     explicit Row(KernelContext &k) : m(k.e, k.fn, k.region()) {}
@@ -90,6 +91,11 @@ private:
   void chooseLanes();
   void chooseUnrolling();
   void chooseSaved();
+  bool lastFetches() const;
+  /// Along the innermost dimension.
+  int64_t rowBytes() const {
+    return plan_.shape[plan_.shape.rank() - 1] * static_cast<int64_t>(dtypeSize(DType::F32));
+  }
   void emitRows(llvm::Value *first);
   void place(Row &row, llvm::Value *number);
   ReductionLoops loops(Row &row);
@@ -185,6 +191,22 @@ void RowsEmitter::chooseSaved() {
   }
 }
 
+/// While the last pass computes what is saved, memory has nothing to do: it asks for the next row, where that is longer than
+/// the distance that the first pass would ask ahead. It must read all that the first one reads.
+bool RowsEmitter::lastFetches() const {
+  if (!saved_ || plan_.levels.size() < 2 || rowBytes() < kAheadInOrder.bytes ||
+      rowBytes() > k_.e.target.l1Bytes)
+    return false;
+  std::vector<bool> reads(k_.fn.numValues());
+  reads[index(*saved_)] = true;
+  for (OpId id : k_.body().ops | std::views::reverse)
+    if (const OpData &op = k_.fn[id]; !op.def->is(kReduction) && reads[index(op.results[0])])
+      for (ValueId v : op.operands)
+        reads[index(v)] = true;
+  return std::ranges::all_of(
+      k_.body().args, [&](ValueId arg) { return k_.fn.type(arg).shape != plan_.shape || reads[index(arg)]; });
+}
+
 /// Whole vectors of a row.
 int64_t RowsEmitter::savedBytes(ValueId value) const {
   return ceilDiv(plan_.shape[plan_.order.laneAxis], kLanes) * kLanes *
@@ -240,20 +262,24 @@ void RowsEmitter::emitRows(llvm::Value *first) {
   const Type walked{DType::F32, plan_.shape, plan_.layout};
   const bool inOrder = isReduced(plan_.shape.rank() - 1);
   const bool across = plan_.layout.empty() && laneDim_ == plan_.shape.rank() - 1;
+  const bool byLast = inOrder && lastFetches();
   for (int64_t i = 0; i < together_; ++i) {
     place(*rows.emplace_back(std::make_unique<Row>(k_)), k_.e.add(first, k_.e.i64(i)));
     rows.back()->m.streams = streams_;
     if (saved_)
       rows.back()->saved = k_.e.offset(scratch_, i * savedBytes(*saved_));
-    rows.back()->first = inOrder || across;
+    rows.back()->fetches = (inOrder || across) && !byLast;
     for (size_t arg = 0; arg < operands_.size(); ++arg)
-      bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->first,
-                 across ? kAheadAcross : kAheadInOrder);
+      bindWalked(rows.back()->m, k_, k_.body().args[arg], operands_[arg], walked, rows.back()->fetches,
+                 across   ? kAheadAcross
+                 : byLast ? Ahead{rowBytes(), Cache::L1}
+                          : kAheadInOrder);
   }
   for (const std::vector<OpId> &level : plan_.levels)
     for (const auto &row : rows) {
+      row->fetches |= byLast && &level == &plan_.levels.back();
       bindReductions(*row, level);
-      row->first = false;
+      row->fetches = false;
     }
   for (const auto &row : rows) {
     bindArgmaxes(*row);

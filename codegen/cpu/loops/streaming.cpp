@@ -37,13 +37,13 @@ llvm::Value *areApart(KernelContext &k) {
 } // namespace
 
 void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
-                const Type &space, const bool &first, Ahead ahead) {
+                const Type &space, const bool &fetches, Ahead ahead) {
   const Type &type = k.fn.type(arg);
   if (type.shape != space.shape || type.layout != space.layout || bytesMoved(k) <= k.e.target.l2Bytes / 2)
     return m.bindBuffer(arg, memory);
-  m.bindValue(arg, [&m, &first, type, memory, ahead](const LaneIndex &index) {
+  m.bindValue(arg, [&m, &fetches, type, memory, ahead](const LaneIndex &index) {
     const LaneValue at = m.address(type, index);
-    if (first && at.affine() && at.step == 1)
+    if (fetches && at.affine() && at.step == 1)
       emitPrefetch(m.e, m.e.offset(m.pointerTo(type, memory, at), ahead.bytes), ahead.cache);
     return m.load(type, memory, index);
   });

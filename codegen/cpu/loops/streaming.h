@@ -20,10 +20,10 @@ constexpr Ahead kAheadInOrder{2048, Cache::L1};
 constexpr Ahead kAheadAcross{kCacheLine, Cache::L2};
 
 /// Binds the memory of an operand of a kernel that walks through `space`. Where the operand is walked so, too, and does
-/// not come from the core's own cache, each vector that is loaded while `first` holds asks for one that is read later.
+/// not come from the core's own cache, each vector that is loaded while `fetches` holds asks for one that is read later.
 /// Processors look ahead as well, but no further than the next few hundred instructions.
 void bindWalked(ElementEmitter &m, const KernelContext &k, ValueId arg, llvm::Value *memory,
-                const Type &space, const bool &first, Ahead ahead = kAheadInOrder);
+                const Type &space, const bool &fetches, Ahead ahead = kAheadInOrder);
 
 /// Emits the body, which stores past the caches where `streams` is true (ElementEmitter::streams). For a kernel that
 /// moves very much it is emitted twice, for results that lie on lines of their own and for others, as one that takes
