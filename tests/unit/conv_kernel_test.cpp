@@ -44,6 +44,16 @@ TEST_F(ContractKernel, Conv) {
     checkAll(texts(c, true).forward());
 }
 
+/// Weights enough to be packed through registers: tiles that are no part of a vector, and taps of two.
+TEST_F(ContractKernel, ConvOfManyWeights) {
+  for (const ConvCase &c : {ConvCase{16, 85, 3, 4, 87, 3, 3, {1, 1}, {1, 1, 1, 1}},
+                            ConvCase{16, 106, 4, 3, 50, 5, 5, {1, 1}, {2, 2, 2, 2}, {1, 1}, 2},
+                            ConvCase{16, 8, 3, 3, 2100, 2, 2}}) {
+    checkAll(texts(c, true).forward());
+    checkAll(texts(c, true).gradInput());
+  }
+}
+
 /// So many groups that items of whole images are enough.
 TEST_F(ContractKernel, ConvOfManyGroups) {
   checkAll(texts({16, 256, 4, 3, 704, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 32}, true).forward());
