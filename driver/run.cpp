@@ -56,19 +56,22 @@ ExitCode compareResults(const Function &fn, const std::vector<Tensor> &results,
   return exit;
 }
 
-/// With request.times, also says how long it takes.
-std::optional<std::vector<Tensor>> runOn(std::string_view name, const RunRequest &request, ExitCode &exit) {
+/// Also says how long it takes, where that is asked for.
+std::optional<std::vector<Tensor>> runOn(std::string_view name, RunRequest request, bool time,
+                                         ExitCode &exit) {
   const Backend *backend = findBackend(name);
   if (!backend) {
     exit = fail({ExitCode::Device, fmt::format("there is no backend '{}' in this build", name)});
     return std::nullopt;
   }
+  RunTimes times;
+  request.times = time ? &times : nullptr;
   Diagnostics diag;
   auto results = backend->run(request, diag);
   exit = finish(diag);
   if (results) {
-    if (request.times)
-      say(stderr, "{}: {}\n", name, request.times->text());
+    if (time)
+      say(stderr, "{}: {}\n", name, times.text());
     return std::move(*results);
   }
   if (exit == ExitCode::Ok)
@@ -103,20 +106,13 @@ ExitCode runRun(const RunFlags &flags) {
   StatusOr<std::vector<Tensor>> values = makeArguments(*fn, flags.arguments);
   if (!values)
     return fail(values.error());
-  RunTimes times, timesOfCompared;
-  RunRequest request{*module,
-                     *fn,
-                     *values,
-                     static_cast<int>(flags.threads),
-                     flags.inMemory,
-                     flags.precision,
-                     flags.time ? &times : nullptr};
-  auto results = runOn(flags.backend, request, exit);
+  const RunRequest request{*module,        *fn, *values, static_cast<int>(flags.threads), flags.inMemory,
+                           flags.precision};
+  auto results = runOn(flags.backend, request, flags.time, exit);
   if (!results)
     return exit;
   if (!flags.compare.empty()) {
-    request.times = flags.time ? &timesOfCompared : nullptr;
-    auto reference = runOn(flags.compare, request, exit);
+    auto reference = runOn(flags.compare, request, flags.time, exit);
     if (!reference)
       return exit;
     exit = compareResults(*fn, *results, *reference, flags);

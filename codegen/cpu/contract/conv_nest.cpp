@@ -364,17 +364,16 @@ void emitPackWeights(Emit &e, const ConvNest &nest, llvm::Value *weights, llvm::
     emitTileSwitch(
         e, channelRuns, e.mod(item, nest.channelTiles()), [&](llvm::Value *first, const TileRun &run) {
           const int64_t column = nest.depth * run.size * kFloat, row = nest.kernelWidth * column;
-          if (packsByTransposing(nest, run)) {
-            llvm::Value *from = e.offset(source, e.mul(first, nest.weightChannel));
-            return transposeWeights(e, nest, run, from,
-                                    e.offset(target, e.mul(first, nest.packedChannelBytes())));
-          }
+          llvm::Value *tileFrom = e.offset(source, e.mul(first, nest.weightChannel));
+          llvm::Value *tileTo = e.offset(target, e.mul(first, nest.packedChannelBytes()));
+          if (packsByTransposing(nest, run))
+            return transposeWeights(e, nest, run, tileFrom, tileTo);
           e.count(nest.depth, [&](llvm::Value *channel) {
             e.count(run.size, [&](llvm::Value *i) {
-              llvm::Value *from = e.offset(source, e.mul(e.add(first, i), nest.weightChannel));
+              llvm::Value *from = e.offset(tileFrom, e.mul(i, nest.weightChannel));
               from = e.offset(from, e.mul(channel, nest.weightDepth));
-              llvm::Value *to = e.offset(target, e.mul(first, nest.packedChannelBytes()));
-              to = e.offset(e.offset(to, e.mul(channel, run.size * kFloat)), e.mul(i, kFloat));
+              llvm::Value *to =
+                  e.offset(e.offset(tileTo, e.mul(channel, run.size * kFloat)), e.mul(i, kFloat));
               e.count(nest.kernelHeight, [&](llvm::Value *kernelRow) {
                 for (int64_t t = 0; t < nest.kernelWidth; ++t) {
                   llvm::Value *at =
