@@ -15,6 +15,7 @@
 #include "codegen/kernel_symbol.h"
 #include "codegen/program_table.h"
 #include "codegen/split_choice.h"
+#include "ir/contraction.h"
 #include "ir/cost.h"
 #include "ir/op.h"
 #include "ir/plan.h"
@@ -51,8 +52,7 @@ Status compileMissing(const Function &fn, std::deque<Unit> &units, const Compile
   for (Unit &unit : units)
     if (!unit.ready)
       missing.push_back(&unit);
-  std::ranges::stable_partition(missing,
-                                [&](Unit *unit) { return fn[unit->kernel].attrs.str("kind") == "contract"; });
+  std::ranges::stable_partition(missing, [&](Unit *unit) { return isContraction(fn[unit->kernel]); });
   std::atomic<size_t> next = 0;
   Status problem;
   std::atomic<bool> failed = false;

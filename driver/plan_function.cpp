@@ -14,6 +14,13 @@ bool hasKernels(const Function &fn) {
   return std::ranges::any_of(fn.body().ops, [&](OpId op) { return fn[op].def->name == "kernel"; });
 }
 
+OpId findPair(const Function &fn) {
+  for (OpId op : fn.body().ops)
+    if (fn[op].def->name == "kernel" && fn[op].attrs.str("kind") == "pair")
+      return op;
+  return kNoOp;
+}
+
 } // namespace
 
 std::optional<Source> chooseSource(const Module &module, const std::string &entry,
@@ -34,6 +41,10 @@ Result<void> planFunction(Module &module, std::string_view function, bool train,
                           const CompileFlags &flags) {
   std::erase_if(module.functions, [&](const auto &other) { return other->name != function; });
   const Function &fn = *module.function(function);
+  if (const OpId pair = findPair(fn); pair != kNoOp && std::holds_alternative<CudaTarget>(target))
+    return std::unexpected(diag.error(fn[pair].loc,
+                                      "kernels of kind pair are for processors, but the target is a CUDA "
+                                      "device; --disable-pass pair leaves both products by themselves"));
   if (isPlanned(fn))
     return {};
   PipelineOptions options = pipelineOptions(target, train, flags.precision);

@@ -218,4 +218,45 @@ OpId findContraction(const Function &fn, RegionId region) {
   return kNoOp;
 }
 
+bool isContraction(const OpData &kernel) {
+  const std::string &kind = kernel.attrs.str("kind");
+  return kind == "contract" || kind == "pair";
+}
+
+bool isPackedInputGradient(const Function &fn, OpId op) {
+  return fn[op].def->name == "matmul" && !fn[op].attrs.flag("transpose_b") &&
+         isN16(fn.type(fn[op].operands[1])) && contractionShape(fn, op).form == ContractionForm::BatchLanes;
+}
+
+bool isPackedWeightGradient(const Function &fn, OpId op) {
+  return contractionShape(fn, op).form == ContractionForm::UnitLanes;
+}
+
+std::optional<GradientPair> findGradientPair(const Function &fn, RegionId region) {
+  std::vector<OpId> contractions;
+  for (OpId op : fn[region].ops)
+    if (fn[op].def->is(kContraction))
+      contractions.push_back(op);
+  if (contractions.size() != 2)
+    return std::nullopt;
+  const GradientPair pair{contractions[0], contractions[1]};
+  if (!isPackedInputGradient(fn, pair.input) || !isPackedWeightGradient(fn, pair.weights))
+    return std::nullopt;
+  const std::vector<ValueId> &toInput = fn[pair.input].operands, &toWeights = fn[pair.weights].operands;
+  auto isArgument = [&](ValueId v) { return std::ranges::find(fn[region].args, v) != fn[region].args.end(); };
+  const bool fits = toInput[0] == toWeights[0] &&
+                    fn.type(toInput[1]) == fn.type(fn[pair.weights].results[0]) && isArgument(toInput[0]) &&
+                    isArgument(toInput[1]) && isArgument(toWeights[1]);
+  return fits ? std::optional(pair) : std::nullopt;
+}
+
+std::vector<bool> descendants(const Function &fn, RegionId region, OpId op) {
+  std::vector<bool> made(fn.numValues());
+  for (OpId inner : fn[region].ops)
+    if (inner == op || std::ranges::any_of(fn[inner].operands, [&](ValueId v) { return made[index(v)]; }))
+      for (ValueId v : fn[inner].results)
+        made[index(v)] = true;
+  return made;
+}
+
 } // namespace gradc

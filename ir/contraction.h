@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "ir/ir.h"
@@ -62,7 +63,23 @@ bool tilesPay(const Function &fn, OpId op);
 /// As schedules and reports name it: "batch_lanes".
 std::string_view contractionFormName(ContractionForm form);
 
-/// The contraction of a kernel's region: the op with trait kContraction. A kernel of kind `contract` has one.
+/// The contraction of a kernel's region: the op with trait kContraction. A kernel of kind `contract` has one, the first of
+/// a `pair` is the input's gradient.
 OpId findContraction(const Function &fn, RegionId region);
+
+/// Whether a kernel is of kind contract or pair.
+bool isContraction(const OpData &kernel);
+
+/// The gradients of a dense layer whose weights lie in n16: dX = matmul(dY, W), towards its input, and
+/// dW = matmul(dY, X) {transpose_a = true}, all values in n16, of f32.
+bool isPackedInputGradient(const Function &fn, OpId op);
+bool isPackedWeightGradient(const Function &fn, OpId op);
+/// Both in one region, of the same dY, and of arguments.
+struct GradientPair {
+  OpId input = kNoOp, weights = kNoOp;
+};
+std::optional<GradientPair> findGradientPair(const Function &fn, RegionId region);
+/// By value id: what a region makes of an op's results, these included.
+std::vector<bool> descendants(const Function &fn, RegionId region, OpId op);
 
 } // namespace gradc

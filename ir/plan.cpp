@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/contraction.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/window_walk.h"
@@ -157,14 +158,27 @@ bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
   const std::optional<WindowWalk> walk = windowWalk(fn, op.regions[0], to);
   std::vector<bool> derived(fn.numValues());
   derived[index(region.args[operand])] = true;
+  // A pair has read all it needs of a weight when it writes the new one, and stores its input's gradient at the end.
+  OpId toInput = kNoOp;
+  if (op.attrs.str("kind") == "pair")
+    if (const std::optional<GradientPair> pair = findGradientPair(fn, op.regions[0]))
+      toInput = pair->input;
+  const std::vector<bool> stored = descendants(fn, op.regions[0], toInput); // at the end
+  if (stored[index(region.yields[result])])
+    return false;
   for (OpId inner : region.ops) {
+    if (inner == toInput && fn[inner].operands[0] != region.args[operand])
+      continue;
     bool reads = std::ranges::any_of(fn[inner].operands, [&](ValueId v) { return derived[index(v)]; });
     if (!reads)
       continue;
     if (!fn[inner].def->is(kElementwise) && !(walk && walk->mayOverwrite && inner == walk->op))
       return false;
-    for (ValueId v : fn[inner].results)
+    for (ValueId v : fn[inner].results) {
+      if (stored[index(v)])
+        return false;
       derived[index(v)] = true;
+    }
   }
   // Results of another shape have loops of their own.
   for (ValueId v : region.yields)

@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 
+#include "ir/contraction.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "ir/plan.h"
@@ -224,19 +225,31 @@ private:
         begin(o) != begin(v))
       return false;
     const std::optional<WindowWalk> walk = windowWalk(fn_, fn_[op].regions[0], fn_.type(v));
-    for (ValueId yield : region.yields)
-      if (!readsInStep(region, yield, arg, fn_.type(v).shape, walk && walk->mayOverwrite ? walk->op : kNoOp))
-        return false;
-    return true;
+    Exceptions exceptions{.walk = walk && walk->mayOverwrite ? walk->op : kNoOp};
+    if (fn_[op].attrs.str("kind") == "pair")
+      exceptions.early = findContraction(fn_, fn_[op].regions[0]);
+    const std::vector<bool> late = descendants(fn_, fn_[op].regions[0], exceptions.early);
+    if (late[index(region.yields[result])])
+      return false;
+    return std::ranges::all_of(region.yields, [&](ValueId yield) {
+      const bool inStep = !late[index(yield)] && fn_.type(yield).shape == fn_.type(v).shape;
+      return readsInStep(region, yield, inStep, arg, fn_.type(v).shape, exceptions);
+    });
   }
 
-  /// `walk` reads its first operand within the window that it writes.
-  bool readsInStep(const RegionData &region, ValueId from, ValueId arg, const Shape &shape, OpId walk) const {
+  struct Exceptions {
+    OpId walk = kNoOp; // reads its first operand within the window that it writes
+    OpId early =
+        kNoOp; // reads a block of its second operand before that is written; what is made of it is stored last
+  };
+
+  bool readsInStep(const RegionData &region, ValueId from, bool fromStep, ValueId arg, const Shape &shape,
+                   const Exceptions &exceptions) const {
     struct Entry {
       ValueId value;
       bool inStep; // only elementwise ops of that shape between the yield and here
     };
-    std::vector<Entry> stack{{from, fn_.type(from).shape == shape}};
+    std::vector<Entry> stack{{from, fromStep}};
     std::vector<uint8_t> seen(fn_.numValues());
     while (!stack.empty()) {
       const auto [v, inStep] = stack.back();
@@ -254,7 +267,9 @@ private:
       if (op.def->is(kReduction) && inStep && fn_.type(op.operands[0]).shape == shape)
         return false;
       for (size_t i = 0; i < op.operands.size(); ++i) {
-        const bool walked = fn_[v].def == walk && i == 0;
+        if (fn_[v].def == exceptions.early && i == 1)
+          continue;
+        const bool walked = fn_[v].def == exceptions.walk && i == 0;
         stack.push_back({op.operands[i], inStep && (op.def->is(kElementwise) || walked)});
       }
     }

@@ -33,7 +33,7 @@ std::string_view objection(const OpDef &def, std::string_view kind) {
     return "it has an effect";
   if (isComposite(def))
     return "it must be expanded first";
-  if (def.is(kContraction) && kind != "contract")
+  if (def.is(kContraction) && kind != "contract" && kind != "pair")
     return "it is a contraction";
   if (def.is(kReduction) && kind != "rows")
     return "it is a reduction";
@@ -51,7 +51,9 @@ void checkAlgorithm(const Function &fn, OpId id, std::vector<std::string> &error
   const OpId contraction = findContraction(fn, fn[id].regions[0]);
   if (algorithm == "direct" || contraction == kNoOp)
     return;
-  if (algorithm == "amx" || algorithm == "amx6") {
+  if (fn[id].attrs.str("kind") == "pair")
+    errors.push_back(fmt::format("a kernel of kind pair has algorithm = direct, but got {}", algorithm));
+  else if (algorithm == "amx" || algorithm == "amx6") {
     const DType factor = algorithm == "amx" ? DType::BF16 : DType::F32;
     if (!canUseTiles(fn, contraction, factor))
       errors.push_back(fmt::format("algorithm = {} needs a matmul{} of {}", algorithm,
@@ -93,6 +95,9 @@ std::vector<std::string> kernelErrors(const Function &fn, OpId id) {
   if (kind == "contract" && contractions != 1)
     errors.push_back(
         fmt::format("a kernel of kind contract contains one contraction, but got {}", contractions));
+  if (kind == "pair" && !findGradientPair(fn, op.regions[0]))
+    errors.push_back("a kernel of kind pair contains the two gradients of a dense layer, matmul(%dy, %w) and "
+                     "matmul(%dy, %x) {transpose_a = true}, of arguments in n16");
   if (errors.empty())
     checkAlgorithm(fn, id, errors);
   if (fn[op.regions[0]].yields.empty())

@@ -70,6 +70,45 @@ OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId>
   return kernel;
 }
 
+OpId joinKernels(Function &fn, OpId first, OpId second, std::string_view kind) {
+  std::vector<ValueId> operands, results;
+  std::vector<Type> types;
+  std::vector<std::string> names;
+  for (OpId kernel : {first, second}) {
+    for (ValueId v : fn[kernel].operands)
+      if (std::ranges::find(operands, v) == operands.end())
+        operands.push_back(v);
+    for (ValueId v : fn[kernel].results) {
+      results.push_back(v);
+      types.push_back(fn.type(v));
+      names.push_back(fn[v].name);
+    }
+  }
+  const OpId joined = fn.makeOp(Function::kBody, &opDef("kernel"), operands,
+                                {{"kind", Keyword{std::string(kind)}}}, types, names, fn[first].loc);
+  const RegionId region = fn.addRegion(joined);
+  Builder inner(fn, region);
+  for (ValueId v : operands)
+    fn.addArg(region, fn.type(v), fn[v].name);
+  for (OpId kernel : {first, second}) {
+    ValueMap map(fn.numValues(), kNoValue);
+    const RegionId from = fn[kernel].regions[0];
+    for (size_t i = 0; i < fn[from].args.size(); ++i) {
+      const auto operand = std::ranges::find(operands, fn[kernel].operands[i]);
+      map[index(fn[from].args[i])] = fn[region].args[static_cast<size_t>(operand - operands.begin())];
+    }
+    for (OpId op : std::vector(fn[from].ops))
+      cloneOp(fn, op, inner, map);
+    for (ValueId v : std::vector(fn[from].yields))
+      fn[region].yields.push_back(map[index(v)]);
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    fn.replaceUses(results[i], fn[joined].results[i]);
+    takeName(fn, results[i], fn[joined].results[i]);
+  }
+  return joined;
+}
+
 ValueId copyKernel(Function &fn, ValueId v) {
   Builder b(fn);
   const Type type = fn.type(v);

@@ -20,6 +20,9 @@ std::string_view kernelKind(const Function &fn, std::span<const OpId> ops);
 /// entered there and take over the names of what they stand for.
 OpId buildKernel(Builder &b, std::span<const OpId> ops, std::span<const ValueId> yields, ValueMap &map);
 
+/// A kernel that does what two do, the first one's ops first, and whose results replace theirs. Not linked into the body.
+OpId joinKernels(Function &fn, OpId first, OpId second, std::string_view kind);
+
 /// Appends a kernel to the body that copies a value; returns the copy.
 ValueId copyKernel(Function &fn, ValueId v);
 

@@ -85,6 +85,8 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
     add("winograd");
     add("pixels");
+    if (options.precision == Precision::F32)
+      add("pair");
     if (options.precision == Precision::F32Amx)
       schedule.set("split", true);
     add("schedule", std::move(schedule));

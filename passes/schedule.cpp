@@ -14,7 +14,7 @@
 //
 // A kernel without a schedule is one loop over its result, 16 lanes along the innermost dimension in memory. The
 // processor is given by its registers, so the pass asks nothing of the machine it runs on. A tile never changes a
-// bit. Runs after outline and winograd, before plan-memory. Exact.
+// bit. Runs after outline, winograd and pair, before plan-memory. Exact.
 #include <cmath>
 
 #include "ir/contraction.h"
@@ -86,8 +86,8 @@ Dict contractionSchedule(const Function &fn, OpId kernel, OpId contraction, cons
 Dict scheduleOf(const Function &fn, OpId kernel, const VectorUnit &unit, bool split) {
   Dict schedule;
   for (OpId op : fn[fn[kernel].regions[0]].ops) {
-    if (fn[op].def->is(kContraction))
-      return contractionSchedule(fn, kernel, op, unit, split);
+    if (fn[op].def->is(kContraction)) // a pair's first one has its loops
+      return contractionSchedule(fn, kernel, op, unit, split && fn[kernel].attrs.str("kind") == "contract");
     if (fn[op].def->is(kReduction) && !schedule.has("order"))
       addOrder(fn, op, schedule);
   }

@@ -1,4 +1,5 @@
-// Kernels of kind `contract`: one matmul or convolution, and as its epilogue whatever else the region computes.
+// Kernels of kind `contract`: one matmul or convolution, and as its epilogue whatever else the region computes; of kind
+// `pair`: both gradients of a dense layer, likewise.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -11,6 +12,7 @@
 #include "codegen/cpu/amx/tile_matmul.h"
 #include "codegen/cpu/contract/contract_plan.h"
 #include "codegen/cpu/contract/epilogue.h"
+#include "codegen/cpu/contract/pair_nest.h"
 #include "codegen/cpu/contract/segments.h"
 #include "codegen/cpu/elements/element.h"
 #include "codegen/cpu/kernel.h"
@@ -257,6 +259,40 @@ KernelCode emitContract(KernelContext &k) {
   }));
   if (segments > 1)
     code.steps.push_back(emitCombine(k, sum, segments));
+  return code;
+}
+
+KernelCode emitPair(KernelContext &k) {
+  const std::optional<GradientPair> pair = findGradientPair(k.fn, k.region());
+  CHECK(pair, "a kernel of kind pair without a pair of gradients");
+  const Type &weights = k.fn.type(k.fn[pair->input].operands[1]);
+  PairNest nest{.inputs = weights.shape[1],
+                .units = weights.shape[0],
+                .examples = k.fn.type(k.fn[pair->input].operands[0]).shape[0],
+                .segments = reductionOrder(k.fn, pair->input).split,
+                .tile = tileOf(k, pair->input)};
+  cutStrips(nest);
+  const ValueId toInput = k.fn[pair->input].results[0];
+  KernelCode code;
+  std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, toInput);
+  if (nest.segments > 1) {
+    code.workspaceBytes = segmentBytes(k, toInput, nest.segments);
+    store = std::make_unique<SegmentStore>(k, toInput);
+  }
+  EpilogueStore update(k, k.fn[pair->weights].results[0]);
+  code.steps.push_back({.symbol = k.symbol,
+                        .items = nest.items(),
+                        .scratchBytes = nest.scratchBytes(),
+                        .work = estimatedWork(k.fn, pair->input) + estimatedWork(k.fn, pair->weights)});
+  k.e.beginKernel(k.symbol);
+  TileKernels tiles(k.e, update, k.symbol);
+  emitNest(tiles, *store, nest,
+           {.gradient = k.e.buffer(operandBuffer(k, pair->input, 0)),
+            .weights = k.e.buffer(operandBuffer(k, pair->input, 1)),
+            .input = k.e.buffer(operandBuffer(k, pair->weights, 1))});
+  k.e.endFunction();
+  if (nest.segments > 1)
+    code.steps.push_back(emitCombine(k, toInput, nest.segments));
   return code;
 }
 

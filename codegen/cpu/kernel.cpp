@@ -11,7 +11,7 @@ namespace gradc {
 namespace {
 
 /// Raised with every change of what generators make for the same kernel text.
-constexpr int kGeneratorVersion = 78;
+constexpr int kGeneratorVersion = 80;
 
 } // namespace
 
@@ -30,8 +30,11 @@ KernelCode emitCode(KernelContext &context) {
     std::string_view kind;
     KernelCode (*emit)(KernelContext &);
   };
-  constexpr Generator generators[] = {
-      {"map", emitMap}, {"multi", emitMap}, {"rows", emitRows}, {"contract", emitContract}};
+  constexpr Generator generators[] = {{"map", emitMap},
+                                      {"multi", emitMap},
+                                      {"rows", emitRows},
+                                      {"contract", emitContract},
+                                      {"pair", emitPair}};
   const std::string &kind = context.fn[context.kernel].attrs.str("kind");
   for (const Generator &generator : generators)
     if (generator.kind == kind)

@@ -52,6 +52,7 @@ KernelCode emitRows(KernelContext &k);       // reductions
 KernelCode emitColumnSums(KernelContext &k); // for isColumnSums
 bool isColumnSums(const KernelContext &k);
 KernelCode emitContract(KernelContext &k); // matmul, convolutions
+KernelCode emitPair(KernelContext &k);     // both gradients of a dense layer
 KernelCode emitRelayout(KernelContext &k); // for isTransposingRelayout
 bool isTransposingRelayout(const KernelContext &k);
 KernelCode emitScatter(KernelContext &k); // for isScatter

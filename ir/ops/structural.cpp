@@ -47,7 +47,7 @@ GRADC_OPS(structural) {
                   .kind = AttrKind::Keyword,
                   .doc = "shape of the generated loops",
                   .required = true,
-                  .keywords = {"map", "rows", "contract", "multi"}},
+                  .keywords = {"map", "rows", "contract", "multi", "pair"}},
                  {.name = "schedule",
                   .kind = AttrKind::Dict,
                   .doc = "loop structure, from the schedule pass"},

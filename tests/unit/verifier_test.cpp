@@ -205,6 +205,30 @@ TEST(Verifier, KernelsOfEachKind) {
       "in @f: a kernel of kind map may not contain kernel: kernels do not nest");
 }
 
+/// Both gradients of a dense layer.
+std::string pairKernel(std::string_view body, std::string_view attrs = "") {
+  return fmt::format("func @f(%dy: f32[16,32]<n16>, %w: f32[32,8]<n16>, %x: f32[16,8]<n16>) {{\n"
+                     "%a, %b = kernel(%dy, %w, %x) {{kind = pair{}}} {{\n"
+                     "^(%dy: f32[16,32]<n16>, %w: f32[32,8]<n16>, %x: f32[16,8]<n16>):\n{}\n"
+                     "yield %dx, %dw }} : f32[16,8]<n16>, f32[32,8]<n16>\nreturn }}",
+                     attrs, body);
+}
+
+TEST(Verifier, PairsOfGradients) {
+  const std::string dx = "%dx = matmul(%dy, %w) : f32[16,8]<n16>\n",
+                    dw = "%dw = matmul(%dy, %x) {transpose_a = true} : f32[32,8]<n16>\n";
+  EXPECT_EQ(verified(pairKernel(dx + dw)), "");
+  EXPECT_EQ(verified(pairKernel(dx + dw, ", schedule = {algorithm = direct, tile = [8,1]}")), "");
+  EXPECT_EQ(verified(pairKernel(dx + dw, ", schedule = {algorithm = amx6}")),
+            "in @f: a kernel of kind pair has algorithm = direct, but got amx6");
+  const std::string objection =
+      "in @f: a kernel of kind pair contains the two gradients of a dense layer, "
+      "matmul(%dy, %w) and matmul(%dy, %x) {transpose_a = true}, of arguments in n16";
+  EXPECT_EQ(verified(pairKernel(dw + dx)), objection);
+  EXPECT_EQ(verified(pairKernel(dx + "%dw = relu(%w)")), objection);
+  EXPECT_EQ(verified(pairKernel("%t = relu(%w)\n%dx = matmul(%dy, %t) : f32[16,8]<n16>\n" + dw)), objection);
+}
+
 TEST(Verifier, KernelArgumentsAreTheOperands) {
   EXPECT_EQ(verified("func @f(%x: f32[2]) { %k = kernel(%x) {kind = map} { ^(): %c = constant() {value = "
                      "splat(1.0)} : f32[2] yield %c } return }"),

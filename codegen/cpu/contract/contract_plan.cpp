@@ -71,18 +71,6 @@ ContractPlan packedBatchLanes(const Operation &op, RegisterTile tile) {
   return {nest, 1, 0};
 }
 
-/// Along an operand in n16, whose last block may be cut short; `panel` is the distance of the other's rows.
-Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
-  const int64_t full = depth / kLanes, rest = depth % kLanes;
-  auto inBlock = [&](int64_t count) { return Reduction::loop(count, kFloat, panel, Reduction::step()); };
-  std::vector<Reduction::Part> parts;
-  if (full)
-    parts.push_back({.reduction = Reduction::loop(full, blockBytes, kLanes * panel, inBlock(kLanes))});
-  if (rest)
-    parts.push_back({full * blockBytes, full * kLanes * panel, ~0u, inBlock(rest)});
-  return Reduction::sequence(std::move(parts));
-}
-
 /// Products of which two stay in L2, of operands and results that do not.
 bool fetchesNext(const Operation &op, int64_t products) {
   constexpr int64_t kNear = 512 << 10;

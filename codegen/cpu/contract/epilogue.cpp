@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/cpu/interleave.h"
+#include "ir/contraction.h"
 #include "ir/layout.h"
 #include "ir/op.h"
 #include "support/check.h"
@@ -25,11 +26,19 @@ void EpilogueStore::begin(llvm::Value *buffers) {
   }
   results_.clear();
   for (size_t i = 0; i < k_.body().yields.size(); ++i)
-    results_.push_back(resultOf(static_cast<int>(i), buffers));
+    if (!isOfAnother(k_.body().yields[i]))
+      results_.push_back(resultOf(static_cast<int>(i), buffers));
+}
+
+bool EpilogueStore::isOfAnother(ValueId value) const {
+  return std::ranges::any_of(k_.body().ops, [&](OpId op) {
+    return k_.fn[op].def->is(kContraction) && op != k_.fn[sum_].def &&
+           descendants(k_.fn, k_.region(), op)[index(value)];
+  });
 }
 
 EpilogueStore::Result EpilogueStore::resultOf(int number, llvm::Value *buffers) {
-  Result result{k_.body().yields[number], {}, pointer(buffers, k_.resultBuffer(number))};
+  Result result{number, k_.body().yields[number], {}, pointer(buffers, k_.resultBuffer(number))};
   while (k_.fn[result.value].def != kNoOp && k_.fn[k_.fn[result.value].def].def->is(kMovement) &&
          k_.fn[k_.fn[result.value].def].def->name != "broadcast") {
     result.moves.insert(result.moves.begin(), k_.fn[result.value].def);
@@ -63,8 +72,8 @@ void EpilogueStore::prefetch(std::span<const TileVector> tile) {
 }
 
 void EpilogueStore::prefetchResult(const LaneIndex &at) {
-  for (size_t i = 0; i < results_.size(); ++i)
-    prefetchElement(k_.fn.type(k_.body().yields[i]), results_[i].pointer, placeOf(results_[i], at));
+  for (const Result &result : results_)
+    prefetchElement(typeOf(result), result.pointer, placeOf(result, at));
 }
 
 void EpilogueStore::prefetchPlace(const LaneIndex &at) {
@@ -123,8 +132,7 @@ void EpilogueStore::storeVector(const LaneIndex &at) {
   for (const Result &result : results_)
     values.push_back(emitter_->emit(result.value, at));
   for (size_t i = 0; i < values.size(); ++i)
-    emitter_->store(k_.fn.type(k_.body().yields[i]), results_[i].pointer, placeOf(results_[i], at),
-                    values[i]);
+    emitter_->store(typeOf(results_[i]), results_[i].pointer, placeOf(results_[i], at), values[i]);
 }
 
 LaneIndex EpilogueStore::placeOf(const Result &result, LaneIndex at) {

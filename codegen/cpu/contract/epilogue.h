@@ -9,7 +9,8 @@
 
 namespace gradc {
 
-/// Evaluates the region's yields with the contraction's result bound to the accumulators, and stores them.
+/// Evaluates the region's yields with the contraction's result bound to the accumulators, and stores them, but for those
+/// that are made of another contraction.
 class EpilogueStore : public TileStore {
 public:
   EpilogueStore(KernelContext &k, ValueId sum) : k_(k), sum_(sum) {}
@@ -31,17 +32,20 @@ private:
   bool isFar(ValueId arg) const;
   bool isLarge(ValueId arg) const;
   bool feedsEpilogue(ValueId arg) const;
+  bool isOfAnother(ValueId value) const;
 
   KernelContext &k_;
   ValueId sum_;
   std::unique_ptr<ElementEmitter> emitter_;
   /// A result: the last value at the contraction's index, and the reshapes and transposes that it is stored through.
   struct Result {
+    int number; // of the kernel's results
     ValueId value;
     std::vector<OpId> moves;
     llvm::Value *pointer;
   };
   Result resultOf(int number, llvm::Value *buffers);
+  const Type &typeOf(const Result &result) const { return k_.fn.type(k_.body().yields[result.number]); }
   LaneIndex placeOf(const Result &result, LaneIndex at);
   Values pointers_;
   std::vector<Result> results_;

@@ -353,6 +353,18 @@ private:
 
 } // namespace
 
+Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel) {
+  const int64_t full = depth / kVectorLanes, rest = depth % kVectorLanes;
+  auto inBlock = [&](int64_t count) { return Reduction::loop(count, kFloat, panel, Reduction::step()); };
+  std::vector<Reduction::Part> parts;
+  if (full)
+    parts.push_back(
+        {.reduction = Reduction::loop(full, blockBytes, kVectorLanes * panel, inBlock(kVectorLanes))});
+  if (rest)
+    parts.push_back({full * blockBytes, full * kVectorLanes * panel, ~0u, inBlock(rest)});
+  return Reduction::sequence(std::move(parts));
+}
+
 MatmulGrid matmulGrid(const MatmulNest &nest) {
   MatmulGrid grid;
   grid.rowRuns = balancedTiles(nest.rows, nest.tile.rows);

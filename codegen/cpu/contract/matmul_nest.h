@@ -56,6 +56,10 @@ struct MatmulNest {
   int64_t partialBytes() const { return tile.rows * kVectorLanes * 4; }
 };
 
+/// The reduction along a depth that lies in n16, whose last block may be cut short: blocks of the row operand are so many
+/// bytes apart, rows of the column operand `panel`.
+Reduction overBlocks(int64_t depth, int64_t blockBytes, int64_t panel);
+
 /// Chooses strips, for the nest's tile and the cache of a core, where a matrix is larger than it. Neutral in bits.
 void blockForCache(MatmulNest &nest, int64_t l2Bytes);
 /// The same where the row operand's matrix lies in n16: strips read it in its order.
