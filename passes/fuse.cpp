@@ -21,7 +21,9 @@
 // the union is a legal kernel and no path leads out of it and back. First come, in program order of consumers
 // and until nothing changes, the edges that make a stored value disappear; then those that only save a read,
 // where the value stays a result because others read it too. (So a tanh's derivative joins the backward pass
-// that needs it, and not the forward pass that happens to stand first.) Nothing is computed twice but ops of
+// that needs it, and not the forward pass that happens to stand first.) With the option siblings, kernels with
+// reductions that go through the same value, neither of which needs the other, become one at last, so that it is
+// read once. Nothing is computed twice but ops of
 // trait cheap, which are cloned into every kernel that reads through them and vanish. Remarks name each edge:
 // fused, or the reason why not, from the closed list in passes/fuse_analysis.h.
 //
@@ -53,6 +55,8 @@ public:
       refusals.push_back(graph_.merge(edge));
     if (context_.remarks)
       report(refusals);
+    if (context_.options.flag("siblings"))
+      mergeSiblings();
     return emit();
   }
 
@@ -72,6 +76,19 @@ private:
       else
         context_.diag.remark(loc, "@{}: %{} -> %{}: not fused: {}", fn_.name, from, to,
                              refusalText(*refusals[i]));
+    }
+  }
+
+  void mergeSiblings() {
+    for (const auto &[a, b, shared] : graph_.siblings()) {
+      const std::vector<int> first = graph_.members(a), second = graph_.members(b);
+      if (!graph_.mergeSiblings(a, b))
+        continue;
+      ++context_.statistics["siblings"];
+      if (context_.remarks)
+        context_.diag.remark(fn_[graph_.nodes()[second.back()].op].loc,
+                             "@{}: %{} and %{}: siblings that read %{}, fused", fn_.name,
+                             nameOf(first.back()), nameOf(second.back()), fn_[shared].name);
     }
   }
 
@@ -139,6 +156,7 @@ GRADC_PASS(fuse) {
   return {.name = "fuse",
           .doc = "group ops into kernels",
           .options = {{"max", "most ops in a kernel, cheap ones not counted; 0: no limit", int64_t{64}},
-                      {"reorder", "a contraction may store its result transposed", false}},
+                      {"reorder", "a contraction may store its result transposed", false},
+                      {"siblings", "reductions of one value may be one kernel", false}},
           .run = run};
 }

@@ -1,6 +1,7 @@
 #include "passes/fuse_analysis.h"
 
 #include <algorithm>
+#include <map>
 #include <queue>
 
 #include "ir/op.h"
@@ -116,34 +117,76 @@ std::vector<int> FusionGraph::clustersOf(const FusionEdge &edge) const {
   return clusters;
 }
 
-std::vector<int> FusionGraph::unionOf(const FusionEdge &edge) const {
+std::vector<int> FusionGraph::unionOf(const std::vector<int> &clusters) const {
   std::vector<int> set;
-  for (int cluster : clustersOf(edge))
+  for (int cluster : clusters)
     set.insert(set.end(), members_[cluster].begin(), members_[cluster].end());
   std::ranges::sort(set);
   return set;
 }
 
 bool FusionGraph::removesResult(const FusionEdge &edge) const {
-  return !leaves(edge.producer, unionOf(edge));
+  return !leaves(edge.producer, unionOf(clustersOf(edge)));
 }
 
 std::optional<Refusal> FusionGraph::merge(const FusionEdge &edge) {
   const int a = cluster_[edge.producer], b = cluster_[edge.consumer];
   if (a == b)
     return std::nullopt;
-  const std::vector<int> joined = clustersOf(edge);
-  std::vector<int> set = unionOf(edge);
-  if (auto refusal = check(set))
+  if (auto refusal = check(unionOf(clustersOf(edge))))
     return refusal;
   if (reaches(a, b) || reaches(b, a)) // a third one has no operand but b
     return Refusal::Cycle;
-  for (int cluster : joined)
+  join(clustersOf(edge));
+  return std::nullopt;
+}
+
+/// The first cluster takes in the others.
+void FusionGraph::join(const std::vector<int> &clusters) {
+  std::vector<int> set = unionOf(clusters);
+  for (int cluster : clusters)
     members_[cluster].clear();
   for (int node : set)
-    cluster_[node] = a;
-  members_[a] = std::move(set);
-  return std::nullopt;
+    cluster_[node] = clusters.front();
+  members_[clusters.front()] = std::move(set);
+}
+
+/// What the cluster reads from outside at the shape that it reduces. An argmax is computed by itself: nothing is gained
+/// by what stands beside it.
+std::vector<ValueId> FusionGraph::reducedWith(int cluster) const {
+  const std::vector<OpId> ops = opsOf(cluster);
+  if (std::ranges::any_of(ops, [&](OpId op) { return fn_[op].def->name == "argmax"; }))
+    return {};
+  const auto reduction = std::ranges::find_if(ops, [&](OpId op) { return isReduce(fn_[op]); });
+  std::vector<ValueId> values;
+  if (reduction == ops.end())
+    return values;
+  const Shape &shape = fn_.type(fn_[*reduction].operands[0]).shape;
+  for (OpId op : ops)
+    for (ValueId v : fn_[op].operands)
+      if (fn_.type(v).shape == shape && std::ranges::find(ops, fn_[v].def) == ops.end())
+        values.push_back(v);
+  return values;
+}
+
+std::vector<FusionGraph::Siblings> FusionGraph::siblings() const {
+  std::vector<Siblings> pairs;
+  std::map<ValueId, std::vector<int>> readers;
+  for (size_t cluster = 0; cluster < members_.size(); ++cluster)
+    for (ValueId v : reducedWith(static_cast<int>(cluster))) {
+      for (int before : readers[v])
+        if (before != static_cast<int>(cluster))
+          pairs.push_back({before, static_cast<int>(cluster), v});
+      readers[v].push_back(static_cast<int>(cluster));
+    }
+  return pairs;
+}
+
+bool FusionGraph::mergeSiblings(int a, int b) {
+  if (members_[a].empty() || members_[b].empty() || check(unionOf({a, b})) || reaches(a, b) || reaches(b, a))
+    return false;
+  join({a, b});
+  return true;
 }
 
 std::vector<int> FusionGraph::order() const {

@@ -56,6 +56,14 @@ public:
   bool removesResult(const FusionEdge &edge) const;
   /// Puts producer and consumer of an edge into one cluster, or says why not.
   std::optional<Refusal> merge(const FusionEdge &edge);
+  /// Two clusters with reductions that go through the same value element by element.
+  struct Siblings {
+    int a, b;
+    ValueId shared;
+  };
+  std::vector<Siblings> siblings() const;
+  /// Makes one cluster of two such, where that is a legal kernel.
+  bool mergeSiblings(int a, int b);
 
   /// Clusters so that each stands after those it reads from; otherwise in program order.
   std::vector<int> order() const;
@@ -74,10 +82,12 @@ private:
   std::optional<Refusal> checkContract(const std::vector<int> &set) const;
   std::optional<Refusal> checkNarrowOutputs(const std::vector<int> &set, const std::vector<int> &roots) const;
   std::vector<int> clustersOf(const FusionEdge &edge) const;
-  std::vector<int> unionOf(const FusionEdge &edge) const;
+  std::vector<int> unionOf(const std::vector<int> &clusters) const;
   bool isView(int node) const;
   bool reordersResult(int node, const std::vector<int> &set) const;
   bool reaches(int from, int to) const;
+  void join(const std::vector<int> &clusters);
+  std::vector<ValueId> reducedWith(int cluster) const;
   bool leaves(int node, const std::vector<int> &set) const;
 
   const Function &fn_;

@@ -67,8 +67,10 @@ Pipeline buildPipeline(const PipelineOptions &options) {
   // Kernels: fuse decides what runs together, outline makes a kernel of each op that is left, so that code
   // generation sees nothing else.
   Dict fusion;
-  if (!options.cuda)
+  if (!options.cuda) {
     fusion.set("reorder", true);
+    fusion.set("siblings", true);
+  }
   add("fuse", std::move(fusion));
   add("outline");
 
