@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -38,6 +39,16 @@ bool hasNonFinite(const float *values, int64_t count) {
     found |= static_cast<uint32_t>((bits & 0x7f800000) == 0x7f800000);
   }
   return found != 0;
+}
+
+/// +0 throughout.
+bool isZero(const float *values, int64_t count) {
+  constexpr int64_t kPiece = 256; // so that others are found out early
+  uint32_t found = 0;
+  for (int64_t first = 0; first < count && found == 0; first += kPiece)
+    for (int64_t i = first; i < std::min(first + kPiece, count); ++i)
+      found |= std::bit_cast<uint32_t>(values[i]);
+  return found == 0;
 }
 
 /// The weights of the mapped file in place, if they fit; else an empty buffer.
@@ -119,6 +130,8 @@ void VariableStore::arrange(StoredVariable &variable, bool inLanes) {
                        std::vector<float> block(static_cast<size_t>(kLanes * columns));
                        for (int64_t i = begin; i < end; ++i) {
                          float *at = variable.values() + i * kLanes * columns;
+                         if (isSlot(variable) && isZero(at, kLanes * columns))
+                           continue; // as all are when training begins
                          std::ranges::copy_n(at, kLanes * columns, block.data());
                          moveBlock(block.data(), at, columns, inLanes);
                        }
@@ -132,10 +145,12 @@ void VariableStore::makeRowMajor() {
 
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
   makeRowMajor();
+  const bool areZeros = std::exchange(isFresh_, false);
   for (const StoredVariable &variable : variables_) {
     const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
     if (isSlot(variable)) {
-      std::ranges::fill(values, 0.0f);
+      if (!areZeros)
+        std::ranges::fill(values, 0.0f);
       continue;
     }
     if (Status status = gradc::initialise(variable.spec, seed, folder, pool, values); !status.ok())
@@ -178,6 +193,7 @@ bool VariableStore::isBatchCount(std::string_view name) const {
 
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
   makeRowMajor();
+  isFresh_ = false;
   std::vector<std::string> missing, extra;
   for (const StoredVariable &variable : variables_)
     if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))

@@ -1,5 +1,6 @@
 #include "runtime/variables.h"
 
+#include <cmath>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -126,6 +127,27 @@ TEST(Variables, LieInLanesForProgramsThatWantThemSo) {
     store->arrange(w, true);
     EXPECT_EQ(store->everything()[0].bytes, counted(kWeights, first));
     store->arrange(w, true);
+  }
+}
+
+/// Blocks of zeros are not moved, and only those.
+TEST(Variables, SlotsWithZerosLieInLanesToo) {
+  ThreadPool pool(2);
+  StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
+  ASSERT_TRUE(store);
+  StoredVariable &m = *store->find("w.momentum");
+  for (int64_t row : {0, 15, 33}) {
+    const int64_t column = row + 3;
+    ASSERT_TRUE(store->initialise(1, "", pool).ok()); // zeros, also where a value of the round before lies
+    store->arrange(m, true);
+    ASSERT_EQ(inLanes(m, row, column), 0);
+    store->arrange(m, false);
+    m.values()[row * 37 + column] = 5;
+    m.values()[47 * 37 + 36] = -0.0f;
+    store->arrange(m, true);
+    EXPECT_EQ(inLanes(m, row, column), 5);
+    EXPECT_EQ(std::count(m.values(), m.values() + kWeights, 5.0f), 1);
+    EXPECT_TRUE(std::signbit(inLanes(m, 47, 36)));
   }
 }
 
