@@ -1,5 +1,6 @@
 #include "runtime/variables.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
