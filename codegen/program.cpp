@@ -52,7 +52,7 @@ Status compileMissing(const Function &fn, std::deque<Unit> &units, const Compile
   for (Unit &unit : units)
     if (!unit.ready)
       missing.push_back(&unit);
-  std::ranges::stable_partition(missing, [&](Unit *unit) { return isContraction(fn[unit->kernel]); });
+  std::ranges::stable_partition(missing, [&](Unit *unit) { return isContractionKernel(fn[unit->kernel]); });
   std::atomic<size_t> next = 0;
   Status problem;
   std::atomic<bool> failed = false;

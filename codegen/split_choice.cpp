@@ -22,7 +22,7 @@ public:
     std::map<ValueId, size_t> writers;
     for (size_t i = 0; i < kernels.size(); ++i) {
       const OpData &op = fn[kernels[i].kernel];
-      products_.push_back(isContraction(op) && fn.type(op.results[0]).rank() == 2);
+      products_.push_back(isContractionKernel(op) && fn.type(op.results[0]).rank() == 2);
       for (ValueId operand : op.operands)
         if (const auto writer = writers.find(rootOfViews(fn, operand)); writer != writers.end())
           connect(writer->second, i, std::min(storageBytes(fn.type(operand)), kInCache));

@@ -55,11 +55,10 @@ std::string explainFusion(const Function &fn, const Diagnostics &diag, std::stri
   std::vector<std::string> edges = fusionEdges(diag, fn.name);
   const auto fused =
       std::ranges::count_if(edges, [](std::string_view edge) { return edge.ends_with(": fused"); });
-  const auto siblings =
-      std::ranges::count_if(edges, [](std::string_view edge) { return edge.contains(": siblings "); });
+  const auto all = std::ranges::count_if(edges, [](std::string_view edge) { return edge.contains(" -> "); });
   std::string text =
       fmt::format("fusion of @{}: {} kernels; of {} edges from a producer to a consumer {} are fused\n",
-                  fn.name, fn.body().ops.size(), std::ssize(edges) - siblings, fused);
+                  fn.name, fn.body().ops.size(), all, fused);
   for (const std::string &edge : edges)
     if (node.empty() || isAbout(edge, node))
       text += fmt::format("  {}\n", edge);

@@ -44,7 +44,8 @@ Result<void> planFunction(Module &module, std::string_view function, bool train,
   if (const OpId pair = findPair(fn); pair != kNoOp && std::holds_alternative<CudaTarget>(target))
     return std::unexpected(diag.error(fn[pair].loc,
                                       "kernels of kind pair are for processors, but the target is a CUDA "
-                                      "device; --disable-pass pair leaves both products by themselves"));
+                                      "device; plan the function with --disable-pass pair, which leaves both "
+                                      "products by themselves"));
   if (isPlanned(fn))
     return {};
   PipelineOptions options = pipelineOptions(target, train, flags.precision);

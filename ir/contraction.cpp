@@ -218,7 +218,7 @@ OpId findContraction(const Function &fn, RegionId region) {
   return kNoOp;
 }
 
-bool isContraction(const OpData &kernel) {
+bool isContractionKernel(const OpData &kernel) {
   const std::string &kind = kernel.attrs.str("kind");
   return kind == "contract" || kind == "pair";
 }
@@ -244,10 +244,14 @@ std::optional<GradientPair> findGradientPair(const Function &fn, RegionId region
     return std::nullopt;
   const std::vector<ValueId> &toInput = fn[pair.input].operands, &toWeights = fn[pair.weights].operands;
   auto isArgument = [&](ValueId v) { return std::ranges::find(fn[region].args, v) != fn[region].args.end(); };
-  const bool fits = toInput[0] == toWeights[0] &&
-                    fn.type(toInput[1]) == fn.type(fn[pair.weights].results[0]) && isArgument(toInput[0]) &&
-                    isArgument(toInput[1]) && isArgument(toWeights[1]);
-  return fits ? std::optional(pair) : std::nullopt;
+  if (toInput[0] != toWeights[0] || !(fn.type(toInput[1]) == fn.type(fn[pair.weights].results[0])) ||
+      !isArgument(toInput[0]) || !isArgument(toInput[1]) || !isArgument(toWeights[1]))
+    return std::nullopt;
+  const std::vector<bool> ofInput = descendants(fn, region, pair.input),
+                          ofWeights = descendants(fn, region, pair.weights);
+  const bool apart = std::ranges::all_of(fn[region].yields,
+                                         [&](ValueId v) { return ofInput[index(v)] != ofWeights[index(v)]; });
+  return apart ? std::optional(pair) : std::nullopt;
 }
 
 std::vector<bool> descendants(const Function &fn, RegionId region, OpId op) {

@@ -68,13 +68,13 @@ std::string_view contractionFormName(ContractionForm form);
 OpId findContraction(const Function &fn, RegionId region);
 
 /// Whether a kernel is of kind contract or pair.
-bool isContraction(const OpData &kernel);
+bool isContractionKernel(const OpData &kernel);
 
 /// The gradients of a dense layer whose weights lie in n16: dX = matmul(dY, W), towards its input, and
 /// dW = matmul(dY, X) {transpose_a = true}, all values in n16, of f32.
 bool isPackedInputGradient(const Function &fn, OpId op);
 bool isPackedWeightGradient(const Function &fn, OpId op);
-/// Both in one region, of the same dY, and of arguments.
+/// Both in one region, of the same dY, and of arguments. What the region yields is made of one of them.
 struct GradientPair {
   OpId input = kNoOp, weights = kNoOp;
 };

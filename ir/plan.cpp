@@ -163,8 +163,8 @@ bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
   if (op.attrs.str("kind") == "pair")
     if (const std::optional<GradientPair> pair = findGradientPair(fn, op.regions[0]))
       toInput = pair->input;
-  const std::vector<bool> stored = descendants(fn, op.regions[0], toInput); // at the end
-  if (stored[index(region.yields[result])])
+  const std::vector<bool> late = descendants(fn, op.regions[0], toInput);
+  if (late[index(region.yields[result])])
     return false;
   for (OpId inner : region.ops) {
     if (inner == toInput && fn[inner].operands[0] != region.args[operand])
@@ -175,7 +175,7 @@ bool elementwiseSafe(const Function &fn, OpId kernel, int operand, int result) {
     if (!fn[inner].def->is(kElementwise) && !(walk && walk->mayOverwrite && inner == walk->op))
       return false;
     for (ValueId v : fn[inner].results) {
-      if (stored[index(v)])
+      if (late[index(v)])
         return false;
       derived[index(v)] = true;
     }

@@ -96,8 +96,9 @@ std::vector<std::string> kernelErrors(const Function &fn, OpId id) {
     errors.push_back(
         fmt::format("a kernel of kind contract contains one contraction, but got {}", contractions));
   if (kind == "pair" && !findGradientPair(fn, op.regions[0]))
-    errors.push_back("a kernel of kind pair contains the two gradients of a dense layer, matmul(%dy, %w) and "
-                     "matmul(%dy, %x) {transpose_a = true}, of arguments in n16");
+    errors.push_back(
+        "a kernel of kind pair contains the two gradients of a dense layer, matmul(%dy, %w) and "
+        "matmul(%dy, %x) {transpose_a = true}, of arguments in n16, and each result is made of one of them");
   if (errors.empty())
     checkAlgorithm(fn, id, errors);
   if (fn[op.regions[0]].yields.empty())

@@ -80,15 +80,14 @@ private:
   }
 
   void mergeSiblings() {
-    for (const auto &[a, b, shared] : graph_.siblings()) {
-      const std::vector<int> first = graph_.members(a), second = graph_.members(b);
-      if (!graph_.mergeSiblings(a, b))
+    for (const FusionGraph::Siblings &siblings : graph_.siblings()) {
+      if (!graph_.mergeSiblings(siblings))
         continue;
       ++context_.statistics["siblings"];
       if (context_.remarks)
-        context_.diag.remark(fn_[graph_.nodes()[second.back()].op].loc,
-                             "@{}: %{} and %{}: siblings that read %{}, fused", fn_.name,
-                             nameOf(first.back()), nameOf(second.back()), fn_[shared].name);
+        context_.diag.remark(fn_[graph_.nodes()[siblings.b].op].loc,
+                             "@{}: %{} and %{}: siblings that read %{}, fused", fn_.name, nameOf(siblings.a),
+                             nameOf(siblings.b), fn_[siblings.shared].name);
     }
   }
 

@@ -151,39 +151,45 @@ void FusionGraph::join(const std::vector<int> &clusters) {
   members_[clusters.front()] = std::move(set);
 }
 
-/// What the cluster reads from outside at the shape that it reduces. An argmax is computed by itself: nothing is gained
-/// by what stands beside it.
+/// What the cluster reads from outside at the shape that it reduces. Nothing where it has more than sums to gain from:
+/// an argmax is computed by itself, and what is stored at that shape takes a pass of its own.
 std::vector<ValueId> FusionGraph::reducedWith(int cluster) const {
   const std::vector<OpId> ops = opsOf(cluster);
-  if (std::ranges::any_of(ops, [&](OpId op) { return fn_[op].def->name == "argmax"; }))
-    return {};
   const auto reduction = std::ranges::find_if(ops, [&](OpId op) { return isReduce(fn_[op]); });
-  std::vector<ValueId> values;
-  if (reduction == ops.end())
-    return values;
+  if (reduction == ops.end() ||
+      std::ranges::any_of(ops, [&](OpId op) { return fn_[op].def->name == "argmax"; }))
+    return {};
   const Shape &shape = fn_.type(fn_[*reduction].operands[0]).shape;
+  for (int node : members_[cluster])
+    if (isOutput(node) && fn_.type(fn_[nodes_[node].op].results[0]).shape == shape)
+      return {};
+  std::vector<ValueId> values;
   for (OpId op : ops)
     for (ValueId v : fn_[op].operands)
-      if (fn_.type(v).shape == shape && std::ranges::find(ops, fn_[v].def) == ops.end())
+      if (fn_.type(v).shape == shape && std::ranges::find(ops, fn_[v].def) == ops.end() &&
+          std::ranges::find(values, v) == values.end())
         values.push_back(v);
   return values;
 }
 
 std::vector<FusionGraph::Siblings> FusionGraph::siblings() const {
   std::vector<Siblings> pairs;
-  std::map<ValueId, std::vector<int>> readers;
+  std::map<ValueId, std::vector<int>> readers; // a node of each cluster
   for (size_t cluster = 0; cluster < members_.size(); ++cluster)
     for (ValueId v : reducedWith(static_cast<int>(cluster))) {
+      const int node = members_[cluster].back();
       for (int before : readers[v])
-        if (before != static_cast<int>(cluster))
-          pairs.push_back({before, static_cast<int>(cluster), v});
-      readers[v].push_back(static_cast<int>(cluster));
+        pairs.push_back({before, node, v});
+      readers[v].push_back(node);
     }
   return pairs;
 }
 
-bool FusionGraph::mergeSiblings(int a, int b) {
-  if (members_[a].empty() || members_[b].empty() || check(unionOf({a, b})) || reaches(a, b) || reaches(b, a))
+bool FusionGraph::mergeSiblings(const Siblings &siblings) {
+  constexpr size_t kStreams = 8; // that a processor follows at a time
+  const int a = cluster_[siblings.a], b = cluster_[siblings.b];
+  if (a == b || reducedWith(a).size() + reducedWith(b).size() > kStreams + 1 || check(unionOf({a, b})) ||
+      reaches(a, b) || reaches(b, a))
     return false;
   join({a, b});
   return true;

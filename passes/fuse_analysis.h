@@ -56,14 +56,14 @@ public:
   bool removesResult(const FusionEdge &edge) const;
   /// Puts producer and consumer of an edge into one cluster, or says why not.
   std::optional<Refusal> merge(const FusionEdge &edge);
-  /// Two clusters with reductions that go through the same value element by element.
+  /// Nodes of two clusters with reductions that go through the same value element by element.
   struct Siblings {
     int a, b;
     ValueId shared;
   };
   std::vector<Siblings> siblings() const;
   /// Makes one cluster of two such, where that is a legal kernel.
-  bool mergeSiblings(int a, int b);
+  bool mergeSiblings(const Siblings &siblings);
 
   /// Clusters so that each stands after those it reads from; otherwise in program order.
   std::vector<int> order() const;

@@ -84,7 +84,8 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     // Where rows of 128 bytes are read at once, values begin at such.
     memory.set("alignment", int64_t{256});
   } else {
-    // The algorithm first: a tile suits one. Both need kernels, as what runs together does not decide about bits.
+    // The algorithm first: a tile suits one. They need kernels, as what runs together does not decide about bits. Pairs are
+    // of f32 factors, as they are in memory.
     add("winograd");
     add("pixels");
     if (options.precision == Precision::F32)

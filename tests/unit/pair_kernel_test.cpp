@@ -1,8 +1,11 @@
 // Kernels of both gradients of a dense layer, with the update in place, against chains of fmaf in the canonical order.
+#include <algorithm>
+#include <array>
 #include <bit>
 
 #include <fmt/format.h>
 
+#include "codegen/cpu/contract/pair_nest.h"
 #include "codegen/cpu/kernel.h"
 #include "ir/contraction.h"
 #include "ir/text.h"
@@ -105,6 +108,16 @@ TEST(PairKernel, EveryBatchAndTile) {
     check(examples, 32, 21, "native");
   for (const RegisterTile tile : {RegisterTile{1, 1}, {3, 2}, {7, 1}, {11, 2}})
     check(30, 512, 640, "native", tile);
+}
+
+TEST(PairKernel, ItemsForSeveralThreads) {
+  for (const auto &[units, inputs, segments] :
+       {std::array<int64_t, 3>{1040, 640, 1}, {1040, 2000, 1}, {1024, 1024, 4}, {4096, 9216, 4}}) {
+    PairNest nest{.inputs = inputs, .units = units, .examples = 16, .segments = segments, .tile = {8, 1}};
+    cutStrips(nest);
+    EXPECT_GE(nest.items(), std::min<int64_t>(24, inputs / 64 * segments)) << units << "x" << inputs;
+    EXPECT_LE(nest.sumBytes(), 64 << 10);
+  }
 }
 
 TEST(PairKernel, SeveralStrips) {

@@ -152,6 +152,16 @@ TEST(Variables, SlotsWithZerosLieInLanesToo) {
   }
 }
 
+TEST(Variables, SlotsBecomeZeroAlsoAfterALoad) {
+  ThreadPool pool(1);
+  StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(store->loadEverything(*dense(100), "dense").ok());
+  ASSERT_TRUE(store->initialise(1, "", pool).ok());
+  const StoredVariable &m = *store->find("w.momentum");
+  EXPECT_EQ(std::count(m.values(), m.values() + kWeights, 0.0f), kWeights);
+}
+
 TEST(Variables, LieInOnePieceApartFromEachOther) {
   ThreadPool pool(1);
   std::vector<VariableSpec> specs;

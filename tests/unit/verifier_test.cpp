@@ -222,10 +222,19 @@ TEST(Verifier, PairsOfGradients) {
   EXPECT_EQ(verified(pairKernel(dx + dw, ", schedule = {algorithm = amx6}")),
             "in @f: a kernel of kind pair has algorithm = direct, but got amx6");
   const std::string objection =
-      "in @f: a kernel of kind pair contains the two gradients of a dense layer, "
-      "matmul(%dy, %w) and matmul(%dy, %x) {transpose_a = true}, of arguments in n16";
+      "in @f: a kernel of kind pair contains the two gradients of a dense layer, matmul(%dy, %w) and "
+      "matmul(%dy, %x) {transpose_a = true}, of arguments in n16, and each result is made of one of them";
   EXPECT_EQ(verified(pairKernel(dw + dx)), objection);
   EXPECT_EQ(verified(pairKernel(dx + "%dw = relu(%w)")), objection);
+  // A result of neither product, and one of both.
+  EXPECT_EQ(verified(pairKernel("%gx = matmul(%dy, %w) : f32[16,8]<n16>\n%dx = relu(%x)\n" + dw)), objection);
+  EXPECT_EQ(verified("func @f(%dy: f32[16,16]<n16>, %w: f32[16,16]<n16>, %x: f32[16,16]<n16>) {\n"
+                     "%a, %b = kernel(%dy, %w, %x) {kind = pair} {\n"
+                     "^(%dy: f32[16,16]<n16>, %w: f32[16,16]<n16>, %x: f32[16,16]<n16>):\n"
+                     "%dx = matmul(%dy, %w) : f32[16,16]<n16>\n"
+                     "%dw = matmul(%dy, %x) {transpose_a = true} : f32[16,16]<n16>\n"
+                     "%w1 = sub(%dx, %dw)\nyield %dx, %w1 } : f32[16,16]<n16>, f32[16,16]<n16>\nreturn }"),
+            objection);
   EXPECT_EQ(verified(pairKernel("%t = relu(%w)\n%dx = matmul(%dy, %t) : f32[16,8]<n16>\n" + dw)), objection);
 }
 

@@ -1,5 +1,7 @@
 #include "codegen/cpu/contract/pair_nest.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "codegen/cpu/contract/matmul_nest.h"
@@ -175,9 +177,12 @@ int64_t PairNest::panelBytes() const { return ceilDiv(examples, kVectorLanes) * 
 
 void cutStrips(PairNest &nest) {
   constexpr int64_t kStripBytes = 48 << 10; // of sums
+  constexpr int64_t kItems = 32, kFewestInputs = kAhead / kVector;
   const int64_t inputBytes = ceilDiv(nest.examples, kVectorLanes) * kVector;
-  const int64_t strips = ceilDiv(nest.inputs * inputBytes, kStripBytes);
-  nest.stripInputs = ceilDiv(ceilDiv(nest.inputs, strips), nest.tile.rows) * nest.tile.rows;
+  const int64_t strips = std::max(ceilDiv(nest.inputs * inputBytes, kStripBytes),
+                                  std::min(ceilDiv(kItems, nest.segments), nest.inputs / kFewestInputs));
+  nest.stripInputs =
+      ceilDiv(ceilDiv(nest.inputs, std::max<int64_t>(strips, 1)), nest.tile.rows) * nest.tile.rows;
 }
 
 void emitNest(TileKernels &tiles, TileStore &toInput, const PairNest &nest, const PairOperands &operands) {

@@ -33,7 +33,7 @@ struct PairNest {
   int64_t panelBytes() const; // of a block of dY, transposed
 };
 
-/// Chooses the strips for the sizes and the tile.
+/// Chooses the strips for the sizes and the tile: sums that stay in L2, and items for several threads.
 void cutStrips(PairNest &nest);
 
 struct PairOperands {

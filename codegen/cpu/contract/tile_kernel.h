@@ -48,7 +48,7 @@ public:
   TileStore &store;
 
   /// The arguments of a tile function: the operands' addresses, the kernel's buffers, and numbers: coordinates of
-  /// the tile in the result and run-time extents.
+  /// the tile in the result, run-time extents and further addresses.
   struct Args {
     llvm::Value *row, *column, *buffers;
     Values numbers;
