@@ -238,9 +238,10 @@ private:
   }
 
   struct Exceptions {
-    OpId walk = kNoOp; // reads its first operand within the window that it writes
-    OpId early =
-        kNoOp; // reads a block of its second operand before that is written; what is made of it is stored last
+    /// Reads its first operand within the window that it writes.
+    OpId walk = kNoOp;
+    /// Reads a block of its second operand before that is written; what is made of it is stored last.
+    OpId early = kNoOp;
   };
 
   bool readsInStep(const RegionData &region, ValueId from, bool fromStep, ValueId arg, const Shape &shape,
