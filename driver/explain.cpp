@@ -41,7 +41,7 @@ bool isAbout(std::string_view edge, std::string_view node) {
   return false;
 }
 
-/// The remarks of fuse, as it made them: one for each producer and consumer.
+/// The remarks of fuse, as it made them: one for each producer and consumer, and for siblings.
 std::vector<std::string> fusionEdges(const Diagnostics &diag, std::string_view function) {
   const std::string prefix = fmt::format("@{}: ", function);
   std::vector<std::string> edges;

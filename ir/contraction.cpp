@@ -243,7 +243,7 @@ std::optional<GradientPair> findGradientPair(const Function &fn, RegionId region
   if (!isPackedInputGradient(fn, pair.input) || !isPackedWeightGradient(fn, pair.weights))
     return std::nullopt;
   const std::vector<ValueId> &toInput = fn[pair.input].operands, &toWeights = fn[pair.weights].operands;
-  auto isArgument = [&](ValueId v) { return std::ranges::find(fn[region].args, v) != fn[region].args.end(); };
+  auto isArgument = [&](ValueId v) { return fn[v].def == kNoOp; };
   if (toInput[0] != toWeights[0] || !(fn.type(toInput[1]) == fn.type(fn[pair.weights].results[0])) ||
       !isArgument(toInput[0]) || !isArgument(toInput[1]) || !isArgument(toWeights[1]))
     return std::nullopt;

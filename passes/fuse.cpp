@@ -21,11 +21,10 @@
 // the union is a legal kernel and no path leads out of it and back. First come, in program order of consumers
 // and until nothing changes, the edges that make a stored value disappear; then those that only save a read,
 // where the value stays a result because others read it too. (So a tanh's derivative joins the backward pass
-// that needs it, and not the forward pass that happens to stand first.) With the option siblings, kernels with
-// reductions that go through the same value, neither of which needs the other, become one at last, so that it is
-// read once. Nothing is computed twice but ops of
-// trait cheap, which are cloned into every kernel that reads through them and vanish. Remarks name each edge:
-// fused, or the reason why not, from the closed list in passes/fuse_analysis.h.
+// that needs it, and not the forward pass that happens to stand first.) With the option siblings, kernels of
+// sums that go through the same value, neither of which needs the other, become one at last, so that it is read once.
+// Nothing is computed twice but ops of trait cheap, which are cloned into every kernel that reads through them and
+// vanish. Remarks name each edge: fused, or the reason why not, from the closed list in passes/fuse_analysis.h.
 //
 // Runs after layout (kernels stay within one layout) and before outline. Exact: code generation rounds each
 // op as if it stood alone.

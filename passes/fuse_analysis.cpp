@@ -130,25 +130,25 @@ bool FusionGraph::removesResult(const FusionEdge &edge) const {
 }
 
 std::optional<Refusal> FusionGraph::merge(const FusionEdge &edge) {
-  const int a = cluster_[edge.producer], b = cluster_[edge.consumer];
-  if (a == b)
+  if (cluster_[edge.producer] == cluster_[edge.consumer])
     return std::nullopt;
-  if (auto refusal = check(unionOf(clustersOf(edge))))
-    return refusal;
-  if (reaches(a, b) || reaches(b, a)) // a third one has no operand but b
-    return Refusal::Cycle;
-  join(clustersOf(edge));
-  return std::nullopt;
+  return join(clustersOf(edge));
 }
 
-/// The first cluster takes in the others.
-void FusionGraph::join(const std::vector<int> &clusters) {
+/// The first cluster takes in the second, and a third one, which has no operand but the second.
+std::optional<Refusal> FusionGraph::join(const std::vector<int> &clusters) {
   std::vector<int> set = unionOf(clusters);
+  if (auto refusal = check(set))
+    return refusal;
+  const int a = clusters[0], b = clusters[1];
+  if (reaches(a, b) || reaches(b, a))
+    return Refusal::Cycle;
   for (int cluster : clusters)
     members_[cluster].clear();
   for (int node : set)
-    cluster_[node] = clusters.front();
-  members_[clusters.front()] = std::move(set);
+    cluster_[node] = a;
+  members_[a] = std::move(set);
+  return std::nullopt;
 }
 
 /// What the cluster reads from outside at the shape that it reduces. Nothing where it has more than sums to gain from:
@@ -188,11 +188,7 @@ std::vector<FusionGraph::Siblings> FusionGraph::siblings() const {
 bool FusionGraph::mergeSiblings(const Siblings &siblings) {
   constexpr size_t kStreams = 8; // that a processor follows at a time
   const int a = cluster_[siblings.a], b = cluster_[siblings.b];
-  if (a == b || reducedWith(a).size() + reducedWith(b).size() > kStreams + 1 || check(unionOf({a, b})) ||
-      reaches(a, b) || reaches(b, a))
-    return false;
-  join({a, b});
-  return true;
+  return a != b && reducedWith(a).size() + reducedWith(b).size() <= kStreams + 1 && !join({a, b});
 }
 
 std::vector<int> FusionGraph::order() const {

@@ -86,7 +86,7 @@ private:
   bool isView(int node) const;
   bool reordersResult(int node, const std::vector<int> &set) const;
   bool reaches(int from, int to) const;
-  void join(const std::vector<int> &clusters);
+  std::optional<Refusal> join(const std::vector<int> &clusters);
   std::vector<ValueId> reducedWith(int cluster) const;
   bool leaves(int node, const std::vector<int> &set) const;
 

@@ -164,14 +164,14 @@ void addOrder(const Function &fn, OpId op, Dict &schedule) {
     schedule.set("order", std::move(order));
 }
 
+ValueId outsideOf(const Function &fn, OpId kernel, ValueId inner) {
+  return fn[inner].def == kNoOp ? fn[kernel].operands[fn[inner].number] : kNoValue;
+}
+
 bool multipliesByArgument(const Function &fn, OpId kernel) {
-  const RegionId region = fn[kernel].regions[0];
-  const ValueId factor = fn[findContraction(fn, region)].operands[1];
-  const auto arg = std::ranges::find(fn[region].args, factor);
-  if (arg == fn[region].args.end())
-    return false;
-  const ValueId operand = fn[kernel].operands[static_cast<size_t>(arg - fn[region].args.begin())];
-  return fn[rootOfViews(fn, operand)].def == kNoOp;
+  const ValueId factor = fn[findContraction(fn, fn[kernel].regions[0])].operands[1];
+  const ValueId operand = outsideOf(fn, kernel, factor);
+  return operand != kNoValue && fn[rootOfViews(fn, operand)].def == kNoOp;
 }
 
 } // namespace gradc

@@ -39,6 +39,9 @@ bool nameAlgorithms(Module &module, PassContext &context, std::string_view algor
 /// Adds the order in which a contraction or reduction sums, where that is not one chain, to a kernel's schedule.
 void addOrder(const Function &fn, OpId op, Dict &schedule);
 
+/// What a kernel gets for an argument of its region; kNoValue for what it makes itself.
+ValueId outsideOf(const Function &fn, OpId kernel, ValueId inner);
+
 /// Whether the right factor of the kernel's contraction is an argument of the function, which nothing has to make first.
 bool multipliesByArgument(const Function &fn, OpId kernel);
 

@@ -66,11 +66,8 @@ private:
     return all ? contraction : kNoOp;
   }
 
-  /// What the kernel gets for an operand of its contraction; kNoValue where it makes that itself.
   ValueId outside(OpId kernel, OpId contraction, int operand) const {
-    const std::vector<ValueId> &args = fn_[fn_[kernel].regions[0]].args;
-    const auto arg = std::ranges::find(args, fn_[contraction].operands[operand]);
-    return arg == args.end() ? kNoValue : fn_[kernel].operands[static_cast<size_t>(arg - args.begin())];
+    return outsideOf(fn_, kernel, fn_[contraction].operands[operand]);
   }
 
   struct Partner {

@@ -84,8 +84,8 @@ Pipeline buildPipeline(const PipelineOptions &options) {
     // Where rows of 128 bytes are read at once, values begin at such.
     memory.set("alignment", int64_t{256});
   } else {
-    // The algorithm first: a tile suits one. They need kernels, as what runs together does not decide about bits. Pairs are
-    // of f32 factors, as they are in memory.
+    // The algorithm first: a tile suits one. They need kernels, as what runs together does not decide about bits. Of
+    // gradients that are computed by tiles there are no pairs.
     add("winograd");
     add("pixels");
     if (options.precision == Precision::F32)

@@ -145,11 +145,10 @@ void VariableStore::makeRowMajor() {
 
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
   makeRowMajor();
-  const bool areZeros = std::exchange(isFresh_, false);
   for (const StoredVariable &variable : variables_) {
     const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
     if (isSlot(variable)) {
-      if (!areZeros)
+      if (!isZero(values.data(), std::ssize(values))) // they are in fresh memory
         std::ranges::fill(values, 0.0f);
       continue;
     }
@@ -193,7 +192,6 @@ bool VariableStore::isBatchCount(std::string_view name) const {
 
 Status VariableStore::load(const SafeTensors &file, std::string_view source, bool slots, bool partial) {
   makeRowMajor();
-  isFresh_ = false;
   std::vector<std::string> missing, extra;
   for (const StoredVariable &variable : variables_)
     if ((slots || !isSlot(variable)) && !file.find(variable.spec.name))

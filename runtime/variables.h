@@ -44,7 +44,7 @@ public:
   /// where dimension 0 is a multiple of 16 and no weights are mapped.
   void arrange(StoredVariable &variable, bool inLanes);
 
-  /// By each variable's own initialiser; slots become zero. Before a program runs, or anything is loaded, they are.
+  /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
 
   /// Parameters and buffers, what a weights file holds. Views into this store, until a program runs.
@@ -71,7 +71,6 @@ private:
   Buffer memory_;                      // of all others: one piece, so that it lies in huge pages
   std::vector<StoredVariable> variables_;
   ThreadPool *pool_ = nullptr;
-  bool isFresh_ = true; // as create() made it
 };
 
 } // namespace gradc

@@ -165,6 +165,14 @@ KernelCode emitTiles(KernelContext &k, OpId contraction) {
   return code;
 }
 
+/// Where finished sums go: through the epilogue, or, of several segments, to the workspace, where emitCombine adds them.
+std::unique_ptr<TileStore> storeOf(KernelContext &k, KernelCode &code, ValueId sum, int64_t segments) {
+  if (segments == 1)
+    return std::make_unique<EpilogueStore>(k, sum);
+  code.workspaceBytes = segmentBytes(k, sum, segments);
+  return std::make_unique<SegmentStore>(k, sum);
+}
+
 /// The step that multiplies and adds.
 KernelStep emitNestStep(KernelContext &k, OpId contraction, const ContractPlan &plan, TileStore &store,
                         const std::function<std::pair<llvm::Value *, llvm::Value *>()> &operands) {
@@ -246,11 +254,7 @@ KernelCode emitContract(KernelContext &k) {
   }
   const ValueId sum = k.fn[contraction].results[0];
   const int64_t segments = reductionOrder(k.fn, contraction).split;
-  std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, sum);
-  if (segments > 1) {
-    code.workspaceBytes = segmentBytes(k, sum, segments);
-    store = std::make_unique<SegmentStore>(k, sum);
-  }
+  const std::unique_ptr<TileStore> store = storeOf(k, code, sum, segments);
   auto operand = [&](bool copied, int number) {
     return k.e.buffer(copied ? k.workspaceBuffer() : operandBuffer(k, contraction, number));
   };
@@ -274,11 +278,7 @@ KernelCode emitPair(KernelContext &k) {
   cutStrips(nest);
   const ValueId toInput = k.fn[pair->input].results[0];
   KernelCode code;
-  std::unique_ptr<TileStore> store = std::make_unique<EpilogueStore>(k, toInput);
-  if (nest.segments > 1) {
-    code.workspaceBytes = segmentBytes(k, toInput, nest.segments);
-    store = std::make_unique<SegmentStore>(k, toInput);
-  }
+  const std::unique_ptr<TileStore> store = storeOf(k, code, toInput, nest.segments);
   EpilogueStore update(k, k.fn[pair->weights].results[0]);
   code.steps.push_back({.symbol = k.symbol,
                         .items = nest.items(),

@@ -18,8 +18,7 @@ constexpr int64_t kAhead = 4 << 10;
 class PairEmitter {
 public:
   PairEmitter(TileKernels &tiles, TileStore &toInput, const PairNest &nest, const PairOperands &operands)
-      : tiles_(tiles), e(tiles.e), toInput_(toInput), nest_(nest), operands_(operands),
-        blocks_(ceilDiv(nest.examples, kVectorLanes)) {}
+      : tiles_(tiles), e(tiles.e), toInput_(toInput), nest_(nest), operands_(operands) {}
 
   void emit() {
     toInput_.begin(e.argument(1));
@@ -30,7 +29,7 @@ public:
       llvm::Value *segment = e.div(item, nest_.strips());
       Strip strip{.first = e.mul(e.mod(item, nest_.strips()), nest_.stripInputs)};
       strip.end = e.atMost(e.add(strip.first, e.i64(nest_.stripInputs)), nest_.inputs);
-      e.clear(sums_, e.mul(e.b.CreateSub(strip.end, strip.first), blocks_), kFloat);
+      e.clear(sums_, e.mul(e.b.CreateSub(strip.end, strip.first), nest_.blocks()), kFloat);
       e.count(unitBlocks, [&](llvm::Value *number) {
         strip.block = e.add(e.mul(segment, unitBlocks), number);
         transposeGradient(strip.block);
@@ -53,7 +52,7 @@ private:
   }
 
   void transposeGradient(llvm::Value *block) {
-    for (int64_t b = 0; b < blocks_; ++b)
+    for (int64_t b = 0; b < nest_.blocks(); ++b)
       emitBlockTranspose(e, e.offset(gradientAt(block), b * gradientPitch()), kVector, kVectorLanes,
                          static_cast<int>(std::min<int64_t>(kVectorLanes, nest_.examples - b * kVectorLanes)),
                          e.offset(panel_, b * kVectorLanes * kVector), kVector);
@@ -84,7 +83,7 @@ private:
                            gradientAt(strip.block),
                            e.argument(1),
                            {row, strip.block, nextRow, nextBlock, e.offset(operands_.input, place), panel_}};
-    args.partials = e.offset(sums_, e.mul(e.b.CreateSub(row, strip.first), blocks_ * kVector));
+    args.partials = e.offset(sums_, e.mul(e.b.CreateSub(row, strip.first), nest_.blocks() * kVector));
     tiles_.call(fmt::format("pair{}", rows), args, [&](const TileKernels::Args &inner) {
       addToSums(inner, static_cast<int>(rows));
       updateWeights(inner, static_cast<int>(rows));
@@ -103,13 +102,13 @@ private:
   void addToSums(const TileKernels::Args &args, int rows) {
     llvm::Type *type = e.vectorType(DType::F32);
     const Reduction units = Reduction::loop(kVectorLanes, kFloat, kVector, Reduction::step());
-    for (const TileRun &run : balancedTiles(blocks_, nest_.tile.vectors))
+    for (const TileRun &run : balancedTiles(nest_.blocks(), nest_.tile.vectors))
       for (int64_t first = run.start; first < run.end(); first += run.size) {
         std::vector<llvm::Value *> places;
         Values sums;
         for (int64_t i = 0; i < rows; ++i)
           for (int64_t j = 0; j < run.size; ++j) {
-            places.push_back(e.offset(args.partials, (i * blocks_ + first + j) * kVector));
+            places.push_back(e.offset(args.partials, (i * nest_.blocks() + first + j) * kVector));
             sums.push_back(e.b.CreateAlignedLoad(type, places.back(), llvm::Align(kFloat)));
           }
         sums = emitRegisterTile(e, tileShape(rows, run.size), units, args.row,
@@ -145,9 +144,9 @@ private:
   void storeSums(const Strip &strip, llvm::Value *segment) {
     LaneMath math(e);
     e.loop(strip.first, strip.end, 1, [&](llvm::Value *row) {
-      llvm::Value *place = e.mul(e.b.CreateSub(row, strip.first), blocks_ * kVector);
+      llvm::Value *place = e.mul(e.b.CreateSub(row, strip.first), nest_.blocks() * kVector);
       std::vector<TileVector> vectors;
-      for (int64_t b = 0; b < blocks_; ++b) {
+      for (int64_t b = 0; b < nest_.blocks(); ++b) {
         std::vector<LaneValue> index = {math.consecutive(e.i64(b * kVectorLanes), kVectorLanes),
                                         math.uniform(row)};
         if (nest_.segments > 1)
@@ -165,21 +164,19 @@ private:
   TileStore &toInput_;
   const PairNest &nest_;
   const PairOperands &operands_;
-  int64_t blocks_; // of examples
   llvm::Value *sums_ = nullptr, *panel_ = nullptr;
 };
 
 } // namespace
 
-int64_t PairNest::sumBytes() const { return stripInputs * ceilDiv(examples, kVectorLanes) * kVector; }
+int64_t PairNest::sumBytes() const { return stripInputs * blocks() * kVector; }
 
-int64_t PairNest::panelBytes() const { return ceilDiv(examples, kVectorLanes) * kVectorLanes * kVector; }
+int64_t PairNest::panelBytes() const { return blocks() * kVectorLanes * kVector; }
 
 void cutStrips(PairNest &nest) {
   constexpr int64_t kStripBytes = 48 << 10; // of sums
   constexpr int64_t kItems = 32, kFewestInputs = kAhead / kVector;
-  const int64_t inputBytes = ceilDiv(nest.examples, kVectorLanes) * kVector;
-  const int64_t strips = std::max(ceilDiv(nest.inputs * inputBytes, kStripBytes),
+  const int64_t strips = std::max(ceilDiv(nest.inputs * nest.blocks() * kVector, kStripBytes),
                                   std::min(ceilDiv(kItems, nest.segments), nest.inputs / kFewestInputs));
   nest.stripInputs =
       ceilDiv(ceilDiv(nest.inputs, std::max<int64_t>(strips, 1)), nest.tile.rows) * nest.tile.rows;

@@ -21,11 +21,12 @@ namespace gradc {
 
 struct PairNest {
   int64_t inputs = 1, units = 1, examples = 1;
-  int64_t segments =
-      1; // of the units; with more than one, dX has a leading dimension of them where it is stored
+  /// Of the units; with more than one, dX has a leading dimension of them where it is stored.
+  int64_t segments = 1;
   RegisterTile tile;
   int64_t stripInputs = 1; // of an item, a multiple of the tile's rows
 
+  int64_t blocks() const { return ceilDiv(examples, kVectorLanes); } // of examples
   int64_t strips() const { return ceilDiv(inputs, stripInputs); }
   int64_t items() const { return segments * strips(); }
   int64_t scratchBytes() const { return sumBytes() + panelBytes(); }
