@@ -41,7 +41,7 @@ private:
       if (!variable)
         return variable.error();
       layouts_.emplace_back(*variable, isInLanes(program().vars[i]));
-      executor_.bindVar(i, (*variable)->values());
+      executor_.bindVar(i, (*variable)->data.data()); // arranged before each run
     }
     return okStatus();
   }

@@ -13,7 +13,11 @@
 #include "runtime/data/dataset.h"
 #include "support/npy.h"
 #include "support/philox.h"
-#include "support/vectors.h"
+
+#if defined(__x86_64__) && !defined(GRADC_STANDALONE)
+#include <immintrin.h>
+#define GRADC_AVX512 __attribute__((target("avx512f,avx512dq")))
+#endif
 
 namespace gradc {
 namespace {
@@ -22,21 +26,67 @@ using Kind = InitSpec::Kind;
 
 constexpr double kSecondsPerElement = 3e-8;
 
-/// gradc_init_value of neighbours.
-GRADC_WIDEST_VECTORS void fillUniform(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end,
-                                      float *out) {
+/// gradc_init_value of elements begin .. end-1.
+using Fill = void(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end, float *out);
+
+void fillUniform(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end, float *out) {
   for (int64_t i = begin; i < end; ++i)
     out[i] = gradc_init_uniform(&rule, seed, static_cast<uint64_t>(i));
 }
+
+#ifdef GRADC_AVX512
+/// The same of eight elements at once, five cycles each. A word of Philox is the low half of a lane of 64 bits, where
+/// vpmuludq wants it, and products stay there whole: the high half is ignored by the next.
+GRADC_AVX512 void fillUniformByEight(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end,
+                                     float *out) {
+  constexpr int64_t kAtOnce = 8;
+  constexpr int kXor = 0x96; // of three operands
+  const __m512i multiplier0 = _mm512_set1_epi64(kPhiloxMultiplier0);
+  const __m512i multiplier1 = _mm512_set1_epi64(kPhiloxMultiplier1);
+  const __m512d least = _mm512_set1_pd(rule.a), range = _mm512_set1_pd(rule.b - rule.a);
+  const uint64_t key = seed ^ rule.stream;
+  __m512i element = _mm512_add_epi64(_mm512_set1_epi64(begin), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+  int64_t i = begin;
+  for (; i + kAtOnce <= end; i += kAtOnce) {
+    __m512i c0 = element, c1 = _mm512_srli_epi64(element, 32), c2 = _mm512_setzero_si512(), c3 = c2;
+    auto k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      const __m512i p0 = _mm512_mul_epu32(c0, multiplier0), p1 = _mm512_mul_epu32(c2, multiplier1);
+      c0 = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c1, _mm512_set1_epi64(k0), kXor);
+      c2 = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c3, _mm512_set1_epi64(k1), kXor);
+      c1 = p1;
+      c3 = p0;
+      k0 += kPhiloxWeyl0;
+      k1 += kPhiloxWeyl1;
+    }
+    const __m512i low = _mm512_and_epi64(c1, _mm512_set1_epi64(0xFFFFFFFF));
+    const __m512i bits = _mm512_srli_epi64(_mm512_or_epi64(_mm512_slli_epi64(c0, 32), low), 11);
+    const __m512d unit = _mm512_mul_pd(_mm512_cvtepu64_pd(bits), _mm512_set1_pd(0x1p-53));
+    _mm256_storeu_ps(out + i, _mm512_cvtpd_ps(_mm512_add_pd(least, _mm512_mul_pd(range, unit))));
+    element = _mm512_add_epi64(element, _mm512_set1_epi64(kAtOnce));
+  }
+  fillUniform(rule, seed, i, end, out);
+}
+#endif
 
 void fillAny(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end, float *out) {
   for (int64_t i = begin; i < end; ++i)
     out[i] = gradc_init_value(&rule, seed, static_cast<uint64_t>(i));
 }
 
+Fill *fillOf(const gradc_init_rule &rule) {
+  if (rule.kind != GRADC_INIT_UNIFORM)
+    return fillAny;
+#ifdef GRADC_AVX512
+  if (__builtin_cpu_supports("avx512dq"))
+    return fillUniformByEight;
+#endif
+  return fillUniform;
+}
+
 void fill(ThreadPool &pool, std::span<float> out, const gradc_init_rule &rule, uint64_t seed) {
   const int64_t unit = 1024, count = static_cast<int64_t>(out.size());
-  const auto part = rule.kind == GRADC_INIT_UNIFORM ? fillUniform : fillAny;
+  Fill *part = fillOf(rule);
   pool.parallelFor((count + unit - 1) / unit, static_cast<double>(count) * kSecondsPerElement,
                    [&](int64_t begin, int64_t end, int) {
                      part(rule, seed, begin * unit, std::min(end * unit, count), out.data());

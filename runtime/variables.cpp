@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -41,16 +40,6 @@ bool hasNonFinite(const float *values, int64_t count) {
   return found != 0;
 }
 
-/// +0 throughout.
-bool isZero(const float *values, int64_t count) {
-  constexpr int64_t kPiece = 256; // so that others are found out early
-  uint32_t found = 0;
-  for (int64_t first = 0; first < count && found == 0; first += kPiece)
-    for (int64_t i = first; i < std::min(first + kPiece, count); ++i)
-      found |= std::bit_cast<uint32_t>(values[i]);
-  return found == 0;
-}
-
 /// The weights of the mapped file in place, if they fit; else an empty buffer.
 Buffer inFile(const VariableSpec &spec, const SafeTensors *weights) {
   const TensorView *tensor = weights && weights->isMapped() ? weights->find(spec.name) : nullptr;
@@ -85,11 +74,12 @@ StatusOr<VariableStore> VariableStore::create(std::vector<VariableSpec> specs, T
   for (VariableSpec &spec : specs) {
     const int64_t size = elementCount(spec) * static_cast<int64_t>(sizeof(float));
     Buffer inPlace = inFile(spec, weights);
-    if (inPlace.data())
+    const bool isMapped = inPlace.data() != nullptr;
+    if (isMapped)
       store.keeper_ = weights->keeper();
     else
       bytes += pitch(size);
-    store.variables_.push_back({std::move(spec), std::move(inPlace)});
+    store.variables_.push_back({.spec = std::move(spec), .data = std::move(inPlace), .isFresh = !isMapped});
   }
   StatusOr<Buffer> memory = Buffer::allocate(bytes, &pool);
   if (!memory)
@@ -121,17 +111,19 @@ StoredVariable *VariableStore::find(std::string_view name) {
 
 void VariableStore::arrange(StoredVariable &variable, bool inLanes) {
   constexpr double kSecondsPerByte = 0.2e-9;
+  const bool isFresh = variable.isFresh;
+  float *values = variable.values();
   if (std::exchange(variable.inLanes, inLanes) == inLanes)
     return;
   const int64_t rows = variable.spec.shape[0], columns = elementCount(variable.spec) / rows;
   CHECK(!keeper_ && rows % kLanes == 0, "'{}' cannot lie in lanes", variable.spec.name);
+  if (isFresh) // zeros, as all slots are when training begins
+    return;
   pool_->parallelFor(rows / kLanes, static_cast<double>(variable.data.size()) * kSecondsPerByte,
                      [&](int64_t begin, int64_t end, int) {
                        std::vector<float> block(static_cast<size_t>(kLanes * columns));
                        for (int64_t i = begin; i < end; ++i) {
-                         float *at = variable.values() + i * kLanes * columns;
-                         if (isSlot(variable) && isZero(at, kLanes * columns))
-                           continue; // as all are when training begins
+                         float *at = values + i * kLanes * columns;
                          std::ranges::copy_n(at, kLanes * columns, block.data());
                          moveBlock(block.data(), at, columns, inLanes);
                        }
@@ -140,19 +132,19 @@ void VariableStore::arrange(StoredVariable &variable, bool inLanes) {
 
 void VariableStore::makeRowMajor() {
   for (StoredVariable &variable : variables_)
-    arrange(variable, false);
+    if (variable.inLanes)
+      arrange(variable, false);
 }
 
 Status VariableStore::initialise(uint64_t seed, const std::string &folder, ThreadPool &pool) {
   makeRowMajor();
-  for (const StoredVariable &variable : variables_) {
-    const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
-    if (isSlot(variable)) {
-      if (!isZero(values.data(), std::ssize(values))) // they are in fresh memory
-        std::ranges::fill(values, 0.0f);
+  for (StoredVariable &variable : variables_) {
+    if (isSlot(variable) && variable.isFresh)
       continue;
-    }
-    if (Status status = gradc::initialise(variable.spec, seed, folder, pool, values); !status.ok())
+    const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
+    if (isSlot(variable))
+      std::ranges::fill(values, 0.0f);
+    else if (Status status = gradc::initialise(variable.spec, seed, folder, pool, values); !status.ok())
       return status;
   }
   return okStatus();
@@ -216,7 +208,7 @@ Status VariableStore::load(const SafeTensors &file, std::string_view source, boo
             fmt::format("{}: does not fit the model; missing: {}; not in the model: {}", source,
                         missing.empty() ? "nothing" : fmt::format("{}", fmt::join(missing, ", ")),
                         extra.empty() ? "nothing" : fmt::format("{}", fmt::join(extra, ", ")))};
-  for (const StoredVariable &variable : variables_)
+  for (StoredVariable &variable : variables_)
     if (const TensorView *tensor = file.find(variable.spec.name);
         tensor && (slots || !isSlot(variable)) && tensor->bytes.data() != variable.data.as<char>())
       copyValues(*tensor, variable.values());

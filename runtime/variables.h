@@ -25,8 +25,14 @@ struct StoredVariable {
   VariableSpec spec;
   Buffer data;
   bool inLanes = false; // the memory is in layout n16 (ir/layout.h), else row-major
+  bool isFresh =
+      false; // still the zeros of create(): neither values() nor arrange() gave it to anyone who writes
 
-  float *values() const { return data.as<float>(); }
+  float *values() {
+    isFresh = false;
+    return data.as<float>();
+  }
+  const float *values() const { return data.as<float>(); }
   TensorView view() const;
 };
 
@@ -40,8 +46,8 @@ public:
   const StoredVariable *find(std::string_view name) const;
 
   StoredVariable *find(std::string_view name);
-  /// Brings one of the variables into layout n16 or back, in place, before a program runs that wants it so. Legal in n16
-  /// where dimension 0 is a multiple of 16 and no weights are mapped.
+  /// Brings one of the variables into layout n16 or back, in place, before a program runs that wants it so and may write
+  /// it. Legal in n16 where dimension 0 is a multiple of 16 and no weights are mapped.
   void arrange(StoredVariable &variable, bool inLanes);
 
   /// By each variable's own initialiser; slots become zero.

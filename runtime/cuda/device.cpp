@@ -7,7 +7,7 @@
 namespace gradc::cuda {
 
 StatusOr<DeviceVariables> DeviceVariables::make(const Context &context, StreamHandle stream,
-                                                const VariableStore &variables) {
+                                                VariableStore &variables) {
   DeviceVariables made;
   int64_t bytes = 0;
   for (const StoredVariable &variable : variables.variables()) {
@@ -18,13 +18,15 @@ StatusOr<DeviceVariables> DeviceVariables::make(const Context &context, StreamHa
   if (!memory)
     return std::unexpected(memory.error());
   made.memory_ = std::move(*memory);
-  for (const StoredVariable &variable : variables.variables())
+  for (const StoredVariable &variable : variables.variables()) {
+    variables.arrange(*variables.find(variable.spec.name), false);
     if (Status copied =
             context.check(context.driver().memcpyHtoDAsync(made.at(variable), variable.data.data(),
                                                            static_cast<size_t>(variable.data.size()), stream),
                           "copying variables to the device");
         !copied.ok())
       return std::unexpected(copied);
+  }
   return made;
 }
 
@@ -74,7 +76,7 @@ Status CudaDevice::reserve(const gradc_program &program) {
   return okStatus();
 }
 
-StatusOr<DeviceVariables *> CudaDevice::variablesOf(const VariableStore &variables) {
+StatusOr<DeviceVariables *> CudaDevice::variablesOf(VariableStore &variables) {
   if (const auto known = variables_.find(&variables); known != variables_.end())
     return &known->second;
   StatusOr<DeviceVariables> made = DeviceVariables::make(*context_, stream_.get(), variables);

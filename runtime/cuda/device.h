@@ -14,9 +14,9 @@ namespace gradc::cuda {
 /// The store's variables on the device, all in one allocation.
 class DeviceVariables {
 public:
-  /// Copies the store's values to the device.
+  /// Copies the store's values to the device, which may write them from then on.
   static StatusOr<DeviceVariables> make(const Context &context, StreamHandle stream,
-                                        const VariableStore &variables);
+                                        VariableStore &variables);
   Address at(const StoredVariable &variable) const { return memory_.address() + offsets_.at(&variable); }
   /// Copies them back, once all that is in the stream has run.
   Status fetch(const Context &context, StreamHandle stream) const;
@@ -50,7 +50,7 @@ private:
   CudaDevice(std::unique_ptr<Context> context, ThreadPool &pool)
       : context_(std::move(context)), pool_(pool) {}
   Status reserve(const gradc_program &program);
-  StatusOr<DeviceVariables *> variablesOf(const VariableStore &variables);
+  StatusOr<DeviceVariables *> variablesOf(VariableStore &variables);
 
   std::unique_ptr<Context> context_; // first: all else refers to it
   ThreadPool &pool_;
