@@ -1,5 +1,7 @@
-// Content hashes of functions and modules: everything but names and locations.
+// Content hashes of functions and modules: everything but names of values and locations.
+#include <cstring>
 #include <string>
+#include <type_traits>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,65 +13,135 @@ namespace gradc {
 
 namespace {
 
-/// Serialises a function with values numbered in program order, so that names play no part.
-class Hasher {
+/// The bytes of all that is hashed. Everything of no fixed size comes after its size, so that no two things have the same
+/// bytes.
+class Bytes {
 public:
-  explicit Hasher(const Function &fn) : fn_(fn), number_(fn.numValues(), UINT32_MAX) {}
+  uint64_t hash() const { return XXH3_64bits(bytes_.data(), bytes_.size()); }
 
-  uint64_t run() {
-    text_ += fn_.name + toString(fn_.attrs);
+  template <class T>
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void put(T value) { append(&value, sizeof value); }
+  void put(std::string_view text) {
+    put(text.size());
+    append(text.data(), text.size());
+  }
+  void put(const Type &type) {
+    put(type.dtype);
+    put(type.rank());
+    append(type.shape.begin(), static_cast<size_t>(type.rank()) * sizeof(int64_t));
+    put(std::string_view(type.layout));
+  }
+  void put(const Dict &dict) {
+    put(std::distance(dict.begin(), dict.end()));
+    for (const auto &[name, value] : dict) {
+      put(std::string_view(name));
+      put(value);
+    }
+  }
+  void put(const Attr &attr) {
+    put(attr.storage().index());
+    std::visit([&](const auto &value) { putValue(value); }, attr.storage());
+  }
+
+private:
+  void append(const void *data, size_t size) { bytes_.append(static_cast<const char *>(data), size); }
+
+  void putValue(Unit) {}
+  void putValue(const std::string &value) { put(std::string_view(value)); }
+  void putValue(const Keyword &value) { put(std::string_view(value.word)); }
+  void putValue(const SymbolRef &value) { put(std::string_view(value.name)); }
+  void putValue(const AttrList &list) {
+    put(list.size());
+    for (const Attr &value : list)
+      put(value);
+  }
+  void putValue(const Dense &tensor) {
+    put(tensor->type());
+    append(tensor->bytes().data(), tensor->bytes().size());
+  }
+  template <class T> void putValue(const T &value) { put(value); }
+
+  std::string bytes_;
+};
+
+/// A function, its values numbered in program order, so that names play no part.
+class FunctionBytes {
+public:
+  FunctionBytes(const Function &fn, Bytes &out) : fn_(fn), out_(out), number_(fn.numValues(), UINT32_MAX) {
+    out_.put(std::string_view(fn_.name));
+    out_.put(fn_.attrs);
+    out_.put(fn_.resultAttrs.size());
     for (const Dict &attrs : fn_.resultAttrs)
-      text_ += toString(attrs);
+      out_.put(attrs);
     region(Function::kBody);
-    return XXH3_64bits(text_.data(), text_.size());
   }
 
 private:
   void define(ValueId v) {
     number_[index(v)] = next_++;
-    text_ += toString(fn_[v].type) + toString(fn_[v].attrs) + ";";
+    out_.put(fn_[v].type);
+    out_.put(fn_[v].attrs);
   }
-  void use(ValueId v) { text_ += std::to_string(number_[index(v)]) + ","; }
+  void defineAll(std::span<const ValueId> values) {
+    out_.put(values.size());
+    for (ValueId v : values)
+      define(v);
+  }
+  void useAll(std::span<const ValueId> values) {
+    out_.put(values.size());
+    for (ValueId v : values)
+      out_.put(number_[index(v)]);
+  }
 
   void region(RegionId id) {
-    text_ += "{";
-    for (ValueId v : fn_[id].args)
-      define(v);
+    defineAll(fn_[id].args);
+    out_.put(fn_[id].ops.size());
     for (OpId op : fn_[id].ops) {
-      text_ += fn_[op].def->name;
-      text_ += "(";
-      for (ValueId v : fn_[op].operands)
-        use(v);
-      text_ += ")" + toString(fn_[op].attrs);
+      out_.put(fn_[op].def->name);
+      useAll(fn_[op].operands);
+      out_.put(fn_[op].attrs);
+      out_.put(fn_[op].regions.size());
       for (RegionId inner : fn_[op].regions)
         region(inner);
-      for (ValueId v : fn_[op].results)
-        define(v);
+      defineAll(fn_[op].results);
     }
-    text_ += "}";
-    for (ValueId v : fn_[id].yields)
-      use(v);
+    useAll(fn_[id].yields);
   }
 
   const Function &fn_;
+  Bytes &out_;
   std::vector<uint32_t> number_;
   uint32_t next_ = 0;
-  std::string text_;
 };
 
 } // namespace
 
-uint64_t contentHash(const Function &fn) { return Hasher(fn).run(); }
+uint64_t contentHash(const Function &fn) {
+  Bytes bytes;
+  FunctionBytes(fn, bytes);
+  return bytes.hash();
+}
 
 uint64_t contentHash(const Module &module) {
-  std::string text = module.name + toString(module.attrs);
-  for (const Variable &v : module.variables)
-    text += std::to_string(static_cast<int>(v.kind)) + v.name + toString(v.type) + toString(v.attrs);
-  for (const Constant &c : module.constants)
-    text += c.name + toString(Attr(c.value));
+  Bytes bytes;
+  bytes.put(std::string_view(module.name));
+  bytes.put(module.attrs);
+  bytes.put(module.variables.size());
+  for (const Variable &v : module.variables) {
+    bytes.put(v.kind);
+    bytes.put(std::string_view(v.name));
+    bytes.put(v.type);
+    bytes.put(v.attrs);
+  }
+  bytes.put(module.constants.size());
+  for (const Constant &c : module.constants) {
+    bytes.put(std::string_view(c.name));
+    bytes.put(Attr(c.value));
+  }
   for (const auto &fn : module.functions)
-    text += std::to_string(contentHash(*fn)) + ",";
-  return XXH3_64bits(text.data(), text.size());
+    FunctionBytes(*fn, bytes);
+  return bytes.hash();
 }
 
 } // namespace gradc

@@ -99,8 +99,8 @@ public:
   std::string statisticsReport() const;
 
 private:
-  /// Runs one pass and checks what it claims.
-  Result<void> runPass(Module &module, const PassUse &use, Diagnostics &diag);
+  /// Runs one pass and checks what it claims. `hash` is the module's (contentHash).
+  Result<void> runPass(Module &module, uint64_t &hash, const PassUse &use, Diagnostics &diag);
   bool skips(const PassDef &pass);
   void checkAfter(const Module &module, const PassUse &use, bool claimed, bool changed) const;
   void printIr(const Module &module, std::string_view when) const;

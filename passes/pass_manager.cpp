@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -93,14 +94,13 @@ void PassManager::checkAfter(const Module &module, const PassUse &use, bool clai
     checkRoundtrip(module, name);
 }
 
-Result<void> PassManager::runPass(Module &module, const PassUse &use, Diagnostics &diag) {
+Result<void> PassManager::runPass(Module &module, uint64_t &hash, const PassUse &use, Diagnostics &diag) {
   const PassDef &pass = *use.def;
   if (options_.printBeforeAll)
     printIr(module, fmt::format("before {}", pass.name));
   const Dict options = withDefaults(pass, use.options);
   bool remarks = contains(options_.remarks, pass.name) || contains(options_.remarks, "all");
   PassContext context{diag, options, statistics_[std::string(pass.name)], remarks};
-  uint64_t before = contentHash(module);
   size_t errors = diag.errorCount();
 
   auto start = std::chrono::steady_clock::now();
@@ -110,7 +110,8 @@ Result<void> PassManager::runPass(Module &module, const PassUse &use, Diagnostic
     CHECK(diag.errorCount() > errors, "pass '{}' failed without a message", pass.name);
     return std::unexpected(claimed.error());
   }
-  bool changed = contentHash(module) != before;
+  const uint64_t before = std::exchange(hash, contentHash(module));
+  const bool changed = hash != before;
   timings_.push_back({std::string(pass.name), time.count(), changed});
   checkAfter(module, use, *claimed, changed);
   if (options_.printAfterAll || (options_.printAfterChange && changed))
@@ -125,12 +126,13 @@ Result<void> PassManager::run(Module &module, const Pipeline &pipeline, Diagnost
     checkRoundtrip(module, "input");
   Reproducer reproducer{.input = {}, .rest = {}, .folder = options_.reproducerDir};
   ScopedReproducer scope(reproducer);
+  uint64_t hash = contentHash(module);
   for (size_t i = 0; i < pipeline.size(); ++i) {
     if (skips(*pipeline[i].def))
       continue;
     reproducer.input = module.clone();
     reproducer.rest.assign(pipeline.begin() + static_cast<std::ptrdiff_t>(i), pipeline.end());
-    if (auto ran = runPass(module, pipeline[i], diag); !ran)
+    if (auto ran = runPass(module, hash, pipeline[i], diag); !ran)
       return ran;
   }
   return {};
