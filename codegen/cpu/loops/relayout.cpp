@@ -41,11 +41,12 @@ struct Relayout {
     return LaneIndex::of({n, r}, mask);
   }
 
-  /// What the tile after the next one reads of a row.
-  void prefetch(const LaneIndex &place) {
-    const auto size = static_cast<int64_t>(dtypeSize(from.dtype));
-    llvm::Value *address = k.e.offset(source, k.e.mul(m.address(from, place).base, size));
-    emitPrefetch(k.e, k.e.offset(address, kTilesAhead * kLanes * size), Cache::L1);
+  /// What the tile after the next one reads or writes there.
+  void prefetch(const Type &type, llvm::Value *memory, const LaneIndex &place) {
+    const auto size = static_cast<int64_t>(dtypeSize(type.dtype));
+    const int64_t tile = (type.layout.empty() ? 1 : kLanes) * kLanes * size;
+    llvm::Value *address = k.e.offset(memory, k.e.mul(m.address(type, place).base, size));
+    emitPrefetch(k.e, k.e.offset(address, kTilesAhead * tile), Cache::L1, memory == target);
   }
 
   /// Examples n .. n + count - 1 at positions r .. r + width - 1.
@@ -58,8 +59,10 @@ struct Relayout {
       rows.push_back(absent ? llvm::Constant::getNullValue(k.e.vectorType(from.dtype))
                             : m.load(from, source, place));
       if (from.layout.empty() && !absent)
-        prefetch(place);
+        prefetch(from, source, place);
     }
+    for (int64_t j = 0; j < (to.layout.empty() ? count : width); ++j)
+      prefetch(to, target, at(to, n, r, j, mask));
     transpose16(k.e, rows);
     for (int64_t j = 0; j < kLanes; ++j)
       if (j < (to.layout.empty() ? count : width))
