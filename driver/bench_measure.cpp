@@ -101,19 +101,25 @@ StatusOr<Measured> measure(double seconds, Session &session, Runners &runners, F
   m.arenaBytes = runner.program().arena_bytes;
   setHyperParameters(runner, session.model.train);
   Status status;
+  int64_t step = 0;
+  const auto run = [&] {
+    if (kind == ProgramKind::TrainStep)
+      runners.beforeStep(step++);
+    return feed.run(runner);
+  };
   for (const Clock::time_point warm = Clock::now();
        status.ok() && secondsSince(warm) < std::min(kWarmupSeconds, seconds);)
-    status = feed.run(runner);
+    status = run();
   if (status.ok() && kind == ProgramKind::Infer)
     status = feed.finishAll();
   if (status.ok())
     status =
-        m.sample(seconds, 5, [&] { return kind == ProgramKind::Infer ? runner.run() : feed.run(runner); });
+        m.sample(seconds, 5, [&] { return kind == ProgramKind::Infer ? runner.run() : run(); });
   runner.setProfiling(true);
   KernelSamples kernels;
   const Clock::time_point begin = Clock::now();
-  for (int run = 0; status.ok() && (secondsSince(begin) < seconds / 2 || run < 5); ++run) {
-    status = feed.run(runner);
+  for (int runs = 0; status.ok() && (secondsSince(begin) < seconds / 2 || runs < 5); ++runs) {
+    status = run();
     kernels.add(runner.stepTimes());
   }
   if (status.ok())

@@ -21,6 +21,9 @@ public:
   /// Brings the store up to date with what the device's programs have written into its variables. No run may be open.
   virtual Status fetch(const VariableStore & /*variables*/) { return okStatus(); }
 
+  /// VariableStore::dropTiny, where tiny numbers slow the device down. No run may be open.
+  virtual void dropTiny(VariableStore & /*variables*/) {}
+
   /// "2 threads", "cuda:0 (NVIDIA H100, sm_90)"
   virtual std::string description() const = 0;
 };
@@ -31,6 +34,7 @@ public:
   explicit CpuDevice(ThreadPool &pool) : pool_(pool) {}
   StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program, VariableStore &variables,
                                                     std::span<const InputSpec> inputs) override;
+  void dropTiny(VariableStore &variables) override { variables.dropTiny(); }
   std::string description() const override;
 
 private:

@@ -15,7 +15,7 @@ namespace gradc {
 namespace {
 
 constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";
-constexpr int64_t kLogEvery = 50;                        // steps
+constexpr int64_t kLogEvery = 50; // steps
 constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the report's times come from
 
 /// Memory of this process that is not swapped out, from the second number of statm; 0 where there is none.
@@ -197,6 +197,7 @@ Status TrainLoop::startBatch(const std::vector<int64_t> &order) {
   if (!found)
     return found.error();
   BatchRunner &runner = **found;
+  runners_.beforeStep(step);
   for (const ScheduledValue &value : hyper_)
     runner.setFloat(value.name(), static_cast<float>(value.at(state_.epoch, step)));
   runner.setInteger("seed", static_cast<int64_t>(options_.config.seed));

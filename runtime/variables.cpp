@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -38,6 +39,17 @@ bool hasNonFinite(const float *values, int64_t count) {
     found |= static_cast<uint32_t>((bits & 0x7f800000) == 0x7f800000);
   }
   return found != 0;
+}
+
+/// Most pieces have no such number, and are not written.
+void dropTinyOf(std::span<float> piece) {
+  constexpr float kTiny = 0x1p-100f;
+  uint32_t found = 0;
+  for (float value : piece)
+    found |= static_cast<uint32_t>(value != 0) & static_cast<uint32_t>(std::abs(value) < kTiny);
+  if (found)
+    for (float &value : piece)
+      value = std::abs(value) < kTiny ? std::copysign(0.0f, value) : value;
 }
 
 /// The weights of the mapped file in place, if they fit; else an empty buffer.
@@ -148,6 +160,21 @@ Status VariableStore::initialise(uint64_t seed, const std::string &folder, Threa
       return status;
   }
   return okStatus();
+}
+
+void VariableStore::dropTiny() {
+  constexpr int64_t kUnit = 1 << 14;
+  for (StoredVariable &variable : variables_) {
+    if (!isSlot(variable) || variable.isFresh)
+      continue;
+    const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
+    const auto count = std::ssize(values);
+    pool_->parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * 0.3e-9,
+                       [&](int64_t begin, int64_t end, int) {
+                         for (int64_t i = begin; i < end; ++i)
+                           dropTinyOf(values.subspan(i * kUnit, std::min(kUnit, count - i * kUnit)));
+                       });
+  }
 }
 
 std::vector<TensorView> VariableStore::weights() {

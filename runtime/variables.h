@@ -53,6 +53,9 @@ public:
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
 
+  /// Slots' numbers below 2^-100 become zeros of their sign.
+  void dropTiny();
+
   /// Parameters and buffers, what a weights file holds. Views into this store, until a program runs.
   std::vector<TensorView> weights();
   /// Weights and slots.

@@ -396,6 +396,40 @@ TEST(TrainLoop, SignalsStopAfterTheStep) {
   EXPECT_TRUE(SafeTensors::read(run.folder + "/last.safetensors"));
 }
 
+/// By the step alone, also where a run goes on from a checkpoint.
+TEST(TrainLoop, DropsTinyMomentaEvery64Steps) {
+  struct Counting : Device {
+    explicit Counting(ThreadPool &pool) : cpu(pool) {}
+    StatusOr<std::unique_ptr<BatchRunner>> makeRunner(const gradc_program &program, VariableStore &variables,
+                                                      std::span<const InputSpec> inputs) override {
+      return cpu.makeRunner(program, variables, inputs);
+    }
+    void dropTiny(VariableStore &) override { ++drops; }
+    std::string description() const override { return cpu.description(); }
+    CpuDevice cpu;
+    int drops = 0;
+  };
+  TestRun run("tiny");
+  const auto dropsUntil = [&](int64_t epochs) { // of 6 steps each
+    ThreadPool pool(1);
+    Counting device(pool);
+    VariableStore store = std::move(*VariableStore::create(
+        {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
+        pool));
+    TestSource source;
+    Runners runners(source, device, store, kInputs);
+    Progress progress(ProgressMode::None);
+    run.options.config.epochs = epochs;
+    EXPECT_TRUE(TrainLoop(run.options, runners, store, pool, {&run.data, 0, 43}, {}, progress).run());
+    run.options.resume = TrainOptions::Resume::Auto;
+    return device.drops;
+  };
+  EXPECT_EQ(dropsUntil(10), 0);
+  EXPECT_EQ(dropsUntil(11), 1); // before step 64
+  EXPECT_EQ(dropsUntil(21), 0);
+  EXPECT_EQ(dropsUntil(43), 3); // 128, 192, 256
+}
+
 TEST(TrainLoop, EarlyStoppingAndLimits) {
   TestRun run("stop");
   run.options.config.epochs = 100;

@@ -1,7 +1,9 @@
 #include "runtime/variables.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -131,8 +133,8 @@ TEST(Variables, LieInLanesForProgramsThatWantThemSo) {
   }
 }
 
-/// Blocks of zeros are not moved, and only those.
-TEST(Variables, SlotsWithZerosLieInLanesToo) {
+/// The zeros of fresh memory are not moved, and only those.
+TEST(Variables, FreshSlotsLieInLanesToo) {
   ThreadPool pool(2);
   StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
   ASSERT_TRUE(store);
@@ -160,6 +162,28 @@ TEST(Variables, SlotsBecomeZeroAlsoAfterALoad) {
   ASSERT_TRUE(store->initialise(1, "", pool).ok());
   const StoredVariable &m = *store->find("w.momentum");
   EXPECT_EQ(std::count(m.values(), m.values() + kWeights, 0.0f), kWeights);
+}
+
+TEST(Variables, TinyNumbersOfSlotsAreDropped) {
+  ThreadPool pool(2);
+  StatusOr<VariableStore> store = VariableStore::create(kDense, pool);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(store->initialise(1, "", pool).ok());
+  store->dropTiny(); // of fresh slots
+  StoredVariable &w = *store->find("w"), &m = *store->find("w.momentum");
+  const float kept[] = {0x1p-100f, -0x1p-100f, 0.0f, -0.0f, 1.0f}, dropped[] = {0x1p-101f, 1e-40f, 1.4e-45f};
+  std::ranges::copy(kept, m.values());
+  for (int i = 0; i < 3; ++i) {
+    m.values()[5 + i] = w.values()[i] = dropped[i];
+    m.values()[kWeights - 1 - i] = -dropped[i];
+  }
+  store->dropTiny();
+  EXPECT_EQ(std::memcmp(m.values(), kept, sizeof kept), 0);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(std::bit_cast<uint32_t>(m.values()[5 + i]), 0u);
+    EXPECT_EQ(std::bit_cast<uint32_t>(m.values()[kWeights - 1 - i]), 0x80000000);
+    EXPECT_EQ(w.values()[i], dropped[i]);
+  }
 }
 
 TEST(Variables, LieInOnePieceApartFromEachOther) {
