@@ -374,9 +374,9 @@ void Source::addStep() {
     scalars.emplace_back("{0, 0, 0}");
   tables_.add(fmt::format(
       "    const gradc_scalar scalars[] = {{{}}};\n    status = gradc_step_once(function, n, inputs_here, "
-      "scalars, sizeof scalars / sizeof *scalars, values, &memory);\n  }}\n"
+      "scalars, sizeof scalars / sizeof *scalars, values, hyper->step, {}, {}, &memory);\n  }}\n"
       "  if (status != GRADC_OK && status != GRADC_E_NONFINITE)\n    return status;\n",
-      fmt::join(scalars, ", ")));
+      fmt::join(scalars, ", "), face_.state.empty() ? "0" : "state_of_model", face_.state.size()));
   for (size_t i = 0; i < step.outputs.size(); ++i)
     tables_.add(fmt::format("  metrics->{} = values[{}];\n", cName(step.outputs[i].name), i));
   tables_.add("  return status;\n}\n");

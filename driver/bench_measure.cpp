@@ -113,8 +113,7 @@ StatusOr<Measured> measure(double seconds, Session &session, Runners &runners, F
   if (status.ok() && kind == ProgramKind::Infer)
     status = feed.finishAll();
   if (status.ok())
-    status =
-        m.sample(seconds, 5, [&] { return kind == ProgramKind::Infer ? runner.run() : run(); });
+    status = m.sample(seconds, 5, [&] { return kind == ProgramKind::Infer ? runner.run() : run(); });
   runner.setProfiling(true);
   KernelSamples kernels;
   const Clock::time_point begin = Clock::now();

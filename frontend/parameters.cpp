@@ -56,6 +56,25 @@ Fans fansOf(const Shape &shape) {
   return {shape.rank() == 1 ? size : size / shape[0], shape.rank() == 1 ? size : size / shape[1]};
 }
 
+/// Nested lists of numbers as the file has them, or one number.
+Attr listOf(const Json &values) {
+  if (values.isNumber())
+    return values.number;
+  AttrList list;
+  for (const Json &item : values.items)
+    list.push_back(listOf(item));
+  return list;
+}
+
+/// Its numbers in order.
+void flatten(const Attr &values, std::vector<double> &into) {
+  if (const double *number = values.as<double>())
+    into.push_back(*number);
+  else
+    for (const Attr &item : *values.as<AttrList>())
+      flatten(item, into);
+}
+
 /// A keyword where that says it all, else {type = normal, mean = 0.0, std = 0.01}.
 Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans, std::string_view otherwise) {
   std::string name = !init              ? std::string(otherwise.empty() ? "fan_in_uniform" : otherwise)
@@ -84,9 +103,7 @@ Rule<Attr> initAttr(const Json *init, const Shape &shape, Fans fans, std::string
       return std::unexpected(fmt::format("the values are {} but the parameter is {}",
                                          given ? toString(*given) : "lists of unequal length",
                                          toString(shape)));
-    Tensor tensor(Type{DType::F32, shape});
-    fill(tensor, values);
-    dict.set("values", std::move(tensor));
+    dict.set("values", listOf(values));
   }
   bool isWord = std::next(dict.begin()) == dict.end();
   return isWord ? Attr(Keyword{name}) : Attr(std::move(dict));
@@ -200,9 +217,11 @@ VariableSpec variableSpec(const Variable &variable) {
   spec.init.fanOut = dict->has("fan_out") ? dict->i64("fan_out") : fans.out;
   if (known.kind == Kind::Npy)
     spec.init.file = dict->str("file");
-  if (const Attr *values = dict->find("values"))
-    for (int64_t i = 0; i < variable.type.elements(); ++i)
-      spec.init.values.push_back((*values->as<Dense>())->get(i));
+  if (const Attr *values = dict->find("values")) {
+    flatten(*values, spec.init.values);
+    if (values->as<double>())
+      spec.init.values.resize(static_cast<size_t>(variable.type.elements()), *values->as<double>());
+  }
   return spec;
 }
 

@@ -1,5 +1,4 @@
 // Content hashes of functions and modules: everything but names of values and locations.
-#include <cstring>
 #include <string>
 #include <type_traits>
 
@@ -65,10 +64,12 @@ private:
   std::string bytes_;
 };
 
-/// A function, its values numbered in program order, so that names play no part.
-class FunctionBytes {
+/// Appends a function, its values numbered in program order, so that names play no part.
+class FunctionWriter {
 public:
-  FunctionBytes(const Function &fn, Bytes &out) : fn_(fn), out_(out), number_(fn.numValues(), UINT32_MAX) {
+  FunctionWriter(const Function &fn, Bytes &out) : fn_(fn), out_(out), number_(fn.numValues(), UINT32_MAX) {}
+
+  void write() {
     out_.put(std::string_view(fn_.name));
     out_.put(fn_.attrs);
     out_.put(fn_.resultAttrs.size());
@@ -119,7 +120,7 @@ private:
 
 uint64_t contentHash(const Function &fn) {
   Bytes bytes;
-  FunctionBytes(fn, bytes);
+  FunctionWriter(fn, bytes).write();
   return bytes.hash();
 }
 
@@ -140,7 +141,7 @@ uint64_t contentHash(const Module &module) {
     bytes.put(Attr(c.value));
   }
   for (const auto &fn : module.functions)
-    FunctionBytes(*fn, bytes);
+    FunctionWriter(*fn, bytes).write();
   return bytes.hash();
 }
 

@@ -99,7 +99,7 @@ public:
   std::string statisticsReport() const;
 
 private:
-  /// Runs one pass and checks what it claims. `hash` is the module's (contentHash).
+  /// Runs one pass and checks what it claims. `hash` is the module's contentHash, before and after.
   Result<void> runPass(Module &module, uint64_t &hash, const PassUse &use, Diagnostics &diag);
   bool skips(const PassDef &pass);
   void checkAfter(const Module &module, const PassUse &use, bool claimed, bool changed) const;

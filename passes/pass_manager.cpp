@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -127,10 +128,14 @@ Result<void> PassManager::run(Module &module, const Pipeline &pipeline, Diagnost
   Reproducer reproducer{.input = {}, .rest = {}, .folder = options_.reproducerDir};
   ScopedReproducer scope(reproducer);
   uint64_t hash = contentHash(module);
+  std::optional<uint64_t> kept; // hash of the reproducer's input
   for (size_t i = 0; i < pipeline.size(); ++i) {
     if (skips(*pipeline[i].def))
       continue;
-    reproducer.input = module.clone();
+    if (kept != hash) {
+      reproducer.input = module.clone();
+      kept = hash;
+    }
     reproducer.rest.assign(pipeline.begin() + static_cast<std::ptrdiff_t>(i), pipeline.end());
     if (auto ran = runPass(module, hash, pipeline[i], diag); !ran)
       return ran;

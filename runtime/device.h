@@ -21,7 +21,7 @@ public:
   /// Brings the store up to date with what the device's programs have written into its variables. No run may be open.
   virtual Status fetch(const VariableStore & /*variables*/) { return okStatus(); }
 
-  /// VariableStore::dropTiny, where tiny numbers slow the device down. No run may be open.
+  /// VariableStore::dropTiny, where tiny numbers slow the device down; between the starts of two runs.
   virtual void dropTiny(VariableStore & /*variables*/) {}
 
   /// "2 threads", "cuda:0 (NVIDIA H100, sm_90)"

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "runtime/device.h"
+#include "runtime/embed/state.h"
 
 namespace gradc {
 
@@ -41,14 +42,11 @@ public:
   /// Brings the variables in the host's memory up to date. No run may be open.
   Status fetchVariables() { return device_.fetch(variables_); }
 
-  /// To be called before each training step. The momentum of a unit that has no gradient any more shrinks to below 2^-126,
-  /// where a processor takes a hundred cycles for what takes four, and stays there, as 0.9 times the smallest number is
-  /// itself. So it is dropped in time; when, depends on the step alone, as all bits do.
+  /// To be called before each training step (runtime/embed/state.h).
   void beforeStep(int64_t step) {
-    if (step > 0 && step % kStepsBetweenDrops == 0)
+    if (gradc_drops_before(static_cast<uint64_t>(step)))
       device_.dropTiny(variables_);
   }
-  static constexpr int64_t kStepsBetweenDrops = 64; // in which 0.9^n takes 2^-100 to 2^-110
 
 private:
   ProgramSource &source_;

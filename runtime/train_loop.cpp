@@ -15,7 +15,7 @@ namespace gradc {
 namespace {
 
 constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";
-constexpr int64_t kLogEvery = 50; // steps
+constexpr int64_t kLogEvery = 50;                        // steps
 constexpr int64_t kProfileFirst = 8, kProfileCount = 24; // steps that the report's times come from
 
 /// Memory of this process that is not swapped out, from the second number of statm; 0 where there is none.

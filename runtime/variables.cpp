@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "runtime/embed/state.h"
 #include "runtime/init.h"
 #include "support/check.h"
 #include "support/lanes.h"
@@ -39,17 +39,6 @@ bool hasNonFinite(const float *values, int64_t count) {
     found |= static_cast<uint32_t>((bits & 0x7f800000) == 0x7f800000);
   }
   return found != 0;
-}
-
-/// Most pieces have no such number, and are not written.
-void dropTinyOf(std::span<float> piece) {
-  constexpr float kTiny = 0x1p-100f;
-  uint32_t found = 0;
-  for (float value : piece)
-    found |= static_cast<uint32_t>(value != 0) & static_cast<uint32_t>(std::abs(value) < kTiny);
-  if (found)
-    for (float &value : piece)
-      value = std::abs(value) < kTiny ? std::copysign(0.0f, value) : value;
 }
 
 /// The weights of the mapped file in place, if they fit; else an empty buffer.
@@ -123,14 +112,14 @@ StoredVariable *VariableStore::find(std::string_view name) {
 
 void VariableStore::arrange(StoredVariable &variable, bool inLanes) {
   constexpr double kSecondsPerByte = 0.2e-9;
-  const bool isFresh = variable.isFresh;
-  float *values = variable.values();
+  const bool isFresh = std::exchange(variable.isFresh, false);
   if (std::exchange(variable.inLanes, inLanes) == inLanes)
     return;
   const int64_t rows = variable.spec.shape[0], columns = elementCount(variable.spec) / rows;
   CHECK(!keeper_ && rows % kLanes == 0, "'{}' cannot lie in lanes", variable.spec.name);
   if (isFresh) // zeros, as all slots are when training begins
     return;
+  float *values = variable.values();
   pool_->parallelFor(rows / kLanes, static_cast<double>(variable.data.size()) * kSecondsPerByte,
                      [&](int64_t begin, int64_t end, int) {
                        std::vector<float> block(static_cast<size_t>(kLanes * columns));
@@ -167,12 +156,13 @@ void VariableStore::dropTiny() {
   for (StoredVariable &variable : variables_) {
     if (!isSlot(variable) || variable.isFresh)
       continue;
-    const std::span values(variable.values(), static_cast<size_t>(elementCount(variable.spec)));
-    const auto count = std::ssize(values);
+    float *values = variable.values();
+    const int64_t count = elementCount(variable.spec);
     pool_->parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * 0.3e-9,
                        [&](int64_t begin, int64_t end, int) {
                          for (int64_t i = begin; i < end; ++i)
-                           dropTinyOf(values.subspan(i * kUnit, std::min(kUnit, count - i * kUnit)));
+                           gradc_drop_tiny(values + i * kUnit,
+                                           static_cast<size_t>(std::min(kUnit, count - i * kUnit)));
                        });
   }
 }

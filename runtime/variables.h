@@ -25,8 +25,7 @@ struct StoredVariable {
   VariableSpec spec;
   Buffer data;
   bool inLanes = false; // the memory is in layout n16 (ir/layout.h), else row-major
-  bool isFresh =
-      false; // still the zeros of create(): neither values() nor arrange() gave it to anyone who writes
+  bool isFresh = false; // still the zeros of create(): who writes `data` calls values() or arrange() before
 
   float *values() {
     isFresh = false;
@@ -53,7 +52,7 @@ public:
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
 
-  /// Slots' numbers below 2^-100 become zeros of their sign.
+  /// Of slots (runtime/embed/state.h).
   void dropTiny();
 
   /// Parameters and buffers, what a weights file holds. Views into this store, until a program runs.

@@ -4,6 +4,7 @@
 
 #include "runtime/embed/init.h"
 #include "runtime/embed/run.h"
+#include "runtime/embed/state.h"
 
 /* A tensor that the caller passes: which port of the program it is. */
 typedef struct gradc_pass {
@@ -147,9 +148,15 @@ static const gradc_unit *gradc_unit_of(const gradc_function *function, size_t n)
   return 0;
 }
 
-/* One step over exactly the n examples of a unit. `values` gets the scalar results, loss first. */
+static void gradc_before_step(uint64_t step, const gradc_tensor *slots, size_t num_slots, char *state) {
+  for (size_t i = 0; i < num_slots && gradc_drops_before(step); ++i)
+    gradc_drop_tiny((float *)(void *)(state + slots[i].offset), slots[i].bytes / sizeof(float));
+}
+
+/* A step over exactly the n examples of a unit. `values` gets the scalar results, loss first. */
 static gradc_status gradc_step_once(const gradc_function *function, size_t n, const void *const *inputs,
                                     const gradc_scalar *scalars, size_t num_scalars, float *values,
+                                    uint64_t step, const gradc_tensor *slots, size_t num_slots,
                                     const gradc_memory *memory) {
   void *args[GRADC_MAX_PORTS] = {0}, *results[GRADC_MAX_PORTS] = {0};
   const gradc_unit *unit = gradc_unit_of(function, n);
@@ -163,6 +170,7 @@ static gradc_status gradc_step_once(const gradc_function *function, size_t n, co
     status = gradc_check_labels(function, inputs, n);
   if (status != GRADC_OK)
     return status;
+  gradc_before_step(step, slots, num_slots, (char *)memory->state);
   frame = gradc_frame_of(unit, memory, args, results);
   for (size_t i = 0; i < function->num_inputs; ++i)
     args[function->inputs[i].port] = gradc_feed(&frame, function->inputs[i].port, inputs[i], n);
