@@ -35,8 +35,6 @@ void fillUniform(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int6
 }
 
 #ifdef GRADC_AVX512
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // of GCC 12 in its own header
 /// The same of eight elements at once, five cycles each. A word of Philox is the low half of a lane of 64 bits, where
 /// vpmuludq wants it, and products stay there whole: the high half is ignored by the next.
 GRADC_AVX512 void fillUniformByEight(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end,
@@ -69,7 +67,6 @@ GRADC_AVX512 void fillUniformByEight(const gradc_init_rule &rule, uint64_t seed,
   }
   fillUniform(rule, seed, i, end, out);
 }
-#pragma GCC diagnostic pop
 #endif
 
 void fillAny(const gradc_init_rule &rule, uint64_t seed, int64_t begin, int64_t end, float *out) {
