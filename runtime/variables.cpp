@@ -153,16 +153,16 @@ Status VariableStore::initialise(uint64_t seed, const std::string &folder, Threa
 
 void VariableStore::dropTiny() {
   constexpr int64_t kUnit = 1 << 14;
+  constexpr double kSecondsPerElement = 0.2e-9;
   for (StoredVariable &variable : variables_) {
     if (!isSlot(variable) || variable.isFresh)
       continue;
     float *values = variable.values();
     const int64_t count = elementCount(variable.spec);
-    pool_->parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * 0.3e-9,
+    pool_->parallelFor((count + kUnit - 1) / kUnit, static_cast<double>(count) * kSecondsPerElement,
                        [&](int64_t begin, int64_t end, int) {
-                         for (int64_t i = begin; i < end; ++i)
-                           gradc_drop_tiny(values + i * kUnit,
-                                           static_cast<size_t>(std::min(kUnit, count - i * kUnit)));
+                         const int64_t first = begin * kUnit, last = std::min(end * kUnit, count);
+                         gradc_drop_tiny(values + first, static_cast<size_t>(last - first));
                        });
   }
 }

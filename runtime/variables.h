@@ -52,7 +52,7 @@ public:
   /// By each variable's own initialiser; slots become zero.
   Status initialise(uint64_t seed, const std::string &folder, ThreadPool &pool);
 
-  /// Of slots (runtime/embed/state.h).
+  /// gradc_drop_tiny (runtime/embed/state.h) of all slots.
   void dropTiny();
 
   /// Parameters and buffers, what a weights file holds. Views into this store, until a program runs.

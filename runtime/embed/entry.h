@@ -148,12 +148,12 @@ static const gradc_unit *gradc_unit_of(const gradc_function *function, size_t n)
   return 0;
 }
 
-static void gradc_before_step(uint64_t step, const gradc_tensor *slots, size_t num_slots, char *state) {
-  for (size_t i = 0; i < num_slots && gradc_drops_before(step); ++i)
+static void gradc_drop_tiny_state(const gradc_tensor *slots, size_t num_slots, char *state) {
+  for (size_t i = 0; i < num_slots; ++i)
     gradc_drop_tiny((float *)(void *)(state + slots[i].offset), slots[i].bytes / sizeof(float));
 }
 
-/* A step over exactly the n examples of a unit. `values` gets the scalar results, loss first. */
+/* One step over exactly the n examples of a unit. `values` gets the scalar results, loss first. */
 static gradc_status gradc_step_once(const gradc_function *function, size_t n, const void *const *inputs,
                                     const gradc_scalar *scalars, size_t num_scalars, float *values,
                                     uint64_t step, const gradc_tensor *slots, size_t num_slots,
@@ -170,7 +170,8 @@ static gradc_status gradc_step_once(const gradc_function *function, size_t n, co
     status = gradc_check_labels(function, inputs, n);
   if (status != GRADC_OK)
     return status;
-  gradc_before_step(step, slots, num_slots, (char *)memory->state);
+  if (gradc_drops_before(step))
+    gradc_drop_tiny_state(slots, num_slots, (char *)memory->state);
   frame = gradc_frame_of(unit, memory, args, results);
   for (size_t i = 0; i < function->num_inputs; ++i)
     args[function->inputs[i].port] = gradc_feed(&frame, function->inputs[i].port, inputs[i], n);

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,16 +16,27 @@ extern "C" {
 /* Whether tiny numbers are dropped before this step: 0.9^64 takes 2^-100 to 2^-110. */
 static inline int gradc_drops_before(uint64_t step) { return step > 0 && step % 64 == 0; }
 
-/* What is below 2^-100 becomes zero of its sign. Most pieces have nothing so small, and are not written. */
+/* Below 2^-100, and not zero: without the sign, the number's bits in order. */
+static inline int gradc_is_tiny(float value) {
+  const uint32_t limit = (127 - 100) << 24;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (bits << 1) - 1 < limit - 1; /* zero becomes the largest */
+}
+
+/* Tiny numbers become zeros of their sign. Blocks, few of which have one, are looked through by vectors. */
 static inline void gradc_drop_tiny(float *values, size_t count) {
-  const float tiny = 1 / 1267650600228229401496703205376.0f; /* 2^100 */
-  uint32_t found = 0;
-  for (size_t i = 0; i < count; ++i)
-    found |= (uint32_t)(values[i] != 0) & (uint32_t)(values[i] < tiny) & (uint32_t)(values[i] > -tiny);
-  if (found)
-    for (size_t i = 0; i < count; ++i)
-      if (values[i] < tiny && values[i] > -tiny)
-        values[i] *= 0;
+  const size_t block = 64;
+  for (size_t first = 0; first < count; first += block) {
+    const size_t size = count - first < block ? count - first : block;
+    int found = size < block; /* the rest is gone through at once */
+    if (!found)
+      for (size_t i = 0; i < block; ++i)
+        found |= gradc_is_tiny(values[first + i]);
+    for (size_t i = 0; found && i < size; ++i)
+      if (gradc_is_tiny(values[first + i]))
+        values[first + i] *= 0;
+  }
 }
 
 #ifdef __cplusplus

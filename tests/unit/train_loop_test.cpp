@@ -155,11 +155,14 @@ struct TestRun {
   TestRun &go() {
     ThreadPool pool(threads);
     CpuDevice device(pool);
+    TestSource source;
+    return go(pool, device, source);
+  }
+  TestRun &go(ThreadPool &pool, Device &device, ProgramSource &source) {
     VariableStore store = std::move(*VariableStore::create(
         {{.name = "w", .shape = {2}, .init = {.kind = InitSpec::Kind::Normal, .a = 0, .b = 1}},
          {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
         pool));
-    TestSource source;
     Runners runners(source, device, store, kInputs);
     Progress progress(ProgressMode::None);
     TrainLoop loop(options, runners, store, pool, {&data, 0, 43}, {&data, 43, 10}, progress);
@@ -381,14 +384,8 @@ TEST(TrainLoop, SignalsStopAfterTheStep) {
   TestRun run("signal");
   ThreadPool pool(1);
   CpuDevice device(pool);
-  VariableStore store = std::move(*VariableStore::create(
-      {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
-      pool));
   Raising source;
-  Runners runners(source, device, store, kInputs);
-  Progress progress(ProgressMode::None);
-  StatusOr<TrainResult> result =
-      TrainLoop(run.options, runners, store, pool, {&run.data, 0, 43}, {}, progress).run();
+  const StatusOr<TrainResult> &result = run.go(pool, device, source).result;
   ASSERT_TRUE(result);
   EXPECT_EQ(result->code, ExitCode::Stopped);
   EXPECT_EQ(result->step, 1);
@@ -413,14 +410,9 @@ TEST(TrainLoop, DropsTinyMomentaEvery64Steps) {
   const auto dropsUntil = [&](int64_t epochs) { // of 6 steps each
     ThreadPool pool(1);
     Counting device(pool);
-    VariableStore store = std::move(*VariableStore::create(
-        {{.name = "w", .shape = {2}}, {.kind = VariableSpec::Kind::Slot, .name = "w.momentum", .shape = {2}}},
-        pool));
     TestSource source;
-    Runners runners(source, device, store, kInputs);
-    Progress progress(ProgressMode::None);
     run.options.config.epochs = epochs;
-    EXPECT_TRUE(TrainLoop(run.options, runners, store, pool, {&run.data, 0, 43}, {}, progress).run());
+    EXPECT_TRUE(run.go(pool, device, source).result);
     run.options.resume = TrainOptions::Resume::Auto;
     return device.drops;
   };
